@@ -1,0 +1,110 @@
+# Everything a developer or a build needs, from Python 3.11, pip and make alone.
+# `make` lists the commands. A second run does only what has changed.
+
+PYTHON ?= python3
+WORKERS ?= auto
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+SOURCES := proxy tests $(wildcard bench)
+
+# Stamps live inside .venv, so that removing it removes them.
+BUILD := .venv/.stamp-build
+RUNTIME := .venv/.stamp-runtime
+PACKAGE := .venv/.stamp-package
+DEV := .venv/.stamp-dev
+
+# The peer of the OAuth tests is an npm package; without npm those tests are skipped.
+NPM := $(shell command -v npm 2>/dev/null)
+OIDC_LOCK := $(wildcard tests/oidc/package-lock.json)
+OIDC := $(if $(and $(NPM),$(OIDC_LOCK)),tests/oidc/node_modules/.stamp)
+
+# Build isolation would fetch setuptools unpinned, so it is off and the locked
+# one is used; --use-pep517 spares the `wheel` package.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--no-build-isolation --use-pep517
+COMPILE := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --generate-hashes --universal \
+	--no-header --python-version 3.11
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check check-format check-lint check-types check-imports check-shell \
+	check-house format bench lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(PACKAGE) ## mock Signicat and the proxy in one go; no account needed
+	@exec $(BIN)/signicat-proxy demo
+
+test: $(DEV) $(OIDC) ## all tests with branch coverage (WORKERS=n, PYTEST_ARGS=...)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov $(PYTEST_ARGS)
+
+check: check-format check-lint check-types check-imports check-shell check-house ## all but the tests
+
+check-format: $(DEV) ## ruff format, changing nothing
+	@$(BIN)/ruff format --check $(SOURCES)
+
+check-lint: $(DEV) ## ruff, all rules
+	@$(BIN)/ruff check $(SOURCES)
+
+check-types: $(DEV) ## mypy, strict
+	@$(BIN)/mypy
+
+check-imports: $(DEV) ## direction of imports
+	@$(BIN)/lint-imports --no-logo
+
+check-shell: $(DEV) ## .ci/run, with shellcheck where it is installed
+	@bash -n .ci/run
+	@if test -x $(BIN)/shellcheck; then $(BIN)/shellcheck .ci/run; fi
+
+check-house: $(DEV) ## documentation and rules of the house
+	@$(BIN)/pytest --quiet tests/test_docs.py tests/test_house.py
+
+format: $(DEV) ## format, and fix what ruff can fix
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(DEV) ## compare with other proxies (long; needs an idle machine)
+	@$(BIN)/python -m bench
+
+# One lock constrains the other, so that both can be installed into one environment.
+lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements.txt --group dev pyproject.toml \
+		-o requirements-dev.txt
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| $(COMPILE) $(if $(UPGRADE),--upgrade) - -o requirements-build.txt
+
+clean: ## remove the environment and everything that was made
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+		.coverage .coverage.* build dist *.egg-info tests/oidc/node_modules
+	@find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Each stamp needs the one before it: under `make -j` no two pips share the environment.
+$(BUILD): requirements-build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@echo "setting up .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(RUNTIME): requirements.txt $(BUILD)
+	@echo "installing the locked requirements"
+	@$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+$(PACKAGE): pyproject.toml $(RUNTIME)
+	@$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(DEV): requirements-dev.txt $(PACKAGE)
+	@echo "installing the locked development requirements"
+	@$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+tests/oidc/node_modules/.stamp: tests/oidc/package-lock.json tests/oidc/package.json
+	@echo "installing the packages of tests/oidc"
+	@cd tests/oidc && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,1 @@
+"""Compares the proxy with others on one machine: `python -m bench --help`."""

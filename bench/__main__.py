@@ -1,0 +1,133 @@
+"""Runs the bench: `python -m bench`, prints the tables and writes docs/performance.md."""
+
+import argparse
+import os
+import resource
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
+
+from bench.envoy import installed_envoy
+from bench.faults import BenchError, Refused
+from bench.machine import cores, describe_machine, describe_versions, require_programs
+from bench.peers import LOGGED, PROXY, Direct, Envoy, Nginx, Peer, Signicat
+from bench.report import page_with, tables, write_page
+from bench.rounds import Plan, measure_all
+from bench.scenarios import SCENARIOS, Scenario
+from bench.upstream import started_upstream
+
+BENCH = Path(__file__).parent
+PAGE = BENCH.parent / "docs" / "performance.md"
+PEERS = (PROXY, LOGGED, "envoy", "nginx", "direct")
+OPEN_FILES = 8192
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the bench and return its exit code: 1 if it could not run, 130 after Ctrl-C."""
+    options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(options, arguments)
+    except (BenchError, Refused) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; ends the process on wrong ones."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    add = parser.add_argument
+    names = ", ".join(scenario.name for scenario in SCENARIOS)
+    add("--rounds", type=int, default=5, help="measurements of each cell (default 5)")
+    add("--seconds", type=int, default=3, help="length of one load run (default 3)")
+    add("--scenario", nargs="+", metavar="NAME", help=f"only these, * allowed: {names}")
+    add("--peer", nargs="+", choices=PEERS, help="only these")
+    add("--quick", action="store_true", help="one round of one second: a smoke test")
+    add("--write", action="store_true", help="write the page even after a part of the bench")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.seconds = 1, 1
+    if options.rounds < 1 or options.seconds < 1:
+        parser.error("--rounds and --seconds must be at least 1")
+    if not chosen_scenarios(options.scenario):
+        parser.error(f"no such scenario; there are: {names}")
+    return options
+
+
+def chosen_scenarios(patterns: Sequence[str] | None) -> list[Scenario]:
+    """Return the scenarios that match one of the patterns; all without patterns."""
+    return [
+        scenario
+        for scenario in SCENARIOS
+        if patterns is None or any(fnmatch(scenario.name, pattern) for pattern in patterns)
+    ]
+
+
+def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+    """Measure, print, and write the page if this was the whole bench."""
+    require_programs()
+    is_whole = not (options.quick or options.scenario or options.peer)
+    is_written = is_whole or options.write
+    if is_written:  # a page without markers shows now, not after the long run
+        page_with(PAGE.read_text(encoding="utf-8"), "")
+    proxy_core, load_core = cores()
+    raise_file_limit()
+    work = BENCH / "work"
+    work.mkdir(exist_ok=True)
+    names = options.peer or PEERS
+    envoy = installed_envoy(work) if "envoy" in names else None
+    facts = describe(envoy, arguments)
+    os.sched_setaffinity(0, {load_core})
+    scenarios = chosen_scenarios(options.scenario)
+    plan = Plan(scenarios, chosen_peers(names, envoy), options.rounds, options.seconds, proxy_core)
+    with (
+        tempfile.TemporaryDirectory(dir=work, prefix="run-") as folder,
+        started_upstream(Path(folder), core=load_core) as upstream,
+    ):
+        results = measure_all(plan, upstream)
+    generated = f"{facts}\n\n{tables(results, scenarios)}"
+    print(generated)
+    if is_written:
+        write_page(PAGE, generated)
+
+
+def chosen_peers(names: Sequence[str], envoy: Path | None) -> list[Peer]:
+    """Return the peers by name, in the order of the tables."""
+    peers: list[Peer] = [Signicat(), Signicat(LOGGED, access_log="all")]
+    if envoy:
+        peers.append(Envoy(envoy))
+    peers += [Nginx(), Direct()]
+    return [peer for peer in peers if peer.name in names]
+
+
+def describe(envoy: Path | None, arguments: Sequence[str]) -> str:
+    """Return when, where, with what and how the figures were taken."""
+    return "\n".join(
+        (
+            f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            f"- Machine: {describe_machine()}",
+            f"- Versions: {describe_versions(envoy)}",
+            f"- Command: `{shlex.join(('python', '-m', 'bench', *arguments))}`",
+        )
+    )
+
+
+def raise_file_limit() -> None:
+    """Permit enough open files for 1,000 connections on both sides of a proxy."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

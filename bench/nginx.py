@@ -1,0 +1,107 @@
+"""The configurations of nginx: as the upstream, and as a proxy with a fixed header."""
+
+from pathlib import Path
+
+from bench.token_endpoint import TOKEN
+
+__all__ = ["SIZES", "proxy_configuration", "upstream_configuration"]
+
+SIZES = {"1k": 1024, "64k": 64 * 1024, "200m": 200 * 1024 * 1024}
+
+# One process is all that one core can use; without a master there is one to account for.
+MAIN = """\
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr crit;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off;
+  server_tokens off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  client_max_body_size 0;
+  client_header_buffer_size 4k;
+  client_body_temp_path temporary;
+  proxy_temp_path temporary;
+  fastcgi_temp_path temporary;
+  uwsgi_temp_path temporary;
+  scgi_temp_path temporary;
+{http}
+}}
+"""
+
+# `mirror` makes nginx read the whole body, into memory, before a POST is answered; a bare
+# `return` would answer before the body has come. One cipher suite, so that all proxies
+# do the same work whatever their own preference is.
+UPSTREAM = """\
+  sendfile on;
+  output_buffers 4 64k;
+  open_file_cache max=16 inactive=1h;
+  open_file_cache_valid 1h;
+  default_type application/octet-stream;
+  ssl_certificate certificate.pem;
+  ssl_certificate_key key.pem;
+  ssl_protocols TLSv1.3;
+  ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+  ssl_session_timeout 1h;
+  server {{
+    listen 127.0.0.1:{plain} backlog=4096;
+    listen 127.0.0.1:{tls} ssl backlog=4096;
+    root files;
+    if ($http_authorization != "Bearer {token}") {{ return 401; }}
+    location = /1k {{ return 200 "{body}"; }}
+    location = /64k {{ }}
+    location = /200m {{ }}
+    location = /post {{
+      client_body_buffer_size 256m;
+      mirror /mirrored;
+      error_page 405 =200 @taken;
+    }}
+    location = /mirrored {{ internal; return 204; }}
+    location @taken {{ return 200 "taken"; }}
+  }}
+"""
+
+# Streams both ways like the other proxies: by default nginx keeps uploads, and what of a
+# download does not fit its buffers, in files.
+PROXY = """\
+  upstream origin {{
+    server 127.0.0.1:{upstream};
+    keepalive 128;
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+  }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass {scheme}://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host localhost;
+      proxy_set_header Authorization "Bearer {token}";
+      proxy_request_buffering off;
+      proxy_max_temp_file_size 0;
+      proxy_buffers 16 16k;
+      proxy_ssl_verify on;
+      proxy_ssl_trusted_certificate {ca};
+      proxy_ssl_name localhost;
+      proxy_ssl_server_name on;
+      proxy_ssl_protocols TLSv1.3;
+    }}
+  }}
+"""
+
+
+def upstream_configuration(*, plain: int, tls: int) -> str:
+    """Return the upstream: bodies from memory, POST, and 401 to any other token."""
+    body = "x" * SIZES["1k"]
+    return MAIN.format(http=UPSTREAM.format(plain=plain, tls=tls, token=TOKEN, body=body))
+
+
+def proxy_configuration(*, port: int, upstream: int, tls: bool, ca_file: Path) -> str:
+    """Return a proxy on this port that adds the token as a fixed header."""
+    scheme = "https" if tls else "http"
+    return MAIN.format(
+        http=PROXY.format(port=port, upstream=upstream, scheme=scheme, token=TOKEN, ca=ca_file)
+    )

@@ -1,0 +1,140 @@
+"""The tables, and the page that keeps them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.faults import BenchError
+from bench.figures import Results, ratio
+from bench.peers import PROXY
+from bench.scenarios import RESTING, Scenario
+from bench.table import fixed, grouped, percent, render, times
+from bench.targets import ENVOY, NGINX, Target, targets
+
+__all__ = ["BEGIN", "END", "page_with", "tables", "write_page"]
+
+BEGIN = "<!-- bench:begin -->"
+END = "<!-- bench:end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of figures: heading, metric, format; a ratio to another peer if one is named."""
+
+    heading: str
+    metric: str
+    show: Callable[[float | None], str]
+    of: str | None = None
+
+    def text(self, results: Results, scenario: str, peer: str) -> str:
+        """Return the cell's text."""
+        value = results.median(scenario, peer, self.metric)
+        if self.of:
+            value = ratio(value, results.median(scenario, self.of, self.metric))
+        return self.show(value)
+
+
+RATE = Column("req/s", "rate", grouped)
+COST = (
+    Column("p50 µs", "p50", grouped),
+    Column("p99 µs", "p99", grouped),
+    Column("CPU µs/req", "cpu", fixed),
+    Column("core", "busy", percent),
+    Column("RSS MiB", "rss", fixed),
+)
+COLUMNS: dict[str, tuple[str, tuple[Column, ...]]] = {
+    "load": (
+        "Requests",
+        (
+            RATE,
+            Column("of Envoy", "rate", times, ENVOY),
+            Column("of nginx", "rate", times, NGINX),
+            *COST,
+        ),
+    ),
+    "transfer": (
+        "200 MiB",
+        (
+            Column("MiB/s", "rate", grouped),
+            Column("of Envoy", "rate", times, ENVOY),
+            Column("CPU ms", "cpu", grouped),
+            Column("core", "busy", percent),
+            Column("RSS MiB", "rss", fixed),
+        ),
+    ),
+    "log": ("Access log", (RATE, Column("of without", "rate", times, PROXY), *COST)),
+    "memory": (
+        "Memory",
+        (
+            Column("idle MiB", "idle", fixed),
+            Column(f"{RESTING:,} idle connections MiB", "resting", fixed),
+        ),
+    ),
+    "start": ("Start to first answer", (Column("ms", "milliseconds", grouped),)),
+}
+
+
+def tables(results: Results, scenarios: Sequence[Scenario]) -> str:
+    """Return all tables that have rows, what was refused and why, and the targets."""
+    parts = [
+        f"### {title}\n\n{_table(results, chosen, columns)}"
+        for kind, (title, columns) in COLUMNS.items()
+        if (chosen := _shown(results, scenarios, kind))
+    ]
+    if refusals := _refusals(results, scenarios):
+        parts.append("### Refused\n\n" + "\n".join(refusals))
+    if any(target.measured is not None for target in targets(results)):
+        parts.append(f"### Targets\n\n{_targets(targets(results))}")
+    return "\n\n".join(parts)
+
+
+def page_with(page: str, generated: str) -> str:
+    """Return the page with what stands between the markers replaced."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise BenchError(f"the page needs the lines {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n\n{generated.strip()}\n\n{END}{tail}"
+
+
+def write_page(path: Path, generated: str) -> None:
+    """Put the tables into the page."""
+    page = path.read_text(encoding="utf-8")
+    path.write_text(page_with(page, generated), encoding="utf-8")
+
+
+def _shown(results: Results, scenarios: Sequence[Scenario], kind: str) -> list[Scenario]:
+    return [each for each in scenarios if each.kind == kind and results.peers(each.name)]
+
+
+def _table(results: Results, scenarios: Sequence[Scenario], columns: Sequence[Column]) -> str:
+    headings = ["", "proxy", *[column.heading for column in columns], "spread"]
+    rows: list[list[str]] = []
+    for scenario in scenarios:
+        for number, peer in enumerate(results.peers(scenario.name)):
+            figures = [column.text(results, scenario.name, peer) for column in columns]
+            spread = percent(results.cell(scenario.name, peer).spread(scenario.main))
+            rows.append(["" if number else scenario.title, peer, *figures, spread])
+    return render(headings, rows, names=2)
+
+
+def _refusals(results: Results, scenarios: Sequence[Scenario]) -> list[str]:
+    return [
+        f"- {scenario.title}, {peer}: {refusal}"
+        for scenario in scenarios
+        for peer in results.peers(scenario.name)
+        if (refusal := results.cell(scenario.name, peer).refusal)
+    ]
+
+
+def _targets(aims: Sequence[Target]) -> str:
+    rows = [
+        [
+            aim.title,
+            f"{'≤' if aim.is_lower_better else '≥'} {aim.bound:g}",
+            times(aim.measured) if aim.bound < 10 else fixed(aim.measured),
+            aim.verdict,
+        ]
+        for aim in aims
+    ]
+    return render(["", "target", "measured", "reached"], rows, names=1)

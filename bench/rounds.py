@@ -1,0 +1,104 @@
+"""Interleaved rounds: each scenario, each round, each peer in turn."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from bench.faults import Refused
+from bench.figures import Results
+from bench.peers import Peer
+from bench.scenarios import Scenario, Subject
+from bench.upstream import Upstream
+
+__all__ = ["Plan", "in_turn", "measure_all"]
+
+WARM_UP_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is run: scenarios, peers, and how often and how long."""
+
+    scenarios: Sequence[Scenario]
+    peers: Sequence[Peer]
+    rounds: int
+    seconds: int
+    proxy_core: int
+
+
+def in_turn(names: Sequence[str], number: int) -> list[str]:
+    """Return the order of one round: each begins with another peer."""
+    first = number % max(len(names), 1)
+    return [*names[first:], *names[:first]]
+
+
+def measure_all(plan: Plan, upstream: Upstream) -> Results:
+    """Run the plan, first with the plain upstream, then with the TLS upstream."""
+    results = Results()
+    for tls in (False, True):
+        _measure_mode(plan, upstream, results, tls=tls)
+    return results
+
+
+def _measure_mode(plan: Plan, upstream: Upstream, results: Results, *, tls: bool) -> None:
+    """Start once whoever takes part in one of the scenarios, and run all of them."""
+    scenarios = [scenario for scenario in plan.scenarios if scenario.tls == tls]
+    subjects: dict[str, Subject] = {}
+    core, seconds = plan.proxy_core, plan.seconds
+    with ExitStack() as stack:
+        for peer in plan.peers:
+            concerned = [scenario for scenario in scenarios if scenario.concerns(peer.name)]
+            if not concerned:
+                continue
+            cells = [results.cell(scenario.name, peer.name) for scenario in concerned]
+            try:
+                running = stack.enter_context(peer.started(upstream, tls=tls, core=core))
+            except Refused as refusal:
+                _say(f"{peer.name}: {refusal}")
+                for cell in cells:
+                    cell.refusal = str(refusal)
+            else:
+                subjects[peer.name] = Subject(peer, running, upstream, core, seconds)
+        for scenario in scenarios:
+            _measure_scenario(plan, scenario, subjects, results)
+
+
+def _measure_scenario(
+    plan: Plan, scenario: Scenario, subjects: dict[str, Subject], results: Results
+) -> None:
+    taking_part = [name for name in subjects if scenario.concerns(name)]
+    if scenario.is_repeated and scenario.kind != "start":
+        for name in taking_part:
+            _warm_up(scenario, subjects[name])
+    for number, name in _schedule(plan, scenario, taking_part):
+        cell = results.cell(scenario.name, name)
+        if cell.refusal:
+            continue
+        try:
+            sample = scenario.measure(subjects[name])
+        except Refused as refusal:
+            cell.refusal = str(refusal)
+            _say(f"{scenario.name}: round {number + 1}: {name}: refused: {refusal}")
+        else:
+            cell.samples.append(sample)
+            figure = sample[scenario.main]
+            _say(f"{scenario.name}: round {number + 1}: {name}: {scenario.main} {figure:,.1f}")
+
+
+def _schedule(plan: Plan, scenario: Scenario, names: list[str]) -> Iterator[tuple[int, str]]:
+    for number in range(plan.rounds if scenario.is_repeated else 1):
+        for name in in_turn(names, number):
+            yield number, name
+
+
+def _warm_up(scenario: Scenario, subject: Subject) -> None:
+    """Let connections open and caches fill; a failure shows again in the first round."""
+    try:
+        scenario.measure(replace(subject, seconds=WARM_UP_SECONDS))
+    except Refused:
+        return
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,98 @@
+"""What the proxy is meant to reach, and what it reached."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.figures import Results, ratio
+from bench.peers import DIRECT, LOGGED, PROXY
+
+__all__ = ["Target", "targets"]
+
+ENVOY = "envoy"
+NGINX = "nginx"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One aim: `measured` is at least `bound`, or at most it; None where nothing was measured."""
+
+    title: str
+    bound: float
+    measured: float | None
+    is_lower_better: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Whether the aim is reached."""
+        if self.measured is None:
+            return "not measured"
+        if self.is_lower_better:
+            return "yes" if self.measured <= self.bound else "no"
+        return "yes" if self.measured >= self.bound else "no"
+
+
+def targets(results: Results) -> list[Target]:
+    """Return all aims with what was measured of them."""
+    return [*_throughput(results), *_latency(results), *_process(results)]
+
+
+def _of(results: Results, scenario: str, base: str, metric: str = "rate") -> float | None:
+    """Return the proxy's median over that of another peer."""
+    return ratio(results.median(scenario, PROXY, metric), results.median(scenario, base, metric))
+
+
+def _throughput(results: Results) -> Iterator[Target]:
+    for suffix, noun, bound in (("", "plain", 1.5), ("-tls", "TLS", 1.3)):
+        for count in (16, 64):
+            of_envoy = _of(results, f"get-1k-{count}{suffix}", ENVOY)
+            yield Target(f"GET 1 KiB, {count} connections, {noun}, of Envoy", bound, of_envoy)
+    for count in (16, 64):
+        of_nginx = _of(results, f"get-1k-{count}", NGINX)
+        yield Target(f"GET 1 KiB, {count} connections, plain, of nginx", 0.45, of_nginx)
+    others: tuple[tuple[str, str, float], ...] = (
+        ("post-1k-16", "POST 1 KiB", 1.2),
+        ("get-64k-16", "GET 64 KiB", 1.2),
+        ("download", "200 MiB down", 0.8),
+        ("upload", "200 MiB up", 0.8),
+    )
+    for suffix, noun in (("", "plain"), ("-tls", "TLS")):
+        for name, title, bound in others:
+            of_envoy = _of(results, f"{name}{suffix}", ENVOY)
+            yield Target(f"{title}, {noun}, of Envoy", bound, of_envoy)
+
+
+def _latency(results: Results) -> Iterator[Target]:
+    for suffix, noun in (("", "plain"), ("-tls", "TLS")):
+        added = ratio(
+            _added(results, f"get-1k-1{suffix}", PROXY),
+            _added(results, f"get-1k-1{suffix}", ENVOY),
+        )
+        title = f"added latency at 1 connection (p50), {noun}, of Envoy's"
+        yield Target(title, 0.9, added, is_lower_better=True)
+        p99 = _of(results, f"get-1k-16{suffix}", ENVOY, "p99")
+        title = f"p99 at 16 connections, {noun}, of Envoy's"
+        yield Target(title, 1.2, p99, is_lower_better=True)
+
+
+def _added(results: Results, scenario: str, peer: str) -> float | None:
+    """Return by how much the median latency is above that without a proxy, in microseconds."""
+    own, bare = (results.median(scenario, name, "p50") for name in (peer, DIRECT))
+    return None if own is None or bare is None else own - bare
+
+
+def _process(results: Results) -> Iterator[Target]:
+    logged = ratio(
+        results.median("access-log", LOGGED, "rate"), results.median("access-log", PROXY, "rate")
+    )
+    yield Target("with the access log, of without", 0.5, logged)
+    resting = results.median("memory", PROXY, "resting")
+    yield _lower("RSS idle, MiB", 45, results.median("memory", PROXY, "idle"))
+    yield _lower("RSS with 1,000 idle connections, MiB", 55, resting)
+    yield _lower("RSS at its peak, MiB", 60, results.largest(PROXY, "peak"))
+    yield _lower(
+        "start to first answer, ms", 250, results.median("start-up", PROXY, "milliseconds")
+    )
+
+
+def _lower(title: str, bound: float, measured: float | None) -> Target:
+    return Target(title, bound, measured, is_lower_better=True)

@@ -1,0 +1,66 @@
+"""The upstream that all proxies share: nginx, plain and TLS, and the token endpoint."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from bench.client import Endpoint, wait_until_served
+from bench.nginx import SIZES, upstream_configuration
+from bench.processes import free_port, running
+from bench.token_endpoint import TOKEN, token_endpoint
+
+__all__ = ["Upstream", "started_upstream"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where the upstream and the token endpoint are, and whom to trust for TLS."""
+
+    plain_port: int
+    tls_port: int
+    token_port: int
+    ca_file: Path
+    folder: Path
+
+    def port(self, *, tls: bool) -> int:
+        """Return the port that speaks TLS, or the other one."""
+        return self.tls_port if tls else self.plain_port
+
+    def direct(self, *, tls: bool) -> Endpoint:
+        """Return the upstream itself, for load without a proxy."""
+        return Endpoint(self.port(tls=tls), ca_file=self.ca_file if tls else None, token=TOKEN)
+
+
+@contextmanager
+def started_upstream(folder: Path, *, core: int) -> Iterator[Upstream]:
+    """Run the upstream and the token endpoint for the block, in an empty folder."""
+    own = folder / "upstream"
+    (own / "files").mkdir(parents=True)
+    _write_certificate(own)
+    for name in ("64k", "200m"):
+        with (own / "files" / name).open("wb") as file:
+            file.truncate(SIZES[name])
+    (own / "files" / "post").touch()
+    plain, tls = free_port(), free_port()
+    (own / "nginx.conf").write_text(upstream_configuration(plain=plain, tls=tls), encoding="ascii")
+    command = ("nginx", "-p", own, "-c", own / "nginx.conf")
+    with (
+        token_endpoint() as token_port,
+        running(command, core=core, output=own / "output") as process,
+    ):
+        upstream = Upstream(plain, tls, token_port, own / "ca.pem", folder)
+        wait_until_served(upstream.direct(tls=False), process)
+        wait_until_served(upstream.direct(tls=True), process)
+        yield upstream
+
+
+def _write_certificate(folder: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(folder / "certificate.pem", append=True)

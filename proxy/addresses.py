@@ -1,0 +1,59 @@
+"""Addresses to listen on, and whether a host is this very machine."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["ListenAddress", "is_loopback", "parse_listen_address"]
+
+_HOST_PORT: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]*)):(?P<port>\d{1,5})"
+)
+_MAX_PORT: Final = 65535
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host`, a name or an address, is reached from this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """A host and port, or the path of a Unix socket; `str()` gives back how it is written."""
+
+    host: str | None
+    port: int | None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        host = self.host or ""
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Can only this machine reach it."""
+        return self.path is not None or is_loopback(self.host or "")
+
+
+def parse_listen_address(text: str) -> ListenAddress:
+    """Read `host:port`, `[v6]:port` or `unix:/path`; raise `ValueError` with a plain reason."""
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/"):
+            raise ValueError("a Unix socket needs an absolute path, as in unix:/run/proxy.sock")
+        return ListenAddress(None, None, path)
+    match = _HOST_PORT.fullmatch(text)
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise ValueError("write host:port, [IPv6]:port or unix:/path")
+    host = match["v6"] or match["host"]
+    if not host:
+        raise ValueError("name the host to listen on, as in 127.0.0.1:8080 (0.0.0.0 for all)")
+    return ListenAddress(host, int(match["port"]))

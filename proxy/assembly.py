@@ -1,0 +1,259 @@
+"""From settings to parts: the one place where objects are wired to each other."""
+
+import asyncio
+import random
+import resource
+import ssl
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from structlog.typing import FilteringBoundLogger
+
+from proxy.access_log import AccessLog
+from proxy.admin import create_admin_app
+from proxy.books import Books
+from proxy.clock import Clock
+from proxy.dial import Dialer
+from proxy.egress import EgressProxy, is_bypassed, parse_egress_proxy
+from proxy.engine import Engine, Limits
+from proxy.heads import UpstreamNames
+from proxy.logs import Logs
+from proxy.metrics import Metrics
+from proxy.policy import Policy
+from proxy.pool import Pool
+from proxy.routing import Route, Router
+from proxy.secret_source import SecretSource
+from proxy.settings import ClientSettings, Settings
+from proxy.tls import client_context
+from proxy.token import ClientStatus
+from proxy.token_cache import TokenCache
+from proxy.token_endpoint import TokenEndpoint
+from proxy.token_refresher import TokenRefresher
+from proxy.wire import RequestHeadParser
+
+__all__ = ["Parts", "assemble", "new_admin_app", "new_secret_source", "new_token_endpoint"]
+
+Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
+"""Starts a task that has a parent."""
+
+_PORTS: Final = {"http": 80, "https": 443}
+_MAX_CALLERS: Final = 10_000
+_SPARE_FILES: Final = 64  # listeners, token endpoint, admin port
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the server runs: the engine, and what keeps the tokens fresh."""
+
+    engine: Engine
+    refreshers: tuple[TokenRefresher, ...]
+    endpoints: tuple[TokenEndpoint, ...]
+
+    def renew_tokens(self) -> None:
+        """Read all secrets again and renew all tokens now."""
+        for refresher in self.refreshers:
+            refresher.renew()
+
+    def client_statuses(self) -> list[ClientStatus]:
+        """Return the state of every client's token."""
+        return [refresher.snapshot() for refresher in self.refreshers]
+
+    async def close(self) -> None:
+        """Close every outgoing connection."""
+        self.engine.pool.close()
+        for endpoint in self.endpoints:
+            await endpoint.close()
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+def _egress_for(url: str, settings: Settings) -> EgressProxy | None:
+    """Return the egress proxy for `url`, None where NO_PROXY says so or there is none."""
+    if settings.egress_proxy is None or is_bypassed(*_host_and_port(url), settings.no_proxy):
+        return None
+    return parse_egress_proxy(settings.egress_proxy.get_secret_value())
+
+
+def new_secret_source(client: ClientSettings) -> SecretSource:
+    """Return where the client's secret is read from."""
+    value = client.client_secret
+    return SecretSource(
+        value=None if value is None else value.get_secret_value(), path=client.client_secret_file
+    )
+
+
+def new_token_endpoint(
+    client: ClientSettings, settings: Settings, tls: ssl.SSLContext, clock: Clock
+) -> TokenEndpoint:
+    """Return the token endpoint as this client uses it."""
+    return TokenEndpoint(
+        url=client.token_url,
+        client_id=client.client_id,
+        client_auth=client.client_auth,
+        scope=client.scope,
+        timeout_seconds=settings.token_timeout_seconds,
+        tls=tls,
+        egress=_egress_for(client.token_url, settings),
+        wall=clock.wall,
+    )
+
+
+def _new_dialer(settings: Settings, tls: ssl.SSLContext) -> Dialer:
+    host, port = _host_and_port(settings.upstream_url)
+    return Dialer(
+        host,
+        port,
+        tls=tls if settings.upstream_url.startswith("https:") else None,
+        egress=_egress_for(settings.upstream_url, settings),
+        egress_tls=tls,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+    )
+
+
+def _new_router(settings: Settings) -> Router:
+    return Router(
+        Route(
+            path=route.path.encode(),
+            client=route.client,
+            methods=None
+            if route.methods is None
+            else frozenset(method.encode() for method in route.methods),
+            label=route.path,
+        )
+        for route in settings.routes
+    )
+
+
+def _new_policy(settings: Settings, router: Router) -> Policy:
+    return Policy(
+        upstream_url=settings.upstream_url,
+        token_urls={client.token_url for client in settings.clients},
+        allowed_hosts=settings.allowed_hosts,
+        allowed_origins=settings.allowed_origins,
+        allowed_paths=settings.allowed_paths,
+        allowed_methods=settings.allowed_methods,
+        routes_restrict_paths=router.restricts_paths,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    """Bound the callers by the open files that are left for them (G6)."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    left = files - settings.max_upstream_connections - _SPARE_FILES
+    return Limits(
+        head_timeout_seconds=settings.head_timeout_seconds,
+        caller_idle_seconds=settings.caller_idle_seconds,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        read_timeout_seconds=settings.read_timeout_seconds,
+        max_replay_bytes=settings.max_replay_bytes,
+        max_callers=max(1, min(_MAX_CALLERS, left)),
+    )
+
+
+def _new_refreshers(
+    settings: Settings,
+    endpoints: Iterable[TokenEndpoint],
+    metrics: Metrics,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Iterator[tuple[TokenCache, TokenRefresher]]:
+    draw = random.SystemRandom().random
+    for client, endpoint in zip(settings.clients, endpoints, strict=True):
+        cache = TokenCache(
+            client.name, clock=clock, log=log, wait_seconds=settings.token_wait_seconds
+        )
+        refresher = TokenRefresher(
+            cache,
+            endpoint=endpoint,
+            secret=new_secret_source(client),
+            clock=clock,
+            draw=draw,
+            metrics=metrics,
+            log=log,
+        )
+        yield cache, refresher
+
+
+def _new_pool(
+    settings: Settings,
+    tls: ssl.SSLContext,
+    spawn: Spawn,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Pool:
+    return Pool(
+        _new_dialer(settings, tls),
+        limit=settings.max_upstream_connections,
+        idle_seconds=settings.upstream_idle_seconds,
+        spawn=spawn,
+        loop=asyncio.get_running_loop(),
+        monotonic=clock.monotonic,
+        log=log,
+    )
+
+
+def assemble(
+    settings: Settings,
+    *,
+    spawn: Spawn,
+    clock: Clock,
+    logs: Logs,
+) -> Parts:
+    """Build everything; opens no port and no connection. Raises `CaFileError`."""
+    log = logs.log
+    tls = client_context(settings.ca_file)
+    metrics = Metrics([client.name for client in settings.clients])
+    endpoints = tuple(new_token_endpoint(c, settings, tls, clock) for c in settings.clients)
+    tokens = tuple(_new_refreshers(settings, endpoints, metrics, clock, log))
+    router = _new_router(settings)
+    access_log = AccessLog(
+        settings.access_log, log=logs.access, write_line=logs.write_line, wall=clock.wall
+    )
+    loop = asyncio.get_running_loop()
+    engine = Engine(
+        limits=_limits(settings),
+        parser=RequestHeadParser(loop),
+        policy=_new_policy(settings, router),
+        router=router,
+        tokens={cache.client: cache for cache, _ in tokens},
+        pool=_new_pool(settings, tls, spawn, clock, log),
+        names=UpstreamNames.from_url(settings.upstream_url),
+        metrics=metrics,
+        books=Books(metrics, access_log, clock.monotonic),
+        loop=loop,
+        monotonic=clock.monotonic,
+        spawn=spawn,
+        log=log,
+    )
+    parts = Parts(engine, tuple(refresher for _, refresher in tokens), endpoints)
+    metrics.bind(
+        in_flight=engine.in_flight, connections=engine.pool.states, clients=parts.client_statuses
+    )
+    return parts
+
+
+def new_admin_app(
+    parts: Parts,
+    settings: Settings,
+    *,
+    settings_report: Mapping[str, object],
+    quit_: Callable[[], None],
+) -> web.Application:
+    """Return the application of the admin port (A)."""
+    engine = parts.engine
+    return create_admin_app(
+        clients=parts.client_statuses,
+        is_draining=lambda: engine.is_draining,
+        metrics=engine.metrics,
+        renew=parts.renew_tokens,
+        quit_=quit_ if settings.admin_quit else None,
+        settings_report=settings_report,
+        policy=engine.policy,
+        log=engine.log,
+    )

@@ -1,0 +1,142 @@
+"""The books: every request ends here, once, in the metrics and in the access log (M, L)."""
+
+import re
+import secrets
+from collections.abc import Callable
+from itertools import count
+from typing import Final
+
+from proxy.access_log import AccessLog
+from proxy.errors import ProxyError
+from proxy.metrics import Metrics
+from proxy.request import Request
+from proxy.routing import Route
+from proxy.token import Token
+from proxy.upload import Upload
+
+__all__ = ["NO_CLIENT", "Books", "Entry"]
+
+NO_CLIENT: Final = "none"
+"""The client label of requests that never got as far as a route."""
+_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
+_METHOD_LABELS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+
+
+class Entry:
+    """What is known of one exchange, filled in as it goes; times are monotonic seconds.
+
+    `status` is 0 until an answer's head has gone to the caller; `request_id`
+    is set for replies of our own; `outcome` is `ok`, a code of table E,
+    `client_left` or `client_stalled`.
+    """
+
+    __slots__ = (
+        "bytes_out",
+        "head_seconds",
+        "is_replayed",
+        "outcome",
+        "request",
+        "request_id",
+        "route",
+        "started",
+        "status",
+        "token",
+        "trace_id",
+        "upload",
+    )
+
+    def __init__(self, request: Request, route: Route, upload: Upload, started: float) -> None:
+        self.request = request
+        self.route = route
+        self.upload = upload
+        self.started = started
+        self.status = 0
+        self.bytes_out = 0
+        self.head_seconds: float | None = None
+        self.is_replayed = False
+        self.outcome = "ok"
+        self.request_id: str | None = None
+        self.token: Token | None = None
+        self.trace_id: bytes | None = None
+
+
+def _text(value: bytes | None) -> str | None:
+    """Return a caller's or the upstream's identifier for the log, None where it is no sane one."""
+    if value is None or not _REQUEST_ID.fullmatch(value):
+        return None
+    return value.decode("ascii")
+
+
+class Books:
+    """Writes what is known at the end of a request to metrics and access log."""
+
+    __slots__ = ("_access_log", "_id_prefix", "_ids", "_metrics", "_monotonic")
+
+    def __init__(
+        self, metrics: Metrics, access_log: AccessLog, monotonic: Callable[[], float]
+    ) -> None:
+        self._metrics = metrics
+        self._access_log = access_log
+        self._monotonic = monotonic
+        self._id_prefix = secrets.token_hex(4)
+        self._ids = count(1)
+
+    def request_id(self, request: Request | None) -> str:
+        """Return the caller's X-Request-ID where it is sane, else a name of our own."""
+        given = _text(request.headers.facts.get(b"x-request-id")) if request else None
+        return given or f"{self._id_prefix}-{next(self._ids)}"
+
+    def exchange_over(self, entry: Entry) -> None:
+        """Book an exchange that reached its route, however it ended."""
+        metrics = self._metrics
+        request = entry.request
+        seconds = self._monotonic() - entry.started
+        client = entry.route.client
+        bytes_in = entry.upload.size
+        method = _METHOD_LABELS.get(request.method, "OTHER")
+        metrics.request_finished(client, method, entry.status, seconds, bytes_in, entry.bytes_out)
+        if entry.head_seconds is not None:
+            metrics.upstream_head(client, entry.head_seconds)
+        log = self._access_log
+        if log.is_enabled_for(entry.status, entry.outcome):
+            facts = request.headers.facts
+            token = entry.token
+            log.write(
+                {
+                    "method": method,
+                    "route": entry.route.label,
+                    "client": client,
+                    "status": entry.status,
+                    "outcome": entry.outcome,
+                    "duration_seconds": seconds,
+                    "upstream_seconds": entry.head_seconds,
+                    "bytes_in": bytes_in,
+                    "bytes_out": entry.bytes_out,
+                    "request_id": entry.request_id or _text(facts.get(b"x-request-id")),
+                    "traceparent": _text(facts.get(b"traceparent")),
+                    "upstream_trace_id": _text(entry.trace_id),
+                    "token": None if token is None else token.fingerprint,
+                    "replayed": entry.is_replayed or None,
+                }
+            )
+
+    def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
+        """Book a request that the guard refused at once, or bytes that were none."""
+        kind = error.kind
+        self._metrics.rejected(kind.code)
+        method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
+        self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, 0, 0)
+        if self._access_log.is_enabled_for(kind.status, kind.code):
+            facts = {} if request is None else request.headers.facts
+            self._access_log.write(
+                {
+                    "method": method,
+                    "client": NO_CLIENT,
+                    "status": kind.status,
+                    "outcome": kind.code,
+                    "request_id": request_id,
+                    "traceparent": _text(facts.get(b"traceparent")),
+                }
+            )

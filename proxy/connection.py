@@ -1,0 +1,47 @@
+"""What connections to callers and to the upstream have in common: writing, and back-pressure."""
+
+import asyncio
+from typing import cast
+
+__all__ = ["Connection"]
+
+
+class Connection(asyncio.Protocol):
+    """A transport that may be closing at any time, and whose reading can be held.
+
+    `is_clogged`: the peer takes no more bytes for now.
+    """
+
+    __slots__ = ("_is_held", "is_clogged", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._is_held = False
+        self.is_clogged = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; uvloop's are no subclass of asyncio's."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; `connection_lost` tells of those that cannot arrive any more."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def hold(self) -> None:
+        """Read no more for now (F5)."""
+        if not self._is_held and not self.transport.is_closing():
+            self._is_held = True
+            self.transport.pause_reading()
+
+    def unhold(self) -> None:
+        """Read on."""
+        if self._is_held:
+            self._is_held = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """End at once, whatever is still to be written."""
+        self.transport.abort()

@@ -1,0 +1,142 @@
+"""Why no connection could be made: exceptions of the network, named for callers and logs."""
+
+import errno
+import re
+import ssl
+from dataclasses import dataclass
+from typing import Final, Literal
+
+__all__ = [
+    "DialError",
+    "Peer",
+    "Reason",
+    "closed_early",
+    "no_address",
+    "timed_out",
+    "tls_failed",
+    "tunnel_refused",
+    "unreachable",
+]
+
+Reason = Literal["dns", "connect", "connect_timeout", "tls", "egress_proxy"]
+
+_EGRESS_SETTING: Final = "SIGNICAT_PROXY_EGRESS_PROXY"
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+
+
+class DialError(Exception):
+    """No connection could be made.
+
+    `detail` is fixed text for callers that names the setting to look at;
+    `cause` is short text for the log. Neither holds a secret. `is_transient`
+    says that another attempt may help.
+    """
+
+    def __init__(
+        self, reason: Reason, detail: str, cause: str, *, is_transient: bool = False
+    ) -> None:
+        super().__init__(f"{reason}: {cause}")
+        self.reason = reason
+        self.detail = detail
+        self.cause = cause
+        self.is_transient = is_transient
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is dialled, and the setting that said so."""
+
+    host: str
+    port: int
+    setting: str
+    is_egress: bool = False
+
+    @classmethod
+    def egress(cls, host: str, port: int) -> "Peer":
+        """Return the egress proxy as a peer."""
+        return cls(host, port, _EGRESS_SETTING, is_egress=True)
+
+    def reason(self, reason: Reason) -> Reason:
+        """Return `reason`, or that it was the egress proxy."""
+        return "egress_proxy" if self.is_egress else reason
+
+
+def no_address(peer: Peer, error: OSError | UnicodeError | None) -> DialError:
+    """Name a failed look-up; `None` is one without an address."""
+    cause = "the name has no address"
+    if isinstance(error, OSError):
+        cause = error.strerror or "DNS look-up failed"
+    elif error is not None:
+        cause = "not a host name"
+    return DialError(
+        peer.reason("dns"),
+        f"The name of the host in {peer.setting} cannot be resolved. Check it and the DNS of this "
+        f"machine; where only a proxy has DNS, set {_EGRESS_SETTING}.",
+        cause,
+        is_transient=not isinstance(error, UnicodeError),
+    )
+
+
+def unreachable(peer: Peer, error: OSError | RuntimeError) -> DialError:
+    """Name a failed TCP connection, by the error numbers of all addresses that were tried."""
+    number = error.errno if isinstance(error, OSError) else None
+    numbers = [number] if number else map(int, _ERRNO.findall(str(error)))
+    names = dict.fromkeys(errno.errorcode.get(number, str(number)) for number in numbers)
+    return DialError(
+        peer.reason("connect"),
+        f"The host in {peer.setting} accepts no connection. Check the address, the port and the "
+        f"firewall; where the way out leads through a proxy, set {_EGRESS_SETTING}.",
+        ", ".join(names) or "connection failed",
+        is_transient=True,
+    )
+
+
+def closed_early(peer: Peer) -> DialError:
+    """Name a connection that was closed as soon as it stood."""
+    return DialError(
+        "connect",
+        f"The host in {peer.setting} closes connections as soon as they are open.",
+        "closed as soon as it was open",
+        is_transient=True,
+    )
+
+
+def timed_out(peer: Peer, step: str, seconds: float) -> DialError:
+    """Name the step that was under way when the time was over."""
+    return DialError(
+        "connect_timeout",
+        f"The host in {peer.setting} did not answer in time. Check the address and the firewall; "
+        "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS is the time allowed.",
+        f"no answer within {seconds:g} s, at: {step}",
+    )
+
+
+def tls_failed(peer: Peer, error: OSError) -> DialError:
+    """Name what ended a TLS handshake; only a connection cut short is worth another attempt."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return DialError(
+            peer.reason("tls"),
+            f"The certificate of the host in {peer.setting} is not valid for it or not trusted. If "
+            "an authority of your own signed it, name that in SIGNICAT_PROXY_CA_FILE.",
+            f"certificate verify failed: {error.verify_message}",
+        )
+    is_cut = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
+    failure = error.reason if isinstance(error, ssl.SSLError) else None
+    return DialError(
+        peer.reason("tls"),
+        f"The TLS handshake with the host in {peer.setting} failed. It must speak TLS 1.2 or "
+        "later on that port.",
+        "connection cut in the TLS handshake" if is_cut else f"TLS handshake failed: {failure}",
+        is_transient=is_cut,
+    )
+
+
+def tunnel_refused(cause: str, *, may_pass: bool) -> DialError:
+    """Name an egress proxy's answer that is no tunnel."""
+    return DialError(
+        "egress_proxy",
+        f"The egress proxy opened no tunnel to the upstream. Check {_EGRESS_SETTING} (address and "
+        "credentials) and the proxy's rules, or list the host in SIGNICAT_PROXY_NO_PROXY.",
+        cause,
+        is_transient=may_pass,
+    )

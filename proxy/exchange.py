@@ -1,0 +1,300 @@
+"""One request and its answer: the state machine between a caller and an upstream connection.
+
+start ► token? ► connection? ► SENDING ► (answer's head) ► RELAYING ► done
+          │          │            │ 401, may be replayed ► start, once (T10)
+          │          │            │ pooled connection was closed ► start, once (F8)
+          ▼          ▼            ▼
+         503      502, 503    502, 504, or, once the head is out, a cut connection (F7)
+"""
+
+from typing import Final
+
+from proxy import failures
+from proxy.acquisition import Acquisition
+from proxy.answer import Answer
+from proxy.books import Entry
+from proxy.engine import Engine
+from proxy.errors import ProxyError
+from proxy.headers import MessageHeaders
+from proxy.heads import interim_head, request_head
+from proxy.replay import UNAUTHORIZED, is_worth_replaying, report_answer
+from proxy.roles import Caller, UpstreamLink
+from proxy.token import Token
+from proxy.upload import NO_BODY
+from proxy.upstream import UpstreamConnection
+
+__all__ = ["Exchange"]
+
+WAITING: Final = 0  # for a token or a connection
+SENDING: Final = 1  # the request goes out or has gone; no answer yet
+HOLDING: Final = 2  # a 401 was kept back; the rest of the body is awaited for the replay
+RELAYING: Final = 3  # the answer's head is out
+DONE: Final = 4
+
+_BACKLOG: Final = 64 * 1024  # body bytes taken in while there is no connection to send them on
+
+
+class Exchange:
+    """Owns one request from its head to the last byte of its answer."""
+
+    __slots__ = (
+        "_acquisition",
+        "_answer",
+        "_engine",
+        "_has_retried",
+        "_phase",
+        "_sent",
+        "_tokens",
+        "_upload",
+        "_upstream",
+        "caller",
+        "entry",
+        "request",
+    )
+
+    _answer: Answer  # from the moment that its head is known
+
+    def __init__(self, engine: Engine, caller: Caller, entry: Entry) -> None:
+        self._engine = engine
+        self._tokens = engine.tokens[entry.route.client]
+        self._upload = entry.upload
+        self._upstream: UpstreamConnection | None = None
+        self._acquisition: Acquisition | None = None
+        self._phase = WAITING
+        self._sent = entry.started
+        self._has_retried = False
+        self.caller = caller
+        self.request = entry.request
+        self.entry = entry
+
+    def start(self) -> None:
+        """Send with the token and a connection that are at hand, else get them first."""
+        token = self._tokens.current()
+        connection = None if token is None else self._engine.pool.take()
+        if token is None or connection is None:
+            self._acquisition = Acquisition(self._engine, self._tokens, self)
+            self._acquisition.begin(token)
+        else:
+            self._send(connection, token)
+
+    def acquired(self, connection: UpstreamConnection, token: Token) -> None:
+        """Go on with what had to be waited for."""
+        self._acquisition = None
+        self._send(connection, token)
+
+    def _send(self, connection: UpstreamConnection, token: Token) -> None:
+        self.entry.token = token
+        self._upstream = connection
+        connection.receiver = self
+        self._phase = SENDING
+        engine = self._engine
+        head = request_head(self.request, engine.names, token.header_line)
+        upload = self._upload
+        if upload is NO_BODY:
+            connection.transport.write(head)
+        else:
+            connection.write(head + upload.backlog())
+            upload.sent()
+            self.caller.unhold()
+        self._sent = now = engine.monotonic()
+        self.caller.deadline = now + engine.limits.read_timeout_seconds
+
+    def receive(self, data: bytes) -> None:
+        """Take body bytes from the caller, without framing."""
+        upload = self._upload
+        upload.add(data)
+        if self._upstream is not None:
+            self._upstream.write(upload.frame(data))
+            upload.sent()
+            self.touch()
+        elif upload.size > _BACKLOG:
+            self.caller.hold()
+
+    def receive_end(self) -> None:
+        """Learn that the caller has sent the whole body."""
+        self._upload.is_ended = True
+        if self._upstream is not None:
+            self._upstream.write(self._upload.end_mark())
+            self.touch()
+        elif self._phase == HOLDING:
+            self._phase = WAITING
+            self.start()
+
+    # --- on the way down: proxy.upstream.ResponseReceiver ---
+
+    @property
+    def method(self) -> bytes:
+        """The method of the request."""
+        return self.request.method
+
+    @property
+    def request_sent(self) -> bool:
+        """Whether the request has gone out whole."""
+        return self._upload.is_ended
+
+    def touch(self) -> None:
+        """Note progress: the deadline moves on."""
+        engine = self._engine
+        self.caller.deadline = engine.monotonic() + engine.limits.read_timeout_seconds
+
+    def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
+        """Pass a 1xx on to callers that can know it."""
+        if not self.request.is_http_10:
+            self.caller.write(interim_head(lines, headers))
+
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bytes | None:
+        """Return the head for the caller, or None where the request is sent again instead."""
+        engine = self._engine
+        entry = self.entry
+        if entry.is_replayed:
+            report_answer(self._tokens, entry.token, status, engine.metrics)
+        elif status == UNAUTHORIZED and self._begin_replay():
+            return None
+        entry.head_seconds = engine.monotonic() - self._sent
+        self._phase = RELAYING
+        entry.status = status
+        entry.trace_id = headers.facts.get(b"x-trace-id")
+        may_stay = self.request.keep_alive and self.request_sent and not engine.is_draining
+        answer = self._answer = Answer(self.caller, entry, headers, may_stay=may_stay)
+        return answer.head(lines, self.request, engine.names)
+
+    def relay(self, head: bytes, data: bytes) -> None:
+        """Pass body bytes on."""
+        self._answer.relay(head, data)
+
+    def answered(self) -> None:
+        """End a complete answer."""
+        self._upstream = None
+        self._answer.end()
+        self._finish(keep_alive=self._answer.keep_alive)
+
+    def broken(self, reason: str) -> None:
+        """End an answer that is not HTTP with one reading (F9); the connection is closed."""
+        self._upstream = None
+        self._engine.metrics.upstream_error("invalid_response")
+        self._engine.log.warning("upstream_invalid_response", cause=reason)
+        self.fail(failures.upstream_broken(reason))
+
+    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
+        """Start again where a resting connection turned out to be closed (F8), else give up."""
+        self._upstream = None
+        if (
+            connection.is_reused
+            and not began
+            and not self._has_retried
+            and self.request.is_idempotent
+            and self._upload.is_whole
+        ):
+            self._has_retried = True
+            self._phase = WAITING
+            # If one was closed, its neighbours are likely to be: a fresh one is wanted.
+            self._engine.pool.drop_idle()
+            self.start()
+            return
+        self._engine.metrics.upstream_error("truncated" if self._phase == RELAYING else "closed")
+        self.fail(failures.upstream_closed())
+
+    def pause(self) -> None:
+        """Pass the upstream's back-pressure on to the caller (F5)."""
+        self.caller.hold()
+
+    def resume(self) -> None:
+        """Let the caller go on."""
+        self.touch()
+        self.caller.unhold()
+
+    def clogged(self) -> None:
+        """Pass the caller's back-pressure on to the upstream (F5)."""
+        if self._upstream is not None:
+            self._upstream.hold()
+
+    def unclogged(self) -> None:
+        """Let the upstream go on."""
+        self.touch()
+        if self._upstream is not None:
+            self._upstream.unhold()
+
+    def _begin_replay(self) -> bool:
+        """Decide on the one replay after a 401 (T10); True: this answer is dropped."""
+        engine = self._engine
+        if not is_worth_replaying(self._tokens, self.entry.token, self._upload, engine.metrics):
+            return False
+        self.entry.is_replayed = True
+        self._upstream = None
+        if self.request_sent:
+            self._phase = WAITING
+            # After the refused connection has come to rest, so that it can serve again.
+            engine.loop.call_soon(self._replay)
+        else:
+            self._phase = HOLDING
+        return True
+
+    def _replay(self) -> None:
+        if self._phase == WAITING:
+            self.start()
+
+    def fail(self, error: ProxyError) -> None:
+        """End with a reply of our own, or by a cut where an answer has begun."""
+        if self._phase == DONE:
+            return
+        if self.entry.is_replayed and self._phase != RELAYING:
+            self._engine.metrics.replay("failed")
+        if self._phase == RELAYING:
+            self._cut(error.kind.code)
+            return
+        self._let_go()
+        self.entry.outcome = error.kind.code
+        self.entry.status = error.kind.status
+        if error.kind.is_refusal:
+            self._engine.metrics.rejected(error.kind.code)
+        self.entry.request_id = request_id = self._engine.books.request_id(self.request)
+        keep_alive = self.request.keep_alive and self.request_sent and not self._engine.is_draining
+        self.caller.reply(error, self.request, request_id, close=not keep_alive)
+        self._finish(keep_alive=keep_alive)
+
+    def _cut(self, outcome: str) -> None:
+        """End an answer that has begun: it must not look complete (F7)."""
+        self._let_go()
+        self.entry.outcome = outcome
+        self.caller.cut()
+        self._finish(keep_alive=False)
+
+    def caller_left(self) -> None:
+        """Cancel everything: nobody waits for the answer any more (F7)."""
+        if self._phase == DONE:
+            return
+        self._let_go()
+        self.entry.outcome = "client_left"
+        self._close_books()
+
+    def deadline_passed(self) -> None:
+        """Decide who was late; called by the sweep."""
+        engine = self._engine
+        seconds = engine.limits.read_timeout_seconds
+        upstream = self._upstream
+        if self._acquisition is not None:
+            self.fail(self._acquisition.late())
+        elif self._phase == RELAYING and self.caller.is_clogged:
+            self._cut("client_stalled")
+        elif not self.request_sent and (upstream is None or not upstream.is_clogged):
+            self.fail(failures.body_late(seconds))
+        else:
+            engine.metrics.upstream_error("timeout")
+            self.fail(failures.upstream_silent(seconds))
+
+    def _let_go(self) -> None:
+        """Give back all that the exchange holds or waits for."""
+        if self._acquisition is not None:
+            self._acquisition.cancel()
+            self._acquisition = None
+        if self._upstream is not None:
+            self._upstream.abort()
+            self._upstream = None
+
+    def _finish(self, *, keep_alive: bool) -> None:
+        self._close_books()
+        self.caller.finished(keep_alive=keep_alive)
+
+    def _close_books(self) -> None:
+        self._phase = DONE
+        self._engine.books.exchange_over(self.entry)

@@ -1,0 +1,254 @@
+"""What crosses and what stays: the header rules of F4 and F5 as plain functions on bytes.
+
+Header lines cross exactly as they were received. The functions here decide
+which of them, read the framing of the body, and gather the few facts that the
+guard and the log need.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from proxy.wire import MalformedMessageError, RawHeaders
+
+__all__ = [
+    "CHUNKED",
+    "UNTIL_CLOSE",
+    "MessageHeaders",
+    "read_request_headers",
+    "read_response_headers",
+]
+
+CHUNKED: Final = -1
+"""A body's length: framed by chunks."""
+UNTIL_CLOSE: Final = -2
+"""A body's length: it ends with the connection."""
+
+_MAX_LENGTH_DIGITS: Final = 18
+_NEED_LENGTH: Final = frozenset((b"POST", b"PUT", b"PATCH"))
+
+# RFC 9110 §7.6.1, with the obsolete ones that are still met.
+_HOP_BY_HOP: Final = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+# Credentials, what we answer ourselves, and what callers claim about where a request is from.
+_REQUEST_DROPPED: Final = _HOP_BY_HOP | {
+    b"authorization",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"x-real-ip",
+}
+# They speak of Signicat's own host, or could echo what only Signicat may see.
+_RESPONSE_DROPPED: Final = _HOP_BY_HOP | {
+    b"alt-svc",
+    b"authorization",
+    b"strict-transport-security",
+}
+_REQUEST_FACTS: Final = frozenset(
+    (
+        b"content-length",
+        b"origin",
+        b"sec-fetch-site",
+        b"traceparent",
+        b"user-agent",
+        b"via",
+        b"x-request-id",
+    )
+)
+_RESPONSE_FACTS: Final = frozenset(
+    (b"content-length", b"content-location", b"location", b"x-trace-id")
+)
+_REQUEST_PREFIXES: Final = (b"x-forwarded-", b"proxy-")
+_MAX_KNOWN: Final = 1024
+
+
+class _Kind:
+    """What is done with a header of some name: does it cross, is its value a fact."""
+
+    __slots__ = ("crosses", "is_fact", "key")
+
+    def __init__(self, key: bytes, *, crosses: bool, is_fact: bool) -> None:
+        self.key = key
+        self.crosses = crosses
+        self.is_fact = is_fact
+
+
+def _request_kind(name: bytes) -> _Kind:
+    key = name.lower()
+    if key in _REQUEST_DROPPED:
+        return _Kind(key, crosses=False, is_fact=True)
+    stays = key.startswith(_REQUEST_PREFIXES) or (b"_" in key and _is_claim_in_disguise(key))
+    return _Kind(key, crosses=not stays, is_fact=key in _REQUEST_FACTS)
+
+
+def _response_kind(name: bytes) -> _Kind:
+    key = name.lower()
+    if key in _RESPONSE_DROPPED:
+        return _Kind(key, crosses=False, is_fact=True)
+    return _Kind(key, crosses=not key.startswith(b"proxy-"), is_fact=key in _RESPONSE_FACTS)
+
+
+class _Kinds(dict[bytes, _Kind]):
+    """Remembers the kinds of names met so far, of a bounded number of them."""
+
+    def __init__(self, decide: Callable[[bytes], _Kind]) -> None:
+        super().__init__()
+        self._decide = decide
+
+    def __missing__(self, name: bytes) -> _Kind:
+        kind = self._decide(name)
+        if len(self) < _MAX_KNOWN:
+            self[name] = kind
+        return kind
+
+
+# Names come from peers, verdicts from the tables above: a cache, not a state.
+_REQUEST_KINDS: Final = _Kinds(_request_kind)
+_RESPONSE_KINDS: Final = _Kinds(_response_kind)
+
+
+class MessageHeaders:
+    """What the headers of one message say.
+
+    `lines` are those that cross, as received. `length` is the body's length in
+    bytes, `CHUNKED` or `UNTIL_CLOSE`. `facts` holds the values of the special
+    headers by lower-case name, repeated ones joined by a comma (RFC 9110 §5.3).
+    `options` are the lower-case tokens of `Connection`.
+    """
+
+    __slots__ = ("facts", "length", "lines", "options")
+
+    def __init__(
+        self,
+        lines: list[bytes],
+        facts: dict[bytes, bytes],
+        length: int,
+        options: frozenset[bytes],
+    ) -> None:
+        self.lines = lines
+        self.facts = facts
+        self.length = length
+        self.options = options
+
+
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+_KEEP_ALIVE: Final = frozenset((b"keep-alive",))
+_FRAMING_OPTIONS: Final = frozenset((b"close", b"keep-alive", b"content-length"))
+
+
+def _is_claim_in_disguise(key: bytes) -> bool:
+    """Say whether `key`, with `_` read as `-`, is a header that stays here (F4).
+
+    Applications that map headers to variables cannot tell the two apart.
+    """
+    plain = key.replace(b"_", b"-")
+    return (
+        plain in _REQUEST_DROPPED
+        or plain == b"content-length"
+        or plain.startswith(_REQUEST_PREFIXES)
+    )
+
+
+def _connection_options(facts: dict[bytes, bytes]) -> frozenset[bytes]:
+    value = facts.get(b"connection")
+    if value is None:
+        return _NO_OPTIONS
+    if value == b"keep-alive":
+        return _KEEP_ALIVE
+    return frozenset(token.strip(b" \t") for token in value.lower().split(b","))
+
+
+def _without_named(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
+    """Leave out the lines that `Connection` names; the framing is not its to remove."""
+    if options <= _FRAMING_OPTIONS:
+        return lines
+    named = options - _FRAMING_OPTIONS
+    return [line for line in lines if line.partition(b":")[0].lower() not in named]
+
+
+def _declared_length(facts: dict[bytes, bytes], *, is_http_10: bool) -> int | None:
+    """Return the length that the framing headers declare, None without any.
+
+    Raises `MalformedMessageError` where two readers could disagree (G5, F9).
+    """
+    coding = facts.get(b"transfer-encoding")
+    length = facts.get(b"content-length")
+    if coding is not None:
+        if is_http_10 or length is not None or coding.lower() != b"chunked":
+            raise MalformedMessageError("framing")
+        return CHUNKED
+    if length is None:
+        return None
+    if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
+        raise MalformedMessageError("Content-Length")
+    return int(length)
+
+
+def _sorted_lines(
+    lines: list[bytes], headers: RawHeaders, kinds: _Kinds
+) -> tuple[list[bytes], dict[bytes, bytes]]:
+    """Return the lines that cross, and the facts; `lines` has one more at its beginning."""
+    kept: list[bytes] = []
+    facts: dict[bytes, bytes] = {}
+    for line, (name, value) in zip(lines[1:], headers, strict=True):
+        kind = kinds[name]
+        if kind.is_fact:
+            known = facts.get(kind.key)
+            facts[kind.key] = value if known is None else known + b", " + value
+        if kind.crosses:
+            kept.append(line)
+    return kept, facts
+
+
+def _without_length(lines: list[bytes]) -> list[bytes]:
+    return [line for line in lines if not line.lower().startswith(b"content-length:")]
+
+
+def read_request_headers(
+    method: bytes, lines: list[bytes], headers: RawHeaders, *, is_http_10: bool
+) -> MessageHeaders:
+    """Sort the header lines of a request (F4) and read its framing (F5).
+
+    `lines` begins with the request line, `headers` holds one pair for each
+    further line. A body length of 0 keeps its `Content-Length` line only for
+    POST, PUT and PATCH, which get one even if the caller sent none.
+    Raises `MalformedMessageError`.
+    """
+    kept, facts = _sorted_lines(lines, headers, _REQUEST_KINDS)
+    length = _declared_length(facts, is_http_10=is_http_10)
+    if length is None and method in _NEED_LENGTH:
+        kept.append(b"Content-Length: 0")
+    elif length == 0 and method not in _NEED_LENGTH:
+        kept = _without_length(kept)
+    options = _connection_options(facts)
+    return MessageHeaders(_without_named(kept, options), facts, length or 0, options)
+
+
+def _has_no_body(method: bytes, status: int) -> bool:
+    return method == b"HEAD" or status in (204, 304) or status < 200  # noqa: PLR2004 (RFC 9112 §6.3)
+
+
+def read_response_headers(
+    method: bytes, status: int, lines: list[bytes], headers: RawHeaders, *, is_http_10: bool
+) -> MessageHeaders:
+    """Sort the header lines of an answer to `method` (F4) and read its framing (RFC 9112 §6.3).
+
+    Raises `MalformedMessageError` for framing with two readings (F9).
+    """
+    kept, facts = _sorted_lines(lines, headers, _RESPONSE_KINDS)
+    length = _declared_length(facts, is_http_10=is_http_10)
+    if length is None:
+        length = UNTIL_CLOSE
+    if _has_no_body(method, status):
+        length = 0
+        if status == 204:  # noqa: PLR2004 (RFC 9110 §8.6: it has no length either)
+            kept = _without_length(kept)
+    options = _connection_options(facts)
+    return MessageHeaders(_without_named(kept, options), facts, length, options)

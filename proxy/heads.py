@@ -1,0 +1,124 @@
+"""The heads that go out, upwards and downwards, as plain functions on bytes (F2, F4, F5)."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from proxy import __version__
+from proxy.headers import CHUNKED, MessageHeaders
+from proxy.request import Request
+
+__all__ = ["UpstreamNames", "interim_head", "request_head", "response_head"]
+
+_VIA_11: Final = b"Via: 1.1 signicat-proxy"
+_VIA_10: Final = b"Via: 1.0 signicat-proxy"
+_USER_AGENT: Final = f"User-Agent: signicat-proxy/{__version__}".encode()
+_CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
+_LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
+_BARE_STATUS_LINE: Final = len(b"HTTP/1.1 200")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamNames:
+    """What the upstream is called: `base_path` is put before the caller's path."""
+
+    host_line: bytes
+    base_path: bytes
+    origin: re.Pattern[bytes]
+
+    @classmethod
+    def from_url(cls, url: str) -> "UpstreamNames":
+        """Read UPSTREAM_URL, which the settings have checked."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        default = _DEFAULT_PORTS[parts.scheme]
+        port = parts.port or default
+        authority = host if port == default else f"{host}:{port}"
+        port_pattern = f"(?::{port})?" if port == default else f":{port}"
+        return cls(
+            host_line=f"Host: {authority}".encode(),
+            base_path=parts.path.rstrip("/").encode(),
+            origin=re.compile(
+                f"{parts.scheme}://{re.escape(host)}{port_pattern}(?=[/?#]|$)".encode(),
+                re.IGNORECASE,
+            ),
+        )
+
+
+def request_head(request: Request, names: UpstreamNames, authorization_line: bytes) -> bytes:
+    """Return the whole head for the upstream; `authorization_line` ends with CRLF."""
+    headers = request.headers
+    end = b"\r\n"
+    if b"user-agent" not in headers.facts:
+        end = _USER_AGENT + b"\r\n\r\n"
+    if headers.length == CHUNKED:
+        end = _CHUNKED_LINE + b"\r\n" + end
+    first = b"%b %b%b HTTP/1.1" % (request.method, names.base_path, request.target)
+    via = _VIA_10 if request.is_http_10 else _VIA_11
+    lines = b"\r\n".join((first, names.host_line, *headers.lines, via, b""))
+    return lines + authorization_line + end
+
+
+def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:
+    """Point a `Location` on the upstream's origin at the address that the caller used (F4)."""
+    match = _LOCATION.fullmatch(line)
+    if match is None:
+        return line
+    name, target = match[1], match[2]
+    origin = names.origin.match(target)
+    rest = target[origin.end() :] if origin else target
+    if not origin and (not target.startswith(b"/") or target.startswith(b"//")):
+        return line
+    base = names.base_path
+    if base:
+        if not rest.startswith(base) or rest[len(base) : len(base) + 1] not in (b"", b"/", b"?"):
+            return line
+        rest = rest[len(base) :]
+    if not rest.startswith(b"/"):
+        rest = b"/" + rest
+    if origin and request.authority:
+        rest = b"http://" + request.authority + rest
+    return name + b": " + rest
+
+
+def _status_line(line: bytes) -> bytes:
+    """Return the upstream's status line in our version, complete (RFC 9112 §4)."""
+    if not line.startswith(b"HTTP/1.1"):
+        line = b"HTTP/1.1" + line[8:]
+    return line + b" " if len(line) == _BARE_STATUS_LINE else line
+
+
+def response_head(
+    lines: list[bytes],
+    headers: MessageHeaders,
+    request: Request,
+    names: UpstreamNames,
+    *,
+    close: bool,
+) -> bytes:
+    """Return the head for the caller; `lines` begins with the upstream's status line.
+
+    `close` says that this answer is the last on the caller's connection. An
+    answer that ends with the upstream's connection is chunked for the caller,
+    who could not tell its end from a broken connection otherwise (F7).
+    """
+    kept = headers.lines
+    if b"location" in headers.facts or b"content-location" in headers.facts:
+        kept = [_rewritten(line, request, names) for line in kept]
+    out = [_status_line(lines[0]), *kept, _VIA_11]
+    if headers.length < 0 and not request.is_http_10:
+        out.append(_CHUNKED_LINE)
+    if close:
+        out.append(b"Connection: close")
+    elif request.is_http_10:
+        out.append(b"Connection: keep-alive")
+    out.append(b"\r\n")
+    return b"\r\n".join(out)
+
+
+def interim_head(lines: list[bytes], headers: MessageHeaders) -> bytes:
+    """Return a 1xx head for the caller (RFC 9110 §15.2)."""
+    return b"\r\n".join((_status_line(lines[0]), *headers.lines, b"\r\n"))

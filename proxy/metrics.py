@@ -1,0 +1,276 @@
+"""The metrics of the process (M): plain numbers on the way of a request, families at a scrape.
+
+Labels come from closed sets only; nothing that a caller chooses becomes one.
+"""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from proxy import __version__
+from proxy.errors import ERROR_KINDS
+from proxy.histogram import Histogram
+from proxy.token import ClientStatus
+
+__all__ = ["CONTENT_TYPE", "UPSTREAM_ERROR_REASONS", "Metrics"]
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+UPSTREAM_ERROR_REASONS: Final = (
+    "closed",
+    "connect",
+    "connect_timeout",
+    "dns",
+    "egress_proxy",
+    "invalid_response",
+    "timeout",
+    "tls",
+    "truncated",
+)
+_REPLAY_OUTCOMES: Final = ("ok", "refused", "failed", "not_possible")
+_CONNECTION_STATES: Final = ("active", "idle", "connecting", "waiting")
+_PREFIX: Final = "signicat_proxy_"
+
+
+def _in_flight() -> int:
+    return 0
+
+
+def _no_connections() -> Mapping[str, int]:
+    return dict.fromkeys(_CONNECTION_STATES, 0)
+
+
+def _no_clients() -> Iterable[ClientStatus]:
+    return ()
+
+
+class Metrics(Collector):
+    """Owns every counter; `clients` are the names of the configured clients.
+
+    The series of an unrouted request carry the client `none`.
+    """
+
+    def __init__(self, clients: Sequence[str]) -> None:
+        self._requests: dict[tuple[str, str, int], int] = {}
+        labels = (*clients, "none")
+        self._request_seconds = {client: Histogram() for client in labels}
+        self._upstream_seconds = {client: Histogram() for client in clients}
+        self._token_seconds = {client: Histogram() for client in clients}
+        self._request_bytes = 0
+        self._response_bytes = 0
+        self._rejected = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
+        self._upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
+        self._replays = dict.fromkeys(_REPLAY_OUTCOMES, 0)
+        self._token_requests = {(client, "ok"): 0 for client in clients}
+        self._secret_fallbacks = dict.fromkeys(clients, 0)
+        self._read_in_flight: Callable[[], int] = _in_flight
+        self._read_connections: Callable[[], Mapping[str, int]] = _no_connections
+        self._read_clients: Callable[[], Iterable[ClientStatus]] = _no_clients
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._registry.register(self)
+
+    def bind(
+        self,
+        *,
+        in_flight: Callable[[], int],
+        connections: Callable[[], Mapping[str, int]],
+        clients: Callable[[], Iterable[ClientStatus]],
+    ) -> None:
+        """Say where the gauges are read at a scrape."""
+        self._read_in_flight = in_flight
+        self._read_connections = connections
+        self._read_clients = clients
+
+    # --- counting ---
+
+    def request_finished(
+        self, client: str, method: str, code: int, seconds: float, bytes_in: int, bytes_out: int
+    ) -> None:
+        """Count one request; `code` is 0 where the caller left before any answer."""
+        key = (client, method, code)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        self._request_seconds[client].observe(seconds)
+        self._request_bytes += bytes_in
+        self._response_bytes += bytes_out
+
+    def upstream_head(self, client: str, seconds: float) -> None:
+        """Count the time from sending a request to the head of its answer."""
+        self._upstream_seconds[client].observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        """Count a request that the proxy refused; `reason` is a code of table E."""
+        self._rejected[reason] += 1
+
+    def upstream_error(self, reason: str) -> None:
+        """Count a failure on the way to the upstream, one of `UPSTREAM_ERROR_REASONS`."""
+        self._upstream_errors[reason] += 1
+
+    def replay(self, outcome: str) -> None:
+        """Count what became of a 401 (T10)."""
+        self._replays[outcome] += 1
+
+    def token_request(self, client: str, outcome: str, seconds: float) -> None:
+        """Count one call of the token endpoint."""
+        key = (client, outcome)
+        self._token_requests[key] = self._token_requests.get(key, 0) + 1
+        self._token_seconds[client].observe(seconds)
+
+    def secret_fallback(self, client: str) -> None:
+        """Count a return to the last secret that worked (T7)."""
+        self._secret_fallbacks[client] += 1
+
+    # --- telling ---
+
+    def request_total(self) -> int:
+        """Return how many requests have ended, for people."""
+        return sum(self._requests.values())
+
+    def render(self) -> bytes:
+        """Return the text exposition (`CONTENT_TYPE`)."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family; called by the registry at a scrape."""
+        yield from self._request_families()
+        yield from self._failure_families()
+        yield from self._token_families()
+        build = GaugeMetricFamily(
+            _PREFIX + "build_info", "Version of the proxy.", labels=("version", "python")
+        )
+        build.add_metric((__version__, platform.python_version()), 1)
+        yield build
+
+    def _request_families(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            _PREFIX + "requests",
+            "Requests ended, by status code; 0: the caller left before an answer.",
+            labels=("client", "method", "code"),
+        )
+        for (client, method, code), amount in self._requests.items():
+            requests.add_metric((client, method, str(code)), amount)
+        yield requests
+        yield _histograms(
+            "request_duration_seconds",
+            "Time from a request's head to the end of its answer.",
+            self._request_seconds,
+        )
+        yield _histograms(
+            "upstream_duration_seconds",
+            "Time from sending a request to the head of the upstream's answer.",
+            self._upstream_seconds,
+        )
+        yield GaugeMetricFamily(
+            _PREFIX + "requests_in_flight", "Requests running now.", self._read_in_flight()
+        )
+        yield CounterMetricFamily(
+            _PREFIX + "request_bytes", "Body bytes received from callers.", self._request_bytes
+        )
+        yield CounterMetricFamily(
+            _PREFIX + "response_bytes", "Body bytes relayed to callers.", self._response_bytes
+        )
+
+    def _failure_families(self) -> Iterator[Metric]:
+        yield _counters(
+            "rejected", "Requests that the proxy refused, by error code.", "reason", self._rejected
+        )
+        yield _counters(
+            "upstream_errors",
+            "Failures on the way to the upstream, by reason.",
+            "reason",
+            self._upstream_errors,
+        )
+        connections = GaugeMetricFamily(
+            _PREFIX + "upstream_connections",
+            "Connections to the upstream, and requests waiting for one, by state.",
+            labels=("state",),
+        )
+        for state, amount in self._read_connections().items():
+            connections.add_metric((state,), amount)
+        yield connections
+        yield _counters(
+            "replays", "What became of upstream 401 answers, by outcome.", "outcome", self._replays
+        )
+
+    def _token_families(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            _PREFIX + "token_requests",
+            "Calls of the token endpoint, by outcome: ok or the cause of failure.",
+            labels=("client", "outcome"),
+        )
+        for labels, amount in self._token_requests.items():
+            requests.add_metric(labels, amount)
+        yield requests
+        yield _histograms(
+            "token_request_duration_seconds",
+            "Duration of calls of the token endpoint.",
+            self._token_seconds,
+        )
+        yield _counters(
+            "secret_fallbacks",
+            "Returns to the last secret that worked.",
+            "client",
+            self._secret_fallbacks,
+        )
+        yield from _token_gauges(tuple(self._read_clients()))
+
+
+def _token_gauges(statuses: Sequence[ClientStatus]) -> Iterator[Metric]:
+    yield _gauges(
+        "token_expiry_timestamp_seconds",
+        "When the current token expires, in Unix time; 0 without a token.",
+        {status.client: status.token_expires_wall or 0.0 for status in statuses},
+    )
+    yield _gauges(
+        "token_last_success_timestamp_seconds",
+        "When the token endpoint last granted a token, in Unix time; 0 for never.",
+        {status.client: status.last_success_wall or 0.0 for status in statuses},
+    )
+    yield _gauges(
+        "token_consecutive_failures",
+        "Failed calls of the token endpoint since the last grant.",
+        {status.client: float(status.consecutive_failures) for status in statuses},
+    )
+    yield GaugeMetricFamily(
+        _PREFIX + "token_waiters",
+        "Requests waiting for a token.",
+        sum(status.waiters for status in statuses),
+    )
+
+
+def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(_PREFIX + name, text, labels=("client",))
+    for client, histogram in histograms.items():
+        buckets, total = histogram.samples()
+        family.add_metric((client,), buckets=buckets, sum_value=total)
+    return family
+
+
+def _counters(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(_PREFIX + name, text, labels=(label,))
+    for value, amount in values.items():
+        family.add_metric((value,), amount)
+    return family
+
+
+def _gauges(name: str, text: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(_PREFIX + name, text, labels=("client",))
+    for client, amount in values.items():
+        family.add_metric((client,), amount)
+    return family

@@ -1,0 +1,98 @@
+"""MOCK of Signicat's authorization server: token endpoint and discovery (RFC 6749)."""
+
+import base64
+import binascii
+from typing import Final
+from urllib.parse import parse_qsl, unquote_plus
+
+from aiohttp import web
+
+from proxy.mock.keys import MOCK
+from proxy.mock.replies import json_reply, oauth_error
+from proxy.mock.state import MockClient, MockSignicat
+
+__all__ = ["discovery", "token"]
+
+_SCOPE: Final = "signicat-api"
+
+
+def _basic(request: web.Request) -> tuple[str, str] | None:
+    """Return id and secret from `Authorization: Basic`, form-decoded (RFC 6749 §2.3.1)."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(encoded, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    client_id, _, secret = pair.partition(":")
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _authenticated(
+    mock: MockSignicat, request: web.Request, form: dict[str, str]
+) -> MockClient | None:
+    """Return the client whose credentials came one way, and only one (RFC 6749 §2.3)."""
+    basic = _basic(request)
+    if basic is not None and "client_secret" in form:
+        return None
+    client_id, secret = basic or (form.get("client_id", ""), form.get("client_secret", ""))
+    client = mock.client(client_id)
+    return client if client is not None and secret in client.secrets else None
+
+
+async def token(request: web.Request) -> web.Response:
+    """Grant a token, or refuse as IdentityServer does: 400, even for a wrong secret."""
+    mock = request.app[MOCK]
+    try:
+        form = dict(parse_qsl((await request.read()).decode("ascii"), keep_blank_values=True))
+    except UnicodeDecodeError:
+        form = {}
+    reply = _grant_or_refuse(mock, request, form)
+    outcome = "ok" if isinstance(reply, str) else reply[0]
+    mock.token_requests[outcome] += 1
+    if isinstance(reply, str):
+        return json_reply(
+            {
+                "access_token": reply,
+                "expires_in": mock.lifetime_seconds,
+                "token_type": "Bearer",
+                "scope": form.get("scope", _SCOPE),
+            }
+        )
+    return oauth_error(*reply)
+
+
+def _grant_or_refuse(
+    mock: MockSignicat, request: web.Request, form: dict[str, str]
+) -> str | tuple[str, str]:
+    """Return a token, or error code and description."""
+    if request.content_type != "application/x-www-form-urlencoded" or "grant_type" not in form:
+        return "invalid_request", "MOCK: a form with grant_type is expected"
+    client = _authenticated(mock, request, form)
+    if client is None:
+        return "invalid_client", "MOCK: unknown client or wrong secret"
+    if form["grant_type"] != "client_credentials":
+        return "unsupported_grant_type", "MOCK: only client_credentials"
+    scope = form.get("scope", _SCOPE)
+    if scope != _SCOPE:
+        return "invalid_scope", f"MOCK: only {_SCOPE}"
+    return mock.grant(client, scope)
+
+
+async def discovery(request: web.Request) -> web.Response:
+    """Return the discovery document (OpenID Connect Discovery 1.0)."""
+    base = f"{request.scheme}://{request.host}/auth/open"
+    return json_reply(
+        {
+            "issuer": base,
+            "jwks_uri": f"{base}/.well-known/openid-configuration/jwks",
+            "token_endpoint": f"{base}/connect/token",
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": [
+                "client_secret_basic",
+                "client_secret_post",
+            ],
+            "scopes_supported": ["openid", "profile"],
+        }
+    )

@@ -1,0 +1,144 @@
+"""`signicat-proxy mock`: flags, and the process around the mock."""
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import os
+import random
+import signal
+import sys
+import time
+from typing import Any, Final
+
+from proxy.mock.faults import Fault, FaultError, Faults
+from proxy.mock.server import serve_mock
+from proxy.mock.state import MockClient, MockSignicat
+
+__all__ = ["DEFAULT_CLIENT", "DEFAULT_SECRET", "add_arguments", "new_mock", "run"]
+
+DEFAULT_CLIENT: Final = "sandbox-mock-client-1"
+DEFAULT_SECRET: Final = "mock-secret"  # noqa: S105 (opens nothing but this mock)
+_MAX_PORT: Final = 65535
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > _MAX_PORT:
+        raise argparse.ArgumentTypeError("write host:port")
+    return host.strip("[]"), int(port)
+
+
+def _client(text: str) -> MockClient:
+    client_id, separator, secret = text.partition(":")
+    if not client_id or not separator or not secret:
+        raise argparse.ArgumentTypeError("write id:secret")
+    return MockClient(client_id, [secret])
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault.from_json(json.loads(text))
+    except FaultError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError("a fault is a JSON object") from None
+
+
+_FLAGS: Final[dict[str, dict[str, Any]]] = {
+    "--listen": {
+        "type": _address,
+        "default": ("127.0.0.1", 9090),
+        "metavar": "HOST:PORT",
+        "help": "where to listen (default: 127.0.0.1:9090)",
+    },
+    "--client": {
+        "type": _client,
+        "action": "append",
+        "metavar": "ID:SECRET",
+        "help": f"a client; may be repeated (default: {DEFAULT_CLIENT}:{DEFAULT_SECRET})",
+    },
+    "--lifetime": {
+        "type": float,
+        "default": 600,
+        "metavar": "SECONDS",
+        "help": "lifetime of tokens (default: 600)",
+    },
+    "--fault": {
+        "type": _fault,
+        "action": "append",
+        "default": [],
+        "metavar": "JSON",
+        "help": 'a fault from the start, as {"kind":"status","status":429}; may be repeated',
+    },
+    "--seed": {"type": int, "help": "of the dice for faults with a probability"},
+    "--public-url": {
+        "default": "",
+        "metavar": "URL",
+        "help": "what URLs given out begin with (default: the Host of the request)",
+    },
+    "--created-status": {
+        "type": int,
+        "choices": (200, 201),
+        "default": 200,
+        "help": "status of answers that create something (Signicat does not publish it)",
+    },
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the mock's flags."""
+    for flag, facts in _FLAGS.items():
+        parser.add_argument(flag, **facts)
+
+
+def new_mock(
+    clients: list[MockClient] | None = None, lifetime_seconds: float = 600, seed: int | None = None
+) -> MockSignicat:
+    """Return a mock on the machine's clocks."""
+    return MockSignicat(
+        clients=clients or [MockClient(DEFAULT_CLIENT, [DEFAULT_SECRET])],
+        clock=time.monotonic,
+        wall=time.time,
+        lifetime_seconds=lifetime_seconds,
+        faults=Faults(random.Random(seed)),  # noqa: S311 (decides on faults, not on secrets)
+    )
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"MOCK: {line}\n")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _serve(mock: MockSignicat, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serve_mock(mock, host, port) as running:
+        if not _is_loopback(host):
+            _say("listening beyond this machine; this is no Signicat, for development only")
+        _say(f"listening on {running.url}, client {mock.clients[0].client_id}")
+        await stop.wait()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal; return the exit code."""
+    mock = new_mock(args.client, args.lifetime, args.seed)
+    mock.public_url = args.public_url
+    mock.created_status = args.created_status
+    mock.faults.put(args.fault)
+    host, port = args.listen
+    try:
+        asyncio.run(_serve(mock, host, port))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "the name cannot be resolved"
+        _say(f"--listen: cannot listen on {host}:{port}: {reason}")
+        return 1
+    return 0

@@ -1,0 +1,32 @@
+"""Errors as callers read them: RFC 9457 problem details with an RFC 9209 `Proxy-Status`."""
+
+import json
+
+from proxy.errors import ProxyError
+
+__all__ = ["problem_reply"]
+
+
+def problem_reply(error: ProxyError, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return status, headers and body of the reply (table E).
+
+    The body's `type` is `urn:signicat-proxy:error:<code>`. `Proxy-Status` says
+    that the answer is ours and not Signicat's. The caller of this function
+    adds `Content-Length`.
+    """
+    kind = error.kind
+    body = {
+        "type": f"urn:signicat-proxy:error:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": error.detail,
+        "code": kind.code,
+        "request_id": request_id,
+    }
+    headers = [
+        ("Content-Type", "application/problem+json"),
+        ("Proxy-Status", f"signicat-proxy; error={kind.proxy_error}"),
+        ("Cache-Control", "no-store"),
+        *error.headers,
+    ]
+    return kind.status, headers, json.dumps(body).encode("ascii")

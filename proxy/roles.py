@@ -1,0 +1,114 @@
+"""The roles that connections and exchanges play for each other.
+
+Imports run one way, calls go both ways: who is called from below is known
+there by its role alone.
+"""
+
+from typing import Protocol
+
+from proxy.errors import ProxyError
+from proxy.headers import MessageHeaders
+from proxy.request import Request
+
+__all__ = [
+    "Caller",
+    "OpenConnection",
+    "ResponseReceiver",
+    "UpstreamLink",
+]
+
+
+class OpenConnection(Protocol):
+    """A caller's connection, as sweep and drain see it; `deadline` is a monotonic instant."""
+
+    deadline: float
+
+    @property
+    def is_running(self) -> bool:
+        """Is a request running on it."""
+
+    def deadline_passed(self) -> None:
+        """End what lasted too long."""
+
+    def drain(self) -> None:
+        """End as soon as nothing is running (C2)."""
+
+    def abandon(self) -> None:
+        """Tell whoever waits that it is over, and end (C2)."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class Caller(Protocol):
+    """A caller's connection, as the exchange on it sees it.
+
+    `deadline` is when the sweep calls `Exchange.deadline_passed`; the exchange
+    moves it whenever there is progress. `is_clogged`: it takes no more bytes.
+    """
+
+    deadline: float
+    is_clogged: bool
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the caller."""
+
+    def hold(self) -> None:
+        """Read no more of the request for now."""
+
+    def unhold(self) -> None:
+        """Read on."""
+
+    def cut(self) -> None:
+        """Drop the connection so that what was sent cannot look complete (F7)."""
+
+    def reply(self, error: ProxyError, request: Request, request_id: str, *, close: bool) -> None:
+        """Send a reply of our own."""
+
+    def finished(self, *, keep_alive: bool) -> None:
+        """Learn that the exchange is over and its answer written."""
+
+
+class UpstreamLink(Protocol):
+    """An upstream connection, as the exchange that uses it sees it."""
+
+    is_reused: bool
+
+
+class ResponseReceiver(Protocol):
+    """Who asked the upstream, and gets the answer piece by piece."""
+
+    @property
+    def method(self) -> bytes:
+        """The method asked for: it decides whether an answer has a body."""
+
+    @property
+    def request_sent(self) -> bool:
+        """Whether the whole request has gone out, so that the connection may be used again."""
+
+    def touch(self) -> None:
+        """Note that the upstream has said something."""
+
+    def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
+        """Get a 1xx answer other than 100 and 101."""
+
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bytes | None:
+        """Get the final head; return the head to relay, None if this answer is not relayed."""
+
+    def relay(self, head: bytes, data: bytes) -> None:
+        """Get body bytes without their framing, behind a head that was not yet written."""
+
+    def answered(self) -> None:
+        """Get the end of a complete answer."""
+
+    def broken(self, reason: str) -> None:
+        """Learn that the answer is not HTTP with one reading; the connection is closed."""
+
+    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
+        """Learn that the connection is gone; `began` says that bytes of an answer had come."""
+
+    def pause(self) -> None:
+        """Stop sending: the upstream does not take more."""
+
+    def resume(self) -> None:
+        """Go on sending."""

@@ -1,0 +1,184 @@
+"""What the token endpoint answered: a grant, or a failure with its cause (T5, T6, T8)."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+__all__ = ["HINTS", "MAX_TOKEN_LENGTH", "OUTCOMES", "Failure", "Grant", "read_answer"]
+
+MAX_TOKEN_LENGTH: Final = 16 * 1024
+"""Characters; with it a request head still fits what servers accept."""
+OUTCOMES: Final = (
+    "ok",
+    "connect_failed",
+    "connection_lost",
+    "dns_failed",
+    "egress_proxy",
+    "http_408",
+    "http_429",
+    "http_4xx",
+    "http_5xx",
+    "invalid_client",
+    "invalid_scope",
+    "oauth_error",
+    "redirect",
+    "secret_unreadable",
+    "timeout",
+    "tls_failed",
+    "unauthorized_client",
+    "unusable_answer",
+)
+"""Every value of the label `outcome` and of `last_error`."""
+HINTS: Final = {
+    "invalid_client": "check SIGNICAT_PROXY_CLIENT_ID and SIGNICAT_PROXY_CLIENT_SECRET(_FILE)",
+    "unauthorized_client": "the client may not use the client-credentials grant; see the Dashboard",
+    "invalid_scope": "check SIGNICAT_PROXY_SCOPE",
+    "secret_unreadable": "check SIGNICAT_PROXY_CLIENT_SECRET_FILE",
+    "dns_failed": "check SIGNICAT_PROXY_TOKEN_URL and the DNS of this host",
+    "connect_failed": "check SIGNICAT_PROXY_TOKEN_URL and the network",
+    "tls_failed": "check SIGNICAT_PROXY_TOKEN_URL and SIGNICAT_PROXY_CA_FILE",
+    "egress_proxy": "check SIGNICAT_PROXY_EGRESS_PROXY",
+    "timeout": "check the network, or raise SIGNICAT_PROXY_TOKEN_TIMEOUT_SECONDS",
+    "redirect": "check SIGNICAT_PROXY_TOKEN_URL",
+    "unusable_answer": "check that SIGNICAT_PROXY_TOKEN_URL names a token endpoint",
+    "http_4xx": "check SIGNICAT_PROXY_TOKEN_URL",
+    "oauth_error": "check SIGNICAT_PROXY_CLIENT_AUTH and SIGNICAT_PROXY_SCOPE",
+}
+"""What an operator can do about an outcome."""
+
+_DEFAULT_LIFETIME_SECONDS: Final = 300.0
+_MAX_LIFETIME_SECONDS: Final = 24 * 3600.0
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1, b64token
+_NUMBER: Final = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?")
+_ERROR_CODE: Final = re.compile(r"[a-zA-Z0-9_.:/-]{1,64}")  # RFC 6749 §5.2, without blanks
+_PERMANENT: Final = frozenset(("invalid_client", "unauthorized_client", "invalid_scope"))
+_OK, _REDIRECT, _BAD_REQUEST, _TIMEOUT, _TOO_MANY, _SERVER_ERROR = 200, 300, 400, 408, 429, 500
+_PERMANENT_STATUS: Final = frozenset((400, 401, 403))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A usable access token; `scope` is what was granted, None where that was not said."""
+
+    access_token: str = field(repr=False)
+    lifetime_seconds: float
+    scope: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that gave no token.
+
+    `outcome` is one of `OUTCOMES`. `is_permanent`: only a person can mend it
+    (T6). `detail` is safe text for the log; `retry_after_seconds` is what the
+    server asked for (T5).
+    """
+
+    outcome: str
+    is_permanent: bool = False
+    detail: str | None = None
+    retry_after_seconds: float | None = None
+
+
+def _retry_after(value: str | None, wall: float) -> float | None:
+    """Read `Retry-After` as seconds or as a date (RFC 9110 §10.2.3); None for neither."""
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        date = parsedate_to_datetime(value)
+        # HTTP dates are in UTC, also where they do not say so (RFC 9110 §5.6.7).
+        date = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+        return max(0.0, date.timestamp() - wall)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _lifetime(value: object) -> float | None:
+    """Read `expires_in` (T8): seconds, at least 0; None where it is no number."""
+    if value is None:
+        return _DEFAULT_LIFETIME_SECONDS
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return float(max(0, min(value, _MAX_LIFETIME_SECONDS)))
+
+
+def _parsed(body: bytes) -> Mapping[str, object] | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _fault_of_token(token: object, kind: object) -> str | None:
+    """Say what is wrong with a token as granted, None for nothing (T8)."""
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        return "token_type is not Bearer"
+    if not isinstance(token, str) or not token:
+        return "access_token is missing or empty"
+    if len(token) > MAX_TOKEN_LENGTH:
+        return "access_token is too long"
+    return None if _TOKEN.fullmatch(token) else "access_token has characters of no token"
+
+
+def _grant(body: bytes) -> Grant | Failure:
+    answer = _parsed(body)
+    if answer is None:
+        return Failure("unusable_answer", detail="the answer is no JSON object")
+    token, scope = answer.get("access_token"), answer.get("scope")
+    fault = _fault_of_token(token, answer.get("token_type"))
+    lifetime = _lifetime(answer.get("expires_in"))
+    if fault is not None or lifetime is None:
+        return Failure("unusable_answer", detail=fault or "expires_in is no number")
+    return Grant(str(token), lifetime, scope if isinstance(scope, str) else None)
+
+
+def _oauth_error(body: bytes) -> str | None:
+    answer = _parsed(body)
+    code = answer.get("error") if answer is not None else None
+    return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else None
+
+
+def read_answer(
+    status: int, headers: Mapping[str, str], body: bytes, *, wall: float
+) -> Grant | Failure:
+    """Read one answer of the token endpoint; `wall` is now, for dates in `Retry-After`.
+
+    Never raises, whatever came; no JWT claim is looked at.
+    """
+    if status == _OK:
+        return _grant(body)
+    retry_after = _retry_after(headers.get("Retry-After"), wall)
+    if status in (_TIMEOUT, _TOO_MANY):
+        return Failure(f"http_{status}", retry_after_seconds=retry_after)
+    if status >= _SERVER_ERROR:
+        return Failure("http_5xx", detail=f"status {status}", retry_after_seconds=retry_after)
+    if status >= _BAD_REQUEST:
+        return _refusal(status, body, retry_after)
+    outcome = "unusable_answer" if status < _REDIRECT else "redirect"
+    return Failure(outcome, detail=f"status {status}")
+
+
+def _refusal(status: int, body: bytes, retry_after: float | None) -> Failure:
+    code = _oauth_error(body)
+    if code in _PERMANENT:
+        return Failure(str(code), is_permanent=True)
+    detail = f"status {status}" if code is None else f"status {status}, error {code}"
+    return Failure(
+        "http_4xx" if code is None else "oauth_error",
+        is_permanent=status in _PERMANENT_STATUS,
+        detail=detail,
+        retry_after_seconds=retry_after,
+    )

@@ -1,0 +1,172 @@
+"""One client's token, as requests see it: read, wait for, report as refused (T1, T3, T4, T10).
+
+Only `TokenRefresher` stores a token. Requests call `current`, which is a few
+comparisons; where there is no usable token they wait for the outcome of the
+attempt that is due anyway, and never ask the token endpoint themselves.
+"""
+
+import asyncio
+import math
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy import schedule
+from proxy.clock import Clock
+from proxy.token import Token
+
+__all__ = ["TokenCache", "TokenUnavailableError"]
+
+
+class TokenUnavailableError(Exception):
+    """There is no usable token; `retry_after_seconds` is when the next attempt is due."""
+
+    def __init__(self, retry_after_seconds: int, cause: str) -> None:
+        super().__init__(cause)
+        self.retry_after_seconds = retry_after_seconds
+        self.cause = cause
+
+
+class TokenCache:
+    """Holds one client's token and those who wait for it.
+
+    `wake` tells the refresher that something has changed; `is_wanted` says
+    that a request needs a token that there is not, or soon will not be.
+    """
+
+    def __init__(
+        self, client: str, *, clock: Clock, log: FilteringBoundLogger, wait_seconds: float
+    ) -> None:
+        self.client = client
+        self.wake = asyncio.Event()
+        self.is_wanted = False
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._wall = clock.wall
+        self._log = log
+        self._wait_seconds = wait_seconds
+        self._token: Token | None = None
+        self._retry_at = 0.0
+        self._cause = "no token yet"
+        self._waiters: set[asyncio.Future[Token]] = set()
+        self._forced = schedule.ForcedRenewals()
+        self._fresh: Token | None = None  # granted because of a 401, not yet proved
+
+    # --- requests ---
+
+    def current(self) -> Token | None:
+        """Return the token if it may be sent now (T3, T9); on the path of every request."""
+        token = self._token
+        if token is None:
+            return None
+        now = self._monotonic()
+        if now >= token.hard.monotonic or self._wall() >= token.hard.wall:
+            return None
+        if token.on_demand and now >= token.soft.monotonic:
+            self._want()
+        return token
+
+    async def wait(self) -> Token:
+        """Return a token as soon as there is one; its holder may use it even inside the margin.
+
+        Raises `TokenUnavailableError` as soon as an attempt fails, or after
+        TOKEN_WAIT_SECONDS. A waiter that is cancelled cancels nothing (T4).
+        """
+        token = self.current()
+        if token is not None:
+            return token
+        waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        self._want()
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                return await waiter
+        except TimeoutError:
+            raise self._unavailable() from None
+        finally:
+            self._waiters.discard(waiter)
+
+    def may_still_use(self, token: Token) -> bool:
+        """Say whether a token that was waited for has not expired meanwhile."""
+        now = self._clock.now()
+        return now.monotonic < token.expires.monotonic and now.wall < token.expires.wall
+
+    def report_refused(self, token: Token) -> bool:
+        """Learn that the upstream answered 401 to `token` (T10).
+
+        True: it is or will be replaced, so the request may be sent once more.
+        False: no renewal may be forced now; the 401 is the answer.
+        """
+        was_kept = token.lifetime_seconds > 0  # one that was not is never the cached one
+        if was_kept and token is not self._token:
+            return True
+        if not self._forced.allow(self._monotonic()):
+            return False
+        self._token = None if was_kept else self._token
+        self._log.warning("token_refused", client=self.client, token=token.fingerprint)
+        self._want()
+        return True
+
+    def report_replay(self, token: Token, *, refused: bool) -> None:
+        """Learn how the upstream took the fresh token of a replay; each counts once."""
+        if token is not self._fresh:
+            return
+        self._fresh = None
+        if refused:
+            self._forced.fresh_token_refused(self._monotonic())
+        else:
+            self._forced.fresh_token_accepted()
+
+    def _want(self) -> None:
+        if not self.is_wanted:
+            self.is_wanted = True
+            self.wake.set()
+
+    # --- the refresher ---
+
+    @property
+    def token(self) -> Token | None:
+        """The token, usable or not."""
+        return self._token
+
+    @property
+    def waiters(self) -> int:
+        """How many requests wait."""
+        return len(self._waiters)
+
+    def has_usable_token(self) -> bool:
+        """Say the same as `current`, without waking anybody."""
+        token = self._token
+        now = self._clock.now()
+        return (
+            token is not None
+            and now.monotonic < token.hard.monotonic
+            and now.wall < token.hard.wall
+        )
+
+    def store(self, token: Token) -> None:
+        """Keep a new token and give it to those who wait.
+
+        One with a lifetime of zero serves them alone and is not kept (T8).
+        """
+        self._fresh = token if self._token is None else None
+        self._token = token if token.lifetime_seconds > 0 else None
+        self.is_wanted = False
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(token)
+
+    def fail(self, delay_seconds: float, cause: str) -> None:
+        """Tell those who wait, and those who will, that an attempt has failed (T4).
+
+        The next one is due in `delay_seconds`.
+        """
+        self._retry_at = self._monotonic() + delay_seconds
+        self._cause = cause
+        self.is_wanted = False
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self._unavailable())
+
+    def _unavailable(self) -> TokenUnavailableError:
+        left = math.ceil(self._retry_at - self._monotonic())
+        return TokenUnavailableError(max(1, left), self._cause)

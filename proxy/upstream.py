@@ -1,0 +1,208 @@
+"""One connection to the upstream: reads its answers and trusts none of them (F7, F9)."""
+
+import asyncio
+from typing import Final, Protocol
+
+from proxy.connection import Connection
+from proxy.headers import CHUNKED, UNTIL_CLOSE, MessageHeaders, read_response_headers
+from proxy.roles import ResponseReceiver
+from proxy.wire import (
+    HEAD_END,
+    ChunkedDecoder,
+    MalformedMessageError,
+    ResponseHeadParser,
+    is_doomed_answer,
+)
+
+__all__ = ["MAX_RESPONSE_HEAD", "ConnectionOwner", "UpstreamConnection"]
+
+MAX_RESPONSE_HEAD: Final = 64 * 1024
+"""Bytes of one answer's head; an endless one is refused (F9)."""
+_MAX_INTERIM: Final = 16
+_SWITCHING_PROTOCOLS: Final = 101
+_CONTINUE: Final = 100
+_FIRST_FINAL: Final = 200
+
+
+class ConnectionOwner(Protocol):
+    """The pool, as its connections see it."""
+
+    parser: ResponseHeadParser
+    loop: asyncio.AbstractEventLoop
+
+    def release(self, connection: "UpstreamConnection") -> None:
+        """Take back a connection that may be used again."""
+
+    def closed(self, connection: "UpstreamConnection") -> None:
+        """Forget a connection that is gone."""
+
+
+class UpstreamConnection(Connection):
+    """Carries one exchange at a time; `receiver` is who asked, None while it rests.
+
+    Any byte that nobody asked for closes the connection, so that it can never
+    become the answer to somebody else.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_in_body",
+        "_interim",
+        "_may_stay",
+        "_owner",
+        "_remaining",
+        "_saw_end",
+        "is_reused",
+        "receiver",
+        "rests_since",
+    )
+
+    def __init__(self, owner: ConnectionOwner) -> None:
+        super().__init__()
+        self._owner = owner
+        self.receiver: ResponseReceiver | None = None
+        self.is_reused = False
+        self.rests_since = 0.0
+        self._buffer = b""
+        self._in_body = False
+        self._interim = 0
+        self._remaining = 0
+        self._may_stay = False
+        self._saw_end = False
+        self._decoder: ChunkedDecoder | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a body that ends with the connection; anything else was cut short."""
+        receiver, self.receiver = self.receiver, None
+        self._owner.closed(self)
+        if receiver is None:
+            return
+        if self._in_body and self._remaining == UNTIL_CLOSE and self._saw_end and exc is None:
+            receiver.answered()
+        else:
+            receiver.lost(self, began=bool(self._in_body or self._buffer or self._interim))
+
+    def eof_received(self) -> bool:
+        """Note a proper end: below TLS a connection can end without one (RFC 9112 §9.8)."""
+        self._saw_end = True
+        return False
+
+    def pause_writing(self) -> None:
+        """Pass back-pressure on to the caller (F5)."""
+        self.is_clogged = True
+        if self.receiver is not None:
+            self.receiver.pause()
+
+    def resume_writing(self) -> None:
+        """Let the caller go on."""
+        self.is_clogged = False
+        if self.receiver is not None:
+            self.receiver.resume()
+
+    def abort(self) -> None:
+        """Drop the connection at once; nobody hears of it any more."""
+        self.receiver = None
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the upstream sends."""
+        receiver = self.receiver
+        if receiver is None:
+            self.transport.abort()
+            return
+        receiver.touch()
+        try:
+            if self._in_body:
+                self._read_body(receiver, b"", data)
+            else:
+                self._read_head(receiver, self._buffer + data if self._buffer else data)
+        except MalformedMessageError as error:
+            self.abort()
+            receiver.broken(str(error))
+
+    def _read_head(self, receiver: ResponseReceiver, data: bytes) -> None:
+        while (end := data.find(HEAD_END)) >= 0:
+            if end > MAX_RESPONSE_HEAD:
+                break
+            head, data = data[: end + 4], data[end + 4 :]
+            lines, raw, status, is_http_10 = self._owner.parser.parse(head)
+            headers = read_response_headers(
+                receiver.method, status, lines, raw, is_http_10=is_http_10
+            )
+            if status >= _FIRST_FINAL:
+                self._buffer = b""
+                self._begin_body(receiver, status, lines, headers, data, is_http_10=is_http_10)
+                return
+            self._interim += 1
+            if status == _SWITCHING_PROTOCOLS or self._interim > _MAX_INTERIM:
+                raise MalformedMessageError("interim answers")
+            if status != _CONTINUE:
+                receiver.interim(lines, headers)
+        if len(data) > MAX_RESPONSE_HEAD or is_doomed_answer(data):
+            raise MalformedMessageError("response head")
+        self._buffer = data
+
+    def _begin_body(
+        self,
+        receiver: ResponseReceiver,
+        status: int,
+        lines: list[bytes],
+        headers: MessageHeaders,
+        data: bytes,
+        *,
+        is_http_10: bool,
+    ) -> None:
+        self._in_body = True
+        self._remaining = length = headers.length
+        options = headers.options
+        self._may_stay = b"keep-alive" in options if is_http_10 else b"close" not in options
+        self._decoder = ChunkedDecoder(self._owner.loop) if length == CHUNKED else None
+        head = receiver.answer(status, lines, headers)
+        if head is not None:
+            self._read_body(receiver, head, data)
+        elif length == len(data) and self._may_stay and receiver.request_sent:
+            self._rest()
+        else:
+            self.abort()
+
+    def _read_body(self, receiver: ResponseReceiver, head: bytes, data: bytes) -> None:
+        remaining = self._remaining
+        if remaining >= 0:
+            size = len(data)
+            if size > remaining:
+                self._may_stay = False
+                data, size = data[:remaining], remaining
+            self._remaining = remaining - size
+            receiver.relay(head, data)
+            if size == remaining:
+                self._end(receiver)
+        elif self._decoder is not None:
+            try:
+                decoded = self._decoder.feed(data)
+            except MalformedMessageError:
+                receiver.relay(head, b"")
+                raise
+            receiver.relay(head, decoded)
+            if self._decoder.is_complete:
+                self._may_stay = self._may_stay and not self._decoder.rest
+                self._end(receiver)
+        else:
+            receiver.relay(head, data)
+
+    def _end(self, receiver: ResponseReceiver) -> None:
+        if self.receiver is not receiver:  # it left while its last bytes were relayed
+            return
+        if self._may_stay and receiver.request_sent:
+            self._rest()
+        else:
+            self.abort()
+        receiver.answered()
+
+    def _rest(self) -> None:
+        self.receiver = None
+        self._in_body = False
+        self._interim = 0
+        self._decoder = None
+        self.unhold()
+        self._owner.release(self)

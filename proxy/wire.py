@@ -1,0 +1,254 @@
+"""HTTP/1 on the wire: the only module that touches aiohttp's C parsers.
+
+They get one whole head at a time (`response_with_body=False`) and say whether
+it is one; which bytes are the head, and what follows it, is decided by the
+connections. Chunked bodies go through a parser of their own.
+
+`aiohttp.http_parser` is not promised API: the minor version is pinned in
+`pyproject.toml` and `tests/test_wire.py` drives these classes with a corpus.
+"""
+
+import asyncio
+import re
+from typing import Final
+
+from aiohttp import http_parser
+
+__all__ = [
+    "CRLF",
+    "HEAD_END",
+    "ChunkedDecoder",
+    "MalformedMessageError",
+    "MissingCParsersError",
+    "RawHeaders",
+    "RequestHeadParser",
+    "ResponseHeadParser",
+    "is_doomed_answer",
+    "is_doomed_head",
+    "require_c_parsers",
+]
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+CRLF: Final = b"\r\n"
+HEAD_END: Final = b"\r\n\r\n"
+
+# Larger than any head that the connections let through, so that their limit
+# is the one that counts.
+_PARSER_LIMIT: Final = 1 << 20
+# The C parser knows a fixed list of methods; any other token is read under the
+# name of one that it knows, since nothing but the head is asked of it.
+_KNOWN_METHODS: Final = frozenset(
+    (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+)
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
+_MAX_KNOWN: Final = 256
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
+_ANSWER_START: Final = b"HTTP/1."
+_CHUNKED_HEAD: Final = (
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+    # An upgrade makes the parser stop at the end of the body and give back the
+    # bytes after it, which it otherwise takes for the next request.
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+)
+# Bytes of chunk sizes, extensions and trailers tolerated between two bytes of data.
+_MAX_CHUNK_OVERHEAD: Final = 16 * 1024
+
+
+class MalformedMessageError(ValueError):
+    """The bytes are not an HTTP/1 message that has only one reading."""
+
+
+class MissingCParsersError(RuntimeError):
+    """aiohttp was installed without its C parsers (G7)."""
+
+
+def require_c_parsers() -> None:
+    """Raise `MissingCParsersError` where aiohttp has only its pure-Python parsers."""
+    if not http_parser.HttpRequestParser.__module__.endswith("_http_parser"):
+        raise MissingCParsersError(
+            "aiohttp's C parsers are missing and the pure-Python ones are weaker: "
+            "unset AIOHTTP_NO_EXTENSIONS and install aiohttp from a binary wheel"
+        )
+
+
+def is_doomed_head(data: bytes) -> bool:
+    """Say whether an unfinished head can no longer become a good one (G5).
+
+    So another protocol on the port, or lines that end in a bare LF, are
+    answered at once and not after the head's deadline.
+    """
+    if _CONTROL.search(data) or data.count(b"\n") != data.count(CRLF):
+        return True
+    line, end, _ = data.partition(CRLF)
+    return bool(end) and not line.endswith((b" HTTP/1.1", b" HTTP/1.0"))
+
+
+def is_doomed_answer(data: bytes) -> bool:
+    """Say whether an unfinished head of an answer can no longer become a good one (F9)."""
+    return (
+        not data.startswith(_ANSWER_START[: len(data)])
+        or data.count(b"\n") != data.count(CRLF)
+        or _CONTROL.search(data) is not None
+    )
+
+
+class _BodySink:
+    """Stands where aiohttp expects the connection; the connection itself decides on pauses."""
+
+    __slots__ = ()
+
+    def pause_reading(self) -> None:
+        """Do nothing: what one read brought is taken out at once."""
+
+    def resume_reading(self, *, resume_parser: bool = True) -> None:
+        """Do nothing, see `pause_reading`."""
+
+
+_SINK: Final = _BodySink()
+
+
+class RequestHeadParser:
+    """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process."""
+
+    __slots__ = ("_loop", "_parser")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._parser = self._new_parser()
+
+    def _new_parser(self) -> http_parser.HttpRequestParser:
+        return http_parser.HttpRequestParser(
+            _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
+            self._loop,
+            _PARSER_LIMIT,
+            max_line_size=_PARSER_LIMIT,
+            max_headers=_PARSER_LIMIT,
+            max_field_size=_PARSER_LIMIT,
+            response_with_body=False,
+        )
+
+    def parse(self, head: bytes) -> tuple[list[bytes], list[bytes], RawHeaders]:
+        """Return the parts of the request line, all lines of `head`, and its headers.
+
+        There is one header for each line but the first.
+
+        `head` ends with its empty line. The request line has exactly three
+        parts and the version is 1.0 or 1.1. Raises `MalformedMessageError`.
+        """
+        lines = head[:-4].split(CRLF)
+        parts = lines[0].split(b" ")
+        if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):  # noqa: PLR2004 (method, target, version)
+            raise MalformedMessageError("request line")
+        if parts[0] not in _KNOWN_METHODS:
+            if not _TOKEN.fullmatch(parts[0]):
+                raise MalformedMessageError("method")
+            head = b"GET" + head[len(parts[0]) :]
+        try:
+            (message, _), *more = self._parser.feed_data(head)[0]
+        except Exception as error:
+            # Whatever it was, nothing of the refused head may stay in the parser.
+            self._parser = self._new_parser()
+            raise MalformedMessageError("request head") from error
+        if message.should_close or message.upgrade:
+            self._parser = self._new_parser()
+        headers = message.raw_headers
+        if more or len(headers) != len(lines) - 1:
+            raise MalformedMessageError("header lines")
+        return parts, lines, headers
+
+
+class ResponseHeadParser:
+    """Reads response heads; re-checks what the C parser lets through (F9)."""
+
+    __slots__ = ("_known_status", "_loop", "_parser")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._parser = self._new_parser()
+        self._known_status: dict[bytes, tuple[int, bool]] = {}
+
+    def _new_parser(self) -> http_parser.HttpResponseParser:
+        return http_parser.HttpResponseParser(
+            _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
+            self._loop,
+            _PARSER_LIMIT,
+            max_line_size=_PARSER_LIMIT,
+            max_headers=_PARSER_LIMIT,
+            max_field_size=_PARSER_LIMIT,
+            response_with_body=False,
+        )
+
+    def parse(self, head: bytes) -> tuple[list[bytes], RawHeaders, int, bool]:
+        """Return lines, headers, status (100 to 599), and whether it is HTTP/1.0.
+
+        The C parser reads answers leniently, so bare CR or LF, folded lines,
+        control characters and impossible status lines are refused here.
+        Raises `MalformedMessageError`.
+        """
+        lines = head[:-4].split(CRLF)
+        if b"".join(lines).translate(None, _VISIBLE) or b"\n " in head or b"\n\t" in head:
+            raise MalformedMessageError("bare line end, folded line or control character")
+        known = self._known_status.get(lines[0])
+        status, is_http_10 = known or self._read_status(lines[0])
+        try:
+            (message, _), *more = self._parser.feed_data(head)[0]
+        except Exception as error:
+            self._parser = self._new_parser()
+            raise MalformedMessageError("response head") from error
+        if message.should_close or message.upgrade:
+            self._parser = self._new_parser()
+        headers = message.raw_headers
+        if more or len(headers) != len(lines) - 1:
+            raise MalformedMessageError("header lines")
+        return lines, headers, status, is_http_10
+
+    def _read_status(self, line: bytes) -> tuple[int, bool]:
+        """Read a status line (RFC 9112 §4) and remember it: there are few."""
+        match = _STATUS_LINE.fullmatch(line)
+        if match is None:
+            raise MalformedMessageError("status line")
+        status = int(match[2]), match[1] == b"0"
+        if len(self._known_status) < _MAX_KNOWN:
+            self._known_status[line] = status
+        return status
+
+
+class ChunkedDecoder:
+    """Takes the chunked framing off one body, strictly in both directions (RFC 9112 §7.1).
+
+    Trailers are read and dropped. `is_complete` and `rest` (the bytes after
+    the body) are set once the last chunk and the trailers have been read.
+    """
+
+    __slots__ = ("_body", "_overhead", "_parser", "is_complete", "rest")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._parser = http_parser.HttpRequestParser(
+            _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
+            loop,
+            _PARSER_LIMIT,
+            max_headers=128,
+            auto_decompress=False,
+        )
+        ((_, self._body),) = self._parser.feed_data(_CHUNKED_HEAD)[0]
+        self._overhead = 0
+        self.is_complete = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the body bytes that `data` holds; raise `MalformedMessageError`."""
+        try:
+            _, self.is_complete, self.rest = self._parser.feed_data(data)
+        except Exception as error:
+            raise MalformedMessageError("chunked body") from error
+        decoded = self._body.read_nowait(-1)
+        if decoded:
+            self._overhead = 0
+        else:
+            self._overhead += len(data)
+            if self._overhead > _MAX_CHUNK_OVERHEAD:
+                raise MalformedMessageError("chunked framing without data")
+        return decoded

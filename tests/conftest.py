@@ -1,0 +1,52 @@
+"""Fixtures of the whole suite: the event loop of the product, and no leaks."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from tests.token_server import TokenServer
+from tests.waiting import eventually
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run asynchronous tests on the loop that the product runs on."""
+    del config, item
+    return {"uvloop": uvloop.new_event_loop}
+
+
+def _open_sockets() -> set[str]:
+    """Return the TCP sockets of this process; event loops hold others for themselves."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            name = str(descriptor.readlink())
+            if not name.startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(descriptor.name))) as copy:
+                if copy.family in {socket.AF_INET, socket.AF_INET6}:
+                    found.add(name)
+    return found
+
+
+@pytest.fixture
+async def no_leaks() -> AsyncIterator[None]:
+    """See that the test leaves no TCP socket open."""
+    before = _open_sockets()
+    yield
+    await eventually(lambda: not _open_sockets() - before, "all sockets to be closed")
+
+
+@pytest.fixture
+async def tokens(no_leaks: None) -> AsyncIterator[TokenServer]:
+    """Provide a token endpoint with tokens of 600 seconds."""
+    del no_leaks
+    async with TokenServer() as server:
+        yield server

@@ -1,0 +1,93 @@
+"""Starts `python -m proxy` as a process of its own, for signals, output and exit codes."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tests.waiting import task_group, within
+
+__all__ = ["ProxyProcess", "proxy_process"]
+
+_ROOT: Final = Path(__file__).parent.parent
+_KEPT: Final = ("PATH", "COVERAGE")  # beginnings of names
+
+
+class ProxyProcess:
+    """A running process; `lines` holds what it has written to stdout and stderr."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.lines: list[str] = []
+
+    async def read_output(self) -> None:
+        """Collect lines until there are no more."""
+        assert self._process.stdout
+        async for line in self._process.stdout:
+            self.lines.append(line.decode().rstrip("\n"))
+
+    @property
+    def output(self) -> str:
+        """All output so far."""
+        return "\n".join(self.lines)
+
+    async def event(self, name: str) -> dict[str, Any]:
+        """Wait for a log event and return it."""
+        seen = 0
+
+        async def search() -> dict[str, Any]:
+            nonlocal seen
+            while self._process.returncode is None:
+                for line in self.lines[seen:]:
+                    seen += 1
+                    if f'"event": "{name}"' in line:
+                        event: dict[str, Any] = json.loads(line)
+                        return event
+                await asyncio.sleep(0.005)
+            raise AssertionError(f"ended without {name}: {self.output}")
+
+        return await within(search(), f"the event {name}")
+
+    async def ports(self) -> tuple[int, int]:
+        """Wait until the ports are open; return those for callers and for operators."""
+        event = await self.event("listening")
+        return int(event["listen"][0].rpartition(":")[2]), int(event["admin"].rpartition(":")[2])
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    async def ended(self, seconds: float = 10.0) -> int:
+        """Return the exit code."""
+        return await within(self._process.wait(), "the process to end", seconds)
+
+
+@contextlib.asynccontextmanager
+async def proxy_process(
+    environ: Mapping[str, str], *arguments: str, directory: Path
+) -> AsyncIterator[ProxyProcess]:
+    """Run `python -m proxy` with these arguments in `directory`; kill it at the end."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "proxy", *arguments),
+        cwd=directory,
+        env={**kept, "PYTHONPATH": str(_ROOT), **environ},
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    running = ProxyProcess(process)
+    async with task_group() as tasks:
+        tasks.create_task(running.read_output(), name="peer")
+        try:
+            yield running
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

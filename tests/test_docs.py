@@ -1,0 +1,129 @@
+"""The documentation names what there is, and nothing that there is not."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import ERROR_KINDS
+from proxy.settings import setting_names
+from proxy.token_answer import OUTCOMES
+from tests.source_tree import ROOT, kept_files, read, relative
+
+PAGES = [path for path in kept_files() if path.suffix == ".md"]
+MODULES = [path for path in kept_files() if path.suffix == ".py"]
+ENDPOINT = re.compile(r'web\.(get|post)\("([^"]+)"')
+SETTING = re.compile(r"SIGNICAT_PROXY_([A-Z_]+[A-Z])\b")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+ROW = re.compile(r"^\| ((?:`[^`|]+`(?:, )?)+) \|(?: (\d{3}) \|)?", re.MULTILINE)
+
+
+def first_cells(page: str) -> dict[str, str | None]:
+    """Return each name in the first cells of a page's tables, with the status beside it."""
+    return {
+        name: match[2]
+        for match in ROW.finditer(page)
+        for name in re.findall(r"`([^`]+)`", match[1])
+    }
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that a heading gets."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of every page has a target in the repository."""
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if target.startswith(("https://", "http://", "mailto:")):
+            continue
+        name, _, fragment = target.partition("#")
+        goal = (page.parent / name).resolve() if name else page
+        assert goal.exists(), target
+        if fragment:
+            headings = HEADING.findall(goal.read_text(encoding="utf-8"))
+            assert fragment in map(anchor, headings), target
+
+
+def test_every_page_is_reachable_from_the_readme() -> None:
+    """A page that nobody finds helps nobody."""
+    linked = {
+        (ROOT / target.partition("#")[0]).resolve() for target in LINK.findall(read("README.md"))
+    }
+    assert {page for page in PAGES if page.name != "README.md"} <= linked
+
+
+def test_every_error_code_is_explained() -> None:
+    """Table E and the page on troubles agree on codes and statuses."""
+    rows = first_cells(read("docs/troubleshoot.md"))
+    explained = {name: int(status) for name, status in rows.items() if status}
+    assert explained == {kind.code: kind.status for kind in ERROR_KINDS}
+
+
+def test_every_cause_of_a_missing_token_is_explained() -> None:
+    """Each outcome of a token request but `ok` has its row."""
+    assert set(OUTCOMES) - {"ok"} <= set(first_cells(read("docs/troubleshoot.md")))
+
+
+def test_every_endpoint_is_named() -> None:
+    """The README names the admin port's endpoints, and no other."""
+    served = {
+        f"{method.upper()} {path}" for method, path in ENDPOINT.findall(read("proxy/admin.py"))
+    }
+    assert served
+    assert set(re.findall(r"`((?:GET|POST) /\S*)`", read("README.md"))) == served
+
+
+def test_every_command_is_named() -> None:
+    """The README names the commands that there are, and no other."""
+    lines = subprocess.run(
+        [sys.executable, "-m", "proxy", "--help"],
+        cwd=ROOT,
+        env={"COLUMNS": "200", "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    commands = re.findall(r"^    (\w+) ", lines, re.MULTILINE)
+    assert "run" in commands
+    assert re.findall(r"^\| `signicat-proxy (\w+)", read("README.md"), re.MULTILINE) == commands
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_settings_that_pages_name_exist(page: Path) -> None:
+    """A page never sends its reader to a setting that there is not."""
+    named = set(SETTING.findall(page.read_text(encoding="utf-8")))
+    assert named <= {name.upper() for name in setting_names()}
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_every_exit_code_is_explained(code: int) -> None:
+    """The exit codes stand in their page."""
+    assert re.search(rf"^\| {code} \| \w", read("docs/stop.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_every_signal_is_explained(signal: str) -> None:
+    """The signals stand in the page about stopping."""
+    assert re.search(rf"^\| .*{signal}.* \| \w", read("docs/stop.md"), re.MULTILINE)
+
+
+def test_architecture_lists_every_module() -> None:
+    """The list of modules is complete and names none that is gone."""
+    listed = set(re.findall(r"^\| `(\w+)`", read("docs/architecture.md"), re.MULTILINE))
+    modules = {path.stem for path in (ROOT / "proxy").glob("*.py")} - {"__init__", "__main__"}
+    assert listed == modules
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_modules_say_what_they_are_for(path: Path) -> None:
+    """Every module begins with a docstring."""
+    if path.stat().st_size:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), relative(path)

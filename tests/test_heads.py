@@ -1,0 +1,154 @@
+"""The heads that go out, as tables of bytes."""
+
+import asyncio
+
+import pytest
+
+from proxy import __version__
+from proxy.errors import METHOD_NOT_ALLOWED, ProxyError
+from proxy.headers import read_response_headers
+from proxy.heads import UpstreamNames, interim_head, request_head, response_head
+from proxy.request import Request, RequestReader
+from proxy.wire import RequestHeadParser, ResponseHeadParser
+
+SIGNICAT = UpstreamNames.from_url("https://api.signicat.com")
+WITH_BASE = UpstreamNames.from_url("http://up.test:8443/base/")
+TOKEN = b"Authorization: Bearer t\r\n"
+
+
+async def request_of(head: bytes) -> Request:
+    return RequestReader(RequestHeadParser(asyncio.get_running_loop())).read(head)
+
+
+async def answer_to(request: Request, names: UpstreamNames, head: bytes, *, close: bool) -> bytes:
+    parser = ResponseHeadParser(asyncio.get_running_loop())
+    lines, raw, status, is_http_10 = parser.parse(head)
+    headers = read_response_headers(request.method, status, lines, raw, is_http_10=is_http_10)
+    return response_head(lines, headers, request, names, close=close)
+
+
+async def test_request_head() -> None:
+    """The head goes out with our Host, Via, token and User-Agent around the caller's lines."""
+    request = await request_of(b"GET /a//b%2Fc?x=%7e HTTP/1.1\r\nHost: localhost:1\r\nA:1\r\n\r\n")
+    assert request_head(request, SIGNICAT, TOKEN) == (
+        b"GET /a//b%2Fc?x=%7e HTTP/1.1\r\nHost: api.signicat.com\r\nA:1\r\n"
+        b"Via: 1.1 signicat-proxy\r\nAuthorization: Bearer t\r\n"
+        b"User-Agent: signicat-proxy/" + __version__.encode() + b"\r\n\r\n"
+    )
+
+
+async def test_request_head_of_a_chunked_post() -> None:
+    """A chunked body is announced by our own framing; a caller's User-Agent and Via stay."""
+    request = await request_of(
+        b"POST /? HTTP/1.1\r\nHost: a\r\nUser-Agent: u\r\nVia: 1.0 x\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    assert request_head(request, WITH_BASE, TOKEN) == (
+        b"POST /base/? HTTP/1.1\r\nHost: up.test:8443\r\nUser-Agent: u\r\nVia: 1.0 x\r\n"
+        b"Via: 1.1 signicat-proxy\r\nAuthorization: Bearer t\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+
+
+async def test_connection_cannot_remove_what_we_add() -> None:
+    """`Connection: host, authorization, via` removes nothing of ours (F4)."""
+    request = await request_of(
+        b"GET / HTTP/1.0\r\n"
+        b"Connection: host, authorization, via, user-agent\r\nUser-Agent: u\r\n\r\n"
+    )
+    head = request_head(request, SIGNICAT, TOKEN)
+    assert head.startswith(
+        b"GET / HTTP/1.1\r\nHost: api.signicat.com\r\nVia: 1.0 signicat-proxy\r\n" + TOKEN
+    )
+
+
+TARGETS = {
+    "absolute": (b"http://api.signicat.com/a?b", b"api.signicat.com", b"/a?b"),
+    "absolute, https, port": (b"HTTPS://X:1/a", b"X:1", b"/a"),
+    "absolute without path": (b"http://x", b"x", b"/"),
+    "absolute with query alone": (b"http://x?b", b"x", b"/?b"),
+    "origin": (b"//x/y", b"localhost", b"//x/y"),
+}
+
+
+@pytest.mark.parametrize(("target", "authority", "origin"), TARGETS.values(), ids=TARGETS.keys())
+async def test_target_forms(target: bytes, authority: bytes, origin: bytes) -> None:
+    """The target's authority, where it has one, stands in for Host (RFC 9112 §3.2.2)."""
+    request = await request_of(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (request.authority, request.target) == (authority, origin)
+    assert request.path == origin.split(b"?")[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b"OPTIONS * HTTP/1.1", "bad_request"),
+        (b"GET http://u@x/ HTTP/1.1", "bad_request"),
+        (b"GET ftp://x/ HTTP/1.1", "bad_request"),
+        (b"GET /a#b HTTP/1.1", "bad_request"),
+        (b"CONNECT x:1 HTTP/1.1", METHOD_NOT_ALLOWED.code),
+        (b"CONNECT / HTTP/1.1", METHOD_NOT_ALLOWED.code),
+        (b"TRACE / HTTP/1.1", METHOD_NOT_ALLOWED.code),
+    ],
+)
+async def test_refused_targets(line: bytes, kind: str) -> None:
+    """Targets that lead nowhere, and tunnels, are refused (F1, F3)."""
+    with pytest.raises(ProxyError) as caught:
+        await request_of(line + b"\r\nHost: a\r\n\r\n")
+    assert caught.value.kind.code == kind
+
+
+LOCATIONS = [
+    (SIGNICAT, b"https://api.signicat.com/a?b#c", b"http://localhost:1/a?b#c"),
+    (SIGNICAT, b"https://API.signicat.com:443/a", b"http://localhost:1/a"),
+    (SIGNICAT, b"https://api.signicat.com", b"http://localhost:1/"),
+    (SIGNICAT, b"https://api.signicat.com?x", b"http://localhost:1/?x"),
+    (SIGNICAT, b"https://api.signicat.com.evil/a", b"https://api.signicat.com.evil/a"),
+    (SIGNICAT, b"https://api.signicat.com:444/a", b"https://api.signicat.com:444/a"),
+    (SIGNICAT, b"http://api.signicat.com/a", b"http://api.signicat.com/a"),
+    (SIGNICAT, b"https://shop.example/ok", b"https://shop.example/ok"),
+    (SIGNICAT, b"/a/b", b"/a/b"),
+    (SIGNICAT, b"//other/a", b"//other/a"),
+    (SIGNICAT, b"a/b", b"a/b"),
+    (WITH_BASE, b"http://up.test:8443/base/a", b"http://localhost:1/a"),
+    (WITH_BASE, b"http://up.test:8443/base", b"http://localhost:1/"),
+    (WITH_BASE, b"http://up.test:8443/basement/a", b"http://up.test:8443/basement/a"),
+    (WITH_BASE, b"/base/a", b"/a"),
+    (WITH_BASE, b"/other", b"/other"),
+]
+
+
+@pytest.mark.parametrize(("names", "given", "expected"), LOCATIONS)
+@pytest.mark.parametrize("header", [b"Location", b"content-location"])
+async def test_location(names: UpstreamNames, header: bytes, given: bytes, expected: bytes) -> None:
+    """A location on the upstream's origin leads back to the caller's address, others stay (F4)."""
+    request = await request_of(b"GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n")
+    head = b"HTTP/1.1 302 F\r\n" + header + b": " + given + b"\r\nContent-Length: 0\r\n\r\n"
+    got = await answer_to(request, names, head, close=False)
+    assert header + b": " + expected + b"\r\n" in got
+
+
+async def test_response_heads() -> None:
+    """Via is appended; the caller's version and the end of the connection decide the rest."""
+    new = await request_of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    old = await request_of(b"GET / HTTP/1.0\r\n\r\n")
+    chunked = b"HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n"
+    assert await answer_to(new, SIGNICAT, chunked, close=False) == (
+        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    assert await answer_to(old, SIGNICAT, chunked, close=True) == (
+        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\nConnection: close\r\n\r\n"
+    )
+    fixed = b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n"
+    assert await answer_to(old, SIGNICAT, fixed, close=False) == (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nVia: 1.1 signicat-proxy\r\n"
+        b"Connection: keep-alive\r\n\r\n"
+    )
+
+
+async def test_interim_head() -> None:
+    """A 103 passes with its headers."""
+    parser = ResponseHeadParser(asyncio.get_running_loop())
+    lines, raw, status, _ = parser.parse(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+    headers = read_response_headers(b"GET", status, lines, raw, is_http_10=False)
+    assert interim_head(lines, headers) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"

@@ -1,0 +1,149 @@
+"""The process as its supervisor sees it: signals, output, exit codes (C1, C2)."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.messages import reply, request
+from tests.peers import ByteServer, Channel
+from tests.proxy_process import proxy_process
+from tests.running_proxy import CLIENT_SECRET, environment
+from tests.token_server import TokenServer
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+
+def environ_for(tokens: TokenServer, upstream: ByteServer, **overrides: object) -> dict[str, str]:
+    """Return the environment of a process between two servers of the test."""
+    return environment(upstream=upstream.url, token_url=tokens.token_url, **overrides)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_signal_drains_and_ends_with_0(
+    tokens: TokenServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    """SIGTERM and SIGINT let the running request finish; nothing secret was written (C2, G7)."""
+    async with (
+        ByteServer() as upstream,
+        proxy_process(environ_for(tokens, upstream), "run", directory=tmp_path) as process,
+    ):
+        port, admin = await process.ports()
+        caller = await Channel.connect("127.0.0.1", port)
+        await caller.send(request("GET /slow?identityNumber=31019000000"))
+        server = await upstream.accepted()
+        await server.read_request()
+        process.send(number)
+        await process.event("draining")
+        operator = await Channel.connect("127.0.0.1", admin)
+        ready = await operator.ask(request("GET /readyz", "Connection: close"))
+        assert ready.status == 503
+        await server.send(reply(body=b"whole"))
+        assert (await caller.read_answer()).body == b"whole"
+        assert await process.ended() == 0
+        caller.close()
+        operator.close()
+    for secret in (CLIENT_SECRET, "-of-the-test", "31019000000"):
+        assert secret not in process.output
+
+
+async def test_a_second_signal_ends_at_once(tokens: TokenServer, tmp_path: Path) -> None:
+    """Whatever is running (C2)."""
+    async with (
+        ByteServer() as upstream,
+        proxy_process(environ_for(tokens, upstream), "run", directory=tmp_path) as process,
+    ):
+        port, _ = await process.ports()
+        caller = await Channel.connect("127.0.0.1", port)
+        await caller.send(request("GET /slow"))
+        await (await upstream.accepted()).read_request()
+        process.send(signal.SIGTERM)
+        await process.event("draining")
+        process.send(signal.SIGTERM)
+        assert await process.ended(seconds=3) in {0, 1}
+        caller.close()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_signal_while_it_starts_ends_it(
+    tokens: TokenServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Also before the ports are open, which a container's PID 1 would otherwise ignore."""
+    async with (
+        ByteServer() as upstream,
+        proxy_process(environ_for(tokens, upstream), "run", directory=tmp_path) as process,
+    ):
+        await asyncio.sleep(0.15)
+        process.send(number)
+        assert await process.ended(seconds=5) in {0, -number}
+    assert "Traceback" not in process.output
+
+
+async def test_hangup_renews_the_token(tokens: TokenServer, tmp_path: Path) -> None:
+    """SIGHUP reads the secret again and renews (C2)."""
+    secret = tmp_path / "secret"
+    secret.write_text("old-secret")
+    settings = {"client_secret_file": secret, "client_auth": "client_secret_post"}
+    async with (
+        ByteServer(reply()) as upstream,
+        proxy_process(
+            environ_for(tokens, upstream, **settings), "run", directory=tmp_path
+        ) as process,
+    ):
+        await process.ports()
+        await eventually(lambda: len(tokens.issued) == 1, "the first token")
+        secret.write_text("new-secret")
+        process.send(signal.SIGHUP)
+        await eventually(lambda: len(tokens.issued) == 2, "the renewal", 3)
+        assert b"client_secret=new-secret" in tokens.requests[1].body
+
+
+@pytest.mark.parametrize("setting", ["listen", "admin_listen"])
+async def test_a_port_in_use_is_one_line(tokens: TokenServer, tmp_path: Path, setting: str) -> None:
+    """The line names the setting and the address; the exit code is 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        environ = environment(
+            upstream="http://127.0.0.1:9", token_url=tokens.token_url, **{setting: address}
+        )
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            assert await process.ended() == 1
+    lines = [line for line in process.lines if f"SIGNICAT_PROXY_{setting.upper()}" in line]
+    assert len(lines) == 1
+    assert address in lines[0]
+    assert "Traceback" not in process.output
+
+
+async def test_bad_configuration_lists_all_faults(tmp_path: Path) -> None:
+    """Exit code 2, every fault named at once, no secret among them (C1)."""
+    environ = {
+        "SIGNICAT_PROXY_CLIENT_SECRET": CLIENT_SECRET,
+        "SIGNICAT_PROXY_READ_TIMEOUT_SECONDS": "soon",
+        "SIGNICAT_PROXY_UPSTREAM_URL": "http://api.example.com",
+        "SIGNICAT_PROXY_LISTNE": "127.0.0.1:0",
+    }
+    async with proxy_process(environ, "run", directory=tmp_path) as process:
+        assert await process.ended(seconds=3) == 2
+    for name in ("CLIENT_ID", "READ_TIMEOUT_SECONDS", "UPSTREAM_URL", "LISTNE"):
+        assert f"SIGNICAT_PROXY_{name}" in process.output
+    assert CLIENT_SECRET not in process.output
+    assert "Traceback" not in process.output
+
+
+async def test_the_start_up_deadline_ends_the_process(tokens: TokenServer, tmp_path: Path) -> None:
+    """Exit code 1, with the reason in one line."""
+    tokens.failure = reply("500 Oops")
+    async with (
+        ByteServer() as upstream,
+        proxy_process(
+            environ_for(tokens, upstream, startup_deadline_seconds=0.3), "run", directory=tmp_path
+        ) as process,
+    ):
+        assert await process.ended() == 1
+    assert "STARTUP_DEADLINE_SECONDS" in process.output
+    assert "Traceback" not in process.output

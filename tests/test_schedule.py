@@ -1,0 +1,137 @@
+"""When a token is renewed, when it is used no more, when a failure is tried again."""
+
+import pytest
+
+from proxy import schedule
+from proxy.clock import SYSTEM_CLOCK, Instant
+from proxy.schedule import ForcedRenewals
+from proxy.token import Token
+
+ALMOST_ONE = 1 - 2**-53
+
+# lifetime: is renewal driven by traffic, and how long is the token used
+LIVES = {
+    0: (True, 0),
+    1: (True, 0.9),
+    5: (True, 4.5),
+    8.3: (True, 7.47),
+    8.4: (False, 7.56),
+    10: (False, 9),
+    60: (False, 54),
+    300: (False, 270),
+    600: (False, 570),
+    3600: (False, 3570),
+    86400: (False, 86370),
+}
+
+
+@pytest.mark.parametrize(("lifetime", "life"), LIVES.items())
+@pytest.mark.parametrize("draw", [0.0, 0.25, 0.5, ALMOST_ONE])
+def test_a_token_gets_its_schedule(lifetime: float, life: tuple[bool, float], draw: float) -> None:
+    """T2, T3: the soft point lies in 0.60 to 0.70 L and before the hard stop, L - min(30, L/10)."""
+    token = Token.granted("abc", lifetime, Instant(100.0, 5000.0), draw)
+    on_demand, hard = life
+    for start, soft, stop, end in (
+        (100.0, token.soft.monotonic, token.hard.monotonic, token.expires.monotonic),
+        (5000.0, token.soft.wall, token.hard.wall, token.expires.wall),
+    ):
+        assert 0.6 * lifetime - 1e-6 <= soft - start <= 0.7 * lifetime + 1e-6
+        assert soft - start == pytest.approx((0.6 + 0.1 * draw) * lifetime)
+        assert stop - start == pytest.approx(hard)
+        assert end - start == pytest.approx(lifetime)
+        assert soft <= stop <= end
+    assert token.on_demand is on_demand
+
+
+def test_a_token_shows_its_fingerprint_and_never_its_value() -> None:
+    """G7: the `repr` of a token names it by eight digits of a hash; the header line is ready."""
+    token = Token.granted("s3cr3t-value", 600, Instant(0.0, 0.0), 0.0)
+    assert token.header_line == b"Authorization: Bearer s3cr3t-value\r\n"
+    assert token.fingerprint == "1f3fa74b"
+    assert "s3cr3t" not in repr(token)
+    assert token.fingerprint in repr(token)
+
+
+def test_the_clock_reads_both_clocks() -> None:
+    """T9: a moment is read on the monotonic clock and on the wall clock."""
+    first, second = SYSTEM_CLOCK.now(), SYSTEM_CLOCK.now()
+    assert first.monotonic <= second.monotonic
+    assert first.wall > 1_600_000_000
+    assert Instant(1.0, 2.0) + 0.5 == Instant(1.5, 2.5)
+
+
+# failures in a row: upper bound of the delay with a usable token, and without
+TRANSIENT = {1: (1, 1), 2: (2, 2), 3: (4, 4), 4: (8, 8), 5: (16, 15), 6: (30, 15), 9999: (30, 15)}
+
+
+@pytest.mark.parametrize(("failures", "bounds"), TRANSIENT.items())
+@pytest.mark.parametrize("has_token", [True, False])
+def test_transient_failures_back_off(
+    failures: int, bounds: tuple[float, float], *, has_token: bool
+) -> None:
+    """T5: full jitter from 0.25 s to 1 s doubling, at most 30 s with a token and 15 s without."""
+    bound = bounds[0] if has_token else bounds[1]
+
+    def delay(draw: float) -> float:
+        return schedule.transient_delay(failures, draw, has_token=has_token, retry_after=None)
+
+    assert delay(0.0) == 0.25
+    assert delay(0.5) == bound / 2
+    assert bound - 1e-6 < delay(ALMOST_ONE) < bound
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "draw", "expected"),
+    [
+        (0.0, 0.0, 0.25),
+        (0.0, 0.5, 2.0),
+        (1.0, 0.5, 2.0),
+        (7.0, 0.5, 7.0),
+        (299.0, 0.5, 299.0),
+        (300.0, ALMOST_ONE, 300.0),
+        (999999999.0, 0.0, 300.0),
+    ],
+)
+def test_retry_after_is_a_lower_bound(retry_after: float, draw: float, expected: float) -> None:
+    """T5: no attempt is made before `Retry-After`, of which at most 300 s are believed."""
+    delay = schedule.transient_delay(3, draw, has_token=True, retry_after=retry_after)
+    assert delay == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("failures", "longest"), [(1, 60), (2, 120), (3, 240), (4, 300), (5, 300), (9999, 300)]
+)
+def test_permanent_failures_back_off(failures: int, longest: float) -> None:
+    """T6: 60 s doubling to 300 s, of which jitter takes up to a fifth away."""
+    assert schedule.permanent_delay(failures, 0.0) == longest
+    assert schedule.permanent_delay(failures, 0.5) == pytest.approx(0.9 * longest)
+    assert schedule.permanent_delay(failures, ALMOST_ONE) == pytest.approx(0.8 * longest)
+
+
+def test_one_forced_renewal_in_ten_seconds() -> None:
+    """T10: a second renewal is forced 10 s after the first at the earliest."""
+    forced = ForcedRenewals()
+    asked = [(0.0, True), (0.0, False), (9.99, False), (10.0, True), (19.9, False), (20.0, True)]
+    assert [(now, forced.allow(now)) for now, _ in asked] == asked
+
+
+def test_three_fresh_refusals_pause_forced_renewals() -> None:
+    """T10: three fresh tokens refused in a row stop forced renewals for 60 s."""
+    forced = ForcedRenewals()
+    for now in (0.0, 10.0, 20.0):
+        assert forced.allow(now)
+        forced.fresh_token_refused(now + 1)
+    assert [forced.allow(now) for now in (30.0, 80.9, 81.0)] == [False, False, True]
+    forced.fresh_token_refused(82.0)
+    assert forced.allow(91.0)
+
+
+def test_an_accepted_fresh_token_ends_the_row() -> None:
+    """T10: refusals that an accepted fresh token separates are not in a row."""
+    forced = ForcedRenewals()
+    for now in (0.0, 10.0, 20.0, 30.0):
+        assert forced.allow(now)
+        forced.fresh_token_refused(now)
+        if now == 10.0:
+            forced.fresh_token_accepted()
+    assert forced.allow(40.0)

@@ -1,0 +1,106 @@
+"""The client secret: a value, or a file that is read again whenever it is needed."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from proxy.secret_source import SecretSource, SecretUnreadableError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Provide a place for the secret file."""
+    return tmp_path / "secret"
+
+
+def test_a_value_is_the_secret_and_stays_it() -> None:
+    """T7: a secret given as a value is taken as it is, and nobody looks again."""
+    source = SecretSource(value=" s3cret\n")
+    assert source.read() == " s3cret\n"
+    assert not source.may_change
+    assert "s3cret" not in repr(source)
+
+
+def test_no_value_and_no_file_is_the_empty_secret() -> None:
+    """T7: a source that was given nothing has an empty secret."""
+    assert SecretSource().read() == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (b"s3cret", "s3cret"),
+        (b"s3cret\n", "s3cret"),
+        (b"s3cret\r\n", "s3cret"),
+        (b"s3cret\n\n\r\n", "s3cret"),
+        (b" s3 cret \t\n", " s3 cret \t"),
+        (b"two\nlines\n", "two\nlines"),
+        ("p+q/r=%s:tå".encode(), "p+q/r=%s:tå"),
+        (b"x" * 65536, "x" * 65536),
+    ],
+)
+def test_a_file_holds_the_secret(path: Path, content: bytes, secret: str) -> None:
+    """T7: the secret is the content of the file without line ends at its end, and no less."""
+    path.write_bytes(content)
+    source = SecretSource(path=path)
+    assert source.read() == secret
+    assert source.may_change
+
+
+def test_a_file_is_read_every_time(path: Path) -> None:
+    """T7: what counts is the content at the moment of use, even of the same length and time."""
+    path.write_text("first!")
+    source = SecretSource(path=path)
+    assert source.read() == "first!"
+    path.write_text("second")
+    assert source.read() == "second"
+
+
+def test_a_swapped_symlink_is_followed(tmp_path: Path) -> None:
+    """T7: a secret that Kubernetes changes by swapping a symlink of a folder is the new one."""
+    for name, secret in (("old", "s3cret-1"), ("new", "s3cret-2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "secret").write_text(secret)
+    data, swap = tmp_path / "..data", tmp_path / "swap"
+    data.symlink_to("old")
+    (tmp_path / "secret").symlink_to("..data/secret")
+    source = SecretSource(path=tmp_path / "secret")
+    assert source.read() == "s3cret-1"
+    swap.symlink_to("new")
+    swap.replace(data)
+    assert source.read() == "s3cret-2"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"", "empty"),
+        (b"\n\r\n", "empty"),
+        (b"s3cret\xff", "not UTF-8 text"),
+    ],
+)
+def test_a_file_without_a_secret_is_unreadable(
+    path: Path, content: bytes | None, reason: str
+) -> None:
+    """T7, G7: a missing, empty or undecodable file is named as such, without its content."""
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SecretUnreadableError) as caught:
+        SecretSource(path=path).read()
+    assert str(caught.value) == reason
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_folder_is_unreadable(tmp_path: Path) -> None:
+    """T7: a path that names no file is an unreadable secret, not a crash."""
+    with pytest.raises(SecretUnreadableError, match="Is a directory"):
+        SecretSource(path=tmp_path).read()
+
+
+def test_a_circle_of_symlinks_is_unreadable(path: Path) -> None:
+    """T7: a loop of symlinks, which the system refuses, is an unreadable secret."""
+    path.symlink_to(path)
+    with pytest.raises(SecretUnreadableError, match="symbolic links"):
+        SecretSource(path=path).read()

@@ -1,0 +1,313 @@
+"""One client's token as requests see it: read, wait for, report as refused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.token import Token
+from proxy.token_answer import Failure
+from proxy.token_cache import TokenCache, TokenUnavailableError
+from tests.fake_clock import FakeClock, RecordingLog, RefresherRig, settle
+
+DOWN = Failure("connect_failed", retry_after_seconds=7.0)
+
+
+@pytest.fixture
+def fake() -> FakeClock:
+    """Provide a clock."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def cache(fake: FakeClock) -> TokenCache:
+    """Provide an empty cache that nobody refreshes, whose waiters give up at once."""
+    return TokenCache("main", clock=fake.clock, log=RecordingLog().log, wait_seconds=0)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[RefresherRig]:
+    """Provide a running refresher whose first request hangs until the gate is opened."""
+    rig = RefresherRig()
+    rig.endpoint.gate.clear()
+    async with rig.running():
+        yield rig
+
+
+def token(fake: FakeClock, lifetime: float, value: str = "s3cr3t") -> Token:
+    """Return a token granted now, with its soft point at 0.65 L."""
+    return Token.granted(value, lifetime, fake.clock.now(), 0.5)
+
+
+async def outcome(cache: TokenCache) -> Token | TokenUnavailableError:
+    """Return what a waiter gets."""
+    try:
+        return await cache.wait()
+    except TokenUnavailableError as error:
+        return error
+
+
+# --- reading ---
+
+
+@pytest.mark.parametrize(("lifetime", "stop"), [(1, 0.9), (60, 54), (600, 570), (3600, 3570)])
+async def test_a_token_is_given_out_until_its_hard_stop(
+    cache: TokenCache, fake: FakeClock, lifetime: float, stop: float
+) -> None:
+    """T3: the token is current until the hard stop, however overdue its renewal is, then never."""
+    assert cache.current() is None
+    assert not cache.has_usable_token()
+    stored = token(fake, lifetime)
+    cache.store(stored)
+    fake.jump(monotonic=stop - 0.01, wall=stop - 0.01)
+    assert cache.current() is stored
+    assert cache.has_usable_token()
+    assert await cache.wait() is stored
+    fake.jump(monotonic=0.02, wall=0.02)
+    assert cache.current() is None
+    assert not cache.has_usable_token()
+    assert cache.token is stored
+
+
+@pytest.mark.parametrize("jump", [{"monotonic": 571.0}, {"wall": 571.0}, {"wall": 86400.0}])
+@pytest.mark.parametrize("other", [0.0, -3600.0])
+async def test_either_clock_ends_a_token(
+    cache: TokenCache, fake: FakeClock, jump: dict[str, float], other: float
+) -> None:
+    """T9: the clock that says less counts, even where the other one was set back."""
+    cache.store(token(fake, 600))
+    back = {name: other for name in ("monotonic", "wall") if name not in jump}
+    fake.jump(**jump, **back)
+    assert cache.current() is None
+    assert not cache.has_usable_token()
+
+
+async def test_traffic_past_the_soft_point_wakes_the_refresher(
+    cache: TokenCache, fake: FakeClock
+) -> None:
+    """T2: a short-lived token is given out past its soft point, and the refresher learns of it."""
+    cache.store(token(fake, 5))
+    wanted = []
+    for jump in (3.24, 0.02):
+        fake.jump(monotonic=jump, wall=jump)
+        assert cache.has_usable_token()
+        wanted.append(cache.is_wanted)
+        assert cache.current() is cache.token
+        wanted.append(cache.is_wanted)
+    assert wanted == [False, False, False, True]
+    assert cache.wake.is_set()
+
+
+async def test_long_lived_tokens_are_left_to_time(cache: TokenCache, fake: FakeClock) -> None:
+    """T2: traffic past the soft point of a long-lived token asks for nothing."""
+    cache.store(token(fake, 600))
+    fake.jump(monotonic=500, wall=500)
+    assert cache.current() is cache.token
+    assert not cache.is_wanted
+
+
+# --- waiting ---
+
+
+async def test_a_thousand_waiters_cause_one_request(rig: RefresherRig) -> None:
+    """T4: any number of concurrent waiters is served by one token request."""
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(rig.cache.wait()) for _ in range(1000)]
+        await settle()
+        assert rig.cache.waiters == rig.refresher.snapshot().waiters == 1000
+        rig.endpoint.gate.set()
+    assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
+    await rig.fake.advance(60)
+    assert (rig.calls, rig.cache.waiters) == (1, 0)
+
+
+async def test_a_cancelled_waiter_cancels_nothing(rig: RefresherRig) -> None:
+    """T4: a caller who goes away takes neither the request nor another waiter along."""
+    async with asyncio.TaskGroup() as tasks:
+        leaving, staying = (tasks.create_task(rig.cache.wait()) for _ in range(2))
+        await settle()
+        leaving.cancel()
+        await settle()
+        assert (rig.calls, rig.cache.waiters) == (1, 1)
+        rig.endpoint.gate.set()
+    assert leaving.cancelled()
+    assert staying.result().value == "s3cr3t-token-1"
+    assert rig.calls == 1
+
+
+@pytest.mark.parametrize("failure", [None, DOWN])
+async def test_a_waiter_cancelled_at_the_last_moment_is_passed_over(
+    fake: FakeClock, failure: Failure | None
+) -> None:
+    """T4: a waiter whose cancellation is under way disturbs neither a grant nor a failure."""
+    patient = TokenCache("main", clock=fake.clock, log=RecordingLog().log, wait_seconds=60)
+    async with asyncio.TaskGroup() as tasks:
+        leaving = tasks.create_task(patient.wait())
+        await settle()
+        leaving.cancel()
+        if failure is None:
+            patient.store(token(fake, 600))
+        else:
+            patient.fail(7, failure.outcome)
+    assert leaving.cancelled()
+    assert patient.waiters == 0
+
+
+async def test_a_failed_attempt_fails_all_waiters_at_once(rig: RefresherRig) -> None:
+    """T4: every waiter learns of the failure at once, with the time of the next attempt."""
+    rig.endpoint.failure = DOWN
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(outcome(rig.cache)) for _ in range(100)]
+        await settle()
+        rig.endpoint.gate.set()
+    for task in waiting:
+        error = task.result()
+        assert isinstance(error, TokenUnavailableError)
+        assert (error.retry_after_seconds, error.cause) == (7, "connect_failed")
+    assert (rig.calls, rig.cache.waiters) == (1, 0)
+
+
+async def test_a_request_during_back_off_causes_no_attempt(rig: RefresherRig) -> None:
+    """T5: who waits during back-off is served by the attempt that is due anyway."""
+    rig.endpoint.failure = DOWN
+    rig.endpoint.gate.set()
+    await settle()
+    rig.endpoint.failure = None
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(rig.cache.wait()) for _ in range(10)]
+        await rig.fake.advance(6.9)
+        assert (rig.calls, rig.cache.waiters) == (1, 10)
+        await rig.fake.advance(0.2)
+    assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
+    assert rig.calls == 2
+
+
+@pytest.mark.parametrize("is_failed", [False, True])
+async def test_a_waiter_gives_up_after_its_time(cache: TokenCache, *, is_failed: bool) -> None:
+    """T4: TOKEN_WAIT_SECONDS end the wait with the last known cause."""
+    if is_failed:
+        cache.fail(12, "timeout")
+    error = await outcome(cache)
+    assert isinstance(error, TokenUnavailableError)
+    known = (error.retry_after_seconds, error.cause, str(error))
+    assert known == (
+        (12, "timeout", "timeout") if is_failed else (1, "no token yet", "no token yet")
+    )
+    assert cache.waiters == 0
+    assert cache.is_wanted
+
+
+async def test_errors_of_waiters_do_not_pile_up(cache: TokenCache) -> None:
+    """T4: each waiter that gives up gets an error of its own, which keeps no others alive."""
+    first, second = await outcome(cache), await outcome(cache)
+    assert first is not second
+
+
+# --- lives too short to keep ---
+
+
+async def test_a_token_without_a_life_serves_its_waiters_once() -> None:
+    """T8: a lifetime of zero serves who waits, is never current, and nothing asks when idle."""
+    rig = RefresherRig(lifetime=0)
+    rig.endpoint.gate.clear()
+    async with rig.running(), asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(rig.cache.wait()) for _ in range(3)]
+        await settle()
+        rig.endpoint.gate.set()
+        await settle()
+        assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
+        assert rig.cache.current() is None
+        await rig.fake.advance(3600)
+        assert (rig.calls, rig.refresher.snapshot().state) == (1, "ready")
+        assert (await rig.cache.wait()).value == "s3cr3t-token-2"
+        assert not rig.cache.may_still_use(waiting[0].result())
+
+
+async def test_a_waiter_may_use_a_token_inside_the_margin() -> None:
+    """T3: with L = 1 s, who waited may use the token past the hard stop, until it has expired."""
+    rig = RefresherRig(lifetime=1)
+    async with rig.running():
+        stored = await rig.cache.wait()
+        rig.fake.jump(monotonic=0.95, wall=0.95)
+        assert rig.cache.current() is None
+        assert rig.cache.may_still_use(stored)
+        rig.fake.jump(wall=0.05)
+        assert not rig.cache.may_still_use(stored)
+        rig.fake.jump(monotonic=0.05, wall=-1)
+        assert not rig.cache.may_still_use(stored)
+
+
+# --- refused by the upstream ---
+
+
+async def test_a_refused_token_is_dropped_and_replaced() -> None:
+    """T10: the first 401 drops the token and renews; later 401s to it cost nothing more."""
+    rig = RefresherRig()
+    async with rig.running():
+        refused = await rig.cache.wait()
+        assert rig.cache.report_refused(refused)
+        assert rig.cache.current() is None
+        assert rig.cache.report_refused(refused)
+        assert (await rig.cache.wait()).value == "s3cr3t-token-2"
+        assert rig.cache.report_refused(refused)
+        await rig.fake.advance(60)
+    assert (rig.calls, rig.value()) == (2, "s3cr3t-token-2")
+    (event,) = rig.recorded.named("token_refused")
+    assert (event["client"], event["token"]) == ("main", refused.fingerprint)
+
+
+async def test_renewals_are_forced_once_in_ten_seconds(cache: TokenCache, fake: FakeClock) -> None:
+    """T10: a 401 within 10 s of the last forced renewal changes nothing and is the answer."""
+    for jump, is_forced in [(0.0, True), (9.9, False), (0.2, True), (5.0, False), (5.1, True)]:
+        stored = token(fake, 600)
+        cache.store(stored)
+        fake.jump(monotonic=jump, wall=jump)
+        assert cache.report_refused(stored) is is_forced
+        assert cache.token is (None if is_forced else stored)
+
+
+@pytest.mark.parametrize("accepted", [None, 0, 1, 2])
+async def test_three_fresh_refusals_stop_forcing(
+    cache: TokenCache, fake: FakeClock, accepted: int | None
+) -> None:
+    """T10: three fresh tokens refused in a row end forced renewals for 60 s; others do not."""
+    stored = token(fake, 600)
+    cache.store(stored)
+    for attempt in range(3):
+        assert cache.report_refused(stored)
+        stored = token(fake, 600)
+        cache.store(stored)
+        for _ in range(5):  # however many replays carry it, a token counts once
+            cache.report_replay(stored, refused=attempt != accepted)
+        fake.jump(monotonic=10.0)
+    assert cache.report_refused(stored) is (accepted is not None)
+    fake.jump(monotonic=50.0)
+    assert cache.report_refused(stored)
+
+
+async def test_only_fresh_tokens_count_as_refused(cache: TokenCache, fake: FakeClock) -> None:
+    """T10: a replay with a token that time has renewed says nothing about forced renewals."""
+    cache.store(token(fake, 600))
+    for _ in range(3):
+        stored = token(fake, 600)
+        cache.store(stored)
+        cache.report_replay(stored, refused=True)
+    assert cache.report_refused(stored)
+
+
+async def test_a_token_that_was_never_kept_forces_no_storm(
+    cache: TokenCache, fake: FakeClock
+) -> None:
+    """T10: the limit holds for tokens with a lifetime of zero as well."""
+    used_once = token(fake, 0)
+    assert cache.report_refused(used_once)
+    assert not cache.report_refused(used_once)
+
+
+async def test_retry_after_is_what_is_left(cache: TokenCache, fake: FakeClock) -> None:
+    """T4: a waiter that times out late in a back-off is told the rest of it."""
+    cache.fail(30.0, "timeout")
+    fake.jump(monotonic=21.5, wall=21.5)
+    with pytest.raises(TokenUnavailableError) as caught:
+        await cache.wait()
+    assert (caught.value.retry_after_seconds, caught.value.cause) == (9, "timeout")

@@ -1,0 +1,261 @@
+"""The C parsers as this project uses them: an upgrade that changes a reading shows here."""
+
+import asyncio
+
+import pytest
+
+from proxy.wire import (
+    ChunkedDecoder,
+    MalformedMessageError,
+    RequestHeadParser,
+    ResponseHeadParser,
+    is_doomed_answer,
+    is_doomed_head,
+    require_c_parsers,
+)
+
+HOST = b"Host: a\r\n"
+
+
+@pytest.fixture
+async def requests() -> RequestHeadParser:
+    return RequestHeadParser(asyncio.get_running_loop())
+
+
+@pytest.fixture
+async def responses() -> ResponseHeadParser:
+    return ResponseHeadParser(asyncio.get_running_loop())
+
+
+@pytest.fixture
+async def decoder() -> ChunkedDecoder:
+    return ChunkedDecoder(asyncio.get_running_loop())
+
+
+def test_c_parsers_are_there() -> None:
+    """The installed aiohttp has its C parsers (G7)."""
+    require_c_parsers()
+
+
+GOOD_REQUESTS = {
+    "plain": b"GET / HTTP/1.1\r\n" + HOST,
+    "http 1.0 without host": b"GET / HTTP/1.0\r\n",
+    "unregistered method": b"PURGE /a HTTP/1.1\r\n" + HOST,
+    "method of another protocol": b"DESCRIBE /a HTTP/1.1\r\n" + HOST,
+    "raw brackets": b"GET /a[1]|^ HTTP/1.1\r\n" + HOST,
+    "double slash": b"GET //b/c HTTP/1.1\r\n" + HOST,
+    "absolute": b"GET http://a:1/x HTTP/1.1\r\n" + HOST,
+    "value that is not UTF-8": b"GET / HTTP/1.1\r\n" + HOST + b"X: \xff\xfe\r\n",
+    "upgrade": b"GET / HTTP/1.1\r\n" + HOST + b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+    "chunked": b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n",
+}
+
+
+@pytest.mark.parametrize("head", GOOD_REQUESTS.values(), ids=GOOD_REQUESTS.keys())
+async def test_good_request_head(requests: RequestHeadParser, head: bytes) -> None:
+    """A good head gives one line per header, and the parser reads the next head as well."""
+    for _ in range(2):
+        parts, lines, headers = requests.parse(head + b"\r\n")
+        assert b" ".join(parts) == lines[0]
+        assert b"\r\n".join(lines) + b"\r\n" == head
+        assert len(lines) == len(headers) + 1
+
+
+BAD_REQUESTS = {
+    "two spaces": b"GET  / HTTP/1.1\r\n" + HOST,
+    "space at the end": b"GET / HTTP/1.1 \r\n" + HOST,
+    "no version": b"GET /\r\n" + HOST,
+    "version 2": b"PRI * HTTP/2.0\r\n" + HOST,
+    "version 1.2": b"GET / HTTP/1.2\r\n" + HOST,
+    "lower-case version": b"GET / http/1.1\r\n" + HOST,
+    "bad method": b"G(T / HTTP/1.1\r\n" + HOST,
+    "empty method": b" / HTTP/1.1\r\n" + HOST,
+    "no host": b"GET / HTTP/1.1\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\n" + HOST + HOST,
+    "space before the colon": b"GET / HTTP/1.1\r\nHost : a\r\n",
+    "folded line": b"GET / HTTP/1.1\r\n" + HOST + b"A: b\r\n c\r\n",
+    "bare LF": b"GET / HTTP/1.1\r\n" + HOST + b"A: b\nC: d\r\n",
+    "bare CR": b"GET / HTTP/1.1\r\n" + HOST + b"A: b\rC: d\r\n",
+    "NUL": b"GET / HTTP/1.1\r\n" + HOST + b"A: b\x00\r\n",
+    "control character": b"GET / HTTP/1.1\r\n" + HOST + b"A: b\x01\r\n",
+    "no colon": b"GET / HTTP/1.1\r\n" + HOST + b"A\r\n",
+    "empty name": b"GET / HTTP/1.1\r\n" + HOST + b": b\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n",
+    "length list": b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1, 1\r\n",
+    "signed length": b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: +1\r\n",
+    "length and chunked": b"POST / HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+    "chunked twice": b"POST / HTTP/1.1\r\n"
+    + HOST
+    + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    "target with space": b"GET /a b HTTP/1.1\r\n" + HOST,
+    "target not ASCII": b"GET /\xff HTTP/1.1\r\n" + HOST,
+}
+
+
+@pytest.mark.parametrize("head", BAD_REQUESTS.values(), ids=BAD_REQUESTS.keys())
+async def test_bad_request_head(requests: RequestHeadParser, head: bytes) -> None:
+    """A head with two readings is refused, and nothing of it stays for the next (G5)."""
+    with pytest.raises(MalformedMessageError):
+        requests.parse(head + b"\r\n")
+    assert requests.parse(b"GET /next HTTP/1.1\r\n" + HOST + b"\r\n")[0][1] == b"/next"
+
+
+GOOD_RESPONSES = {
+    "plain": (b"HTTP/1.1 200 OK\r\nA: b\r\n", 200, False),
+    "no reason": (b"HTTP/1.1 204\r\n", 204, False),
+    "empty reason": (b"HTTP/1.1 204 \r\n", 204, False),
+    "http 1.0": (b"HTTP/1.0 404 Not Found\r\n", 404, True),
+    "not UTF-8": (b"HTTP/1.1 200 OK\r\nA: \xff\r\n", 200, False),
+    "interim": (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n", 103, False),
+    "switching": (b"HTTP/1.1 101 Sw\r\nConnection: upgrade\r\nUpgrade: x\r\n", 101, False),
+    "close": (b"HTTP/1.1 200 OK\r\nConnection: close\r\n", 200, False),
+}
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "is_http_10"), GOOD_RESPONSES.values(), ids=GOOD_RESPONSES.keys()
+)
+async def test_good_response_head(
+    responses: ResponseHeadParser, head: bytes, status: int, *, is_http_10: bool
+) -> None:
+    """A good head is read, and the parser reads the next one as well."""
+    for _ in range(2):
+        lines, headers, got_status, got_version = responses.parse(head + b"\r\n")
+        assert (got_status, got_version) == (status, is_http_10)
+        assert len(lines) == len(headers) + 1
+
+
+BAD_RESPONSES = {
+    "bare LF": b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n",
+    "bare CR": b"HTTP/1.1 200 OK\r\nA: b\rC: d\r\n",
+    "folded line": b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n",
+    "folded line with tab": b"HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n",
+    "NUL": b"HTTP/1.1 200 OK\r\nA: \x00\r\n",
+    "control character": b"HTTP/1.1 200 OK\r\nA: \x1b[1m\r\n",
+    "DEL": b"HTTP/1.1 200 OK\r\nA: \x7f\r\n",
+    "space before the colon": b"HTTP/1.1 200 OK\r\nA : b\r\n",
+    "no colon": b"HTTP/1.1 200 OK\r\nA\r\n",
+    "name not ASCII": b"HTTP/1.1 200 OK\r\n\xc3\xa9: b\r\n",
+    "status of five digits": b"HTTP/1.1 99999 OK\r\n",
+    "status of two digits": b"HTTP/1.1 20 OK\r\n",
+    "status 600": b"HTTP/1.1 600 OK\r\n",
+    "status 0": b"HTTP/1.1 000 OK\r\n",
+    "version 2": b"HTTP/2.0 200 OK\r\n",
+    "other protocol": b"SSH-2.0-x\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n",
+    "length and chunked": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+    "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n",
+    "empty length": b"HTTP/1.1 200 OK\r\nContent-Length:\r\n",
+}
+
+
+@pytest.mark.parametrize("head", BAD_RESPONSES.values(), ids=BAD_RESPONSES.keys())
+async def test_bad_response_head(responses: ResponseHeadParser, head: bytes) -> None:
+    """What the lenient C parser would let through is refused (F9)."""
+    with pytest.raises(MalformedMessageError):
+        responses.parse(head + b"\r\n")
+    assert responses.parse(b"HTTP/1.1 200 OK\r\n\r\n")[2] == 200
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 100])
+async def test_chunked_body_in_pieces(decoder: ChunkedDecoder, step: int) -> None:
+    """However the bytes are cut, the body is the same, and what follows it is given back."""
+    wire = b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nTrailer: x\r\n\r\nNEXT"
+    body, rest = b"", b""
+    for start in range(0, len(wire), step):
+        piece = wire[start : start + step]
+        if decoder.is_complete:
+            rest += piece
+            continue
+        body += decoder.feed(piece)
+        rest += decoder.rest
+    assert (body, rest, decoder.is_complete) == (b"hello world", b"NEXT", True)
+
+
+async def test_large_chunk(decoder: ChunkedDecoder) -> None:
+    """A chunk larger than any buffer limit comes out whole, in one feed."""
+    data = bytes(range(256)) * 8192
+    assert decoder.feed(b"%x\r\n" % len(data) + data + b"\r\n0\r\n\r\n") == data
+    assert decoder.is_complete
+
+
+BAD_CHUNKS = [
+    b"5\nhello\r\n",
+    b"5 \r\nhello\r\n",
+    b" 5\r\nhello\r\n",
+    b"0x5\r\nhello\r\n",
+    b"+5\r\nhello\r\n",
+    b"-5\r\nhello\r\n",
+    b";a\r\nhello\r\n",
+    b"\r\n5\r\nhello\r\n",
+    b"5\r\nhelloX\r\n",
+    b"5\r\nhello\n0\r\n\r\n",
+    b"5\r\nhello0\r\n\r\n",
+    b"5;a\nb\r\nhello\r\n",
+    b"5;a\rb\r\nhello\r\n",
+    b"FFFFFFFFFFFFFFFFFF\r\n",
+    b"g\r\n",
+    b"0\r\n\n",
+    b"0\r\nA : b\r\n\r\n",
+    b"0\r\n A: b\r\n\r\n",
+    b"0\r\nA: b\nC: d\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", BAD_CHUNKS)
+async def test_bad_chunks(decoder: ChunkedDecoder, data: bytes) -> None:
+    """Chunked framing with two readings is refused in both directions (G5, F9)."""
+    with pytest.raises(MalformedMessageError):
+        decoder.feed(data)
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [(b"5;", b"a" * 1000), (b"0\r\n", b"A: b\r\n" * 100)],
+    ids=["size", "trailer"],
+)
+async def test_endless_framing(decoder: ChunkedDecoder, first: bytes, more: bytes) -> None:
+    """Extensions and trailers without end are refused."""
+
+    def feed_on() -> None:
+        for _ in range(100):
+            decoder.feed(more)
+
+    decoder.feed(first)
+    with pytest.raises(MalformedMessageError):
+        feed_on()
+
+
+DOOMED_ANSWERS = [
+    (b"H", False),
+    (b"HTTP/1.1 200 OK\r\nA: b\r", False),
+    (b"HTTP/2", True),
+    (b"<html>", True),
+    (b"HTTP/1.1 200 OK\n", True),
+    (b"HTTP/1.1 200 OK\r\nA: \x00", True),
+]
+
+
+@pytest.mark.parametrize(("data", "doomed"), DOOMED_ANSWERS)
+def test_doomed_answer(data: bytes, *, doomed: bool) -> None:
+    """Bytes that can no longer become an answer need not be waited for."""
+    assert is_doomed_answer(data) is doomed
+
+
+DOOMED = {
+    "TLS hello": (b"\x16\x03\x01\x02\x00\x01", True),
+    "SSH": (b"SSH-2.0-OpenSSH_9.2\r\n", True),
+    "bare LF": (b"GET / HTTP/1.1\nHost", True),
+    "HTTP/0.9": (b"GET /\r\n", True),
+    "half a request line": (b"GET /a", False),
+    "half a header": (b"GET / HTTP/1.1\r\nHos", False),
+    "end at CR": (b"GET / HTTP/1.1\r", False),
+}
+
+
+@pytest.mark.parametrize(("data", "doomed"), DOOMED.values(), ids=DOOMED.keys())
+def test_doomed_head(data: bytes, *, doomed: bool) -> None:
+    """Bytes that can no longer become a request are known before the deadline."""
+    assert is_doomed_head(data) is doomed

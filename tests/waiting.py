@@ -1,0 +1,51 @@
+"""Waiting with an end: for what must come, saying in vain for what if it does not."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
+
+__all__ = ["PATIENCE_SECONDS", "eventually", "task_group", "within"]
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS: Final = 10.0
+"""How long a test waits for what must come at once."""
+
+
+async def within(awaitable: Awaitable[T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Return what `awaitable` brings; fail with `what` was waited for after `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await awaitable
+    except TimeoutError:
+        raise AssertionError(f"waited {seconds:g} s in vain for {what}") from None
+
+
+async def eventually(
+    condition: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS
+) -> None:
+    """Wait until `condition` holds; fail with `what` was waited for after `seconds`."""
+
+    async def holds() -> None:
+        for pause in itertools.repeat(0.002):
+            if condition():
+                return
+            await asyncio.sleep(pause)
+
+    await within(holds(), what, seconds)
+
+
+@contextlib.asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """Run a TaskGroup that lets the exception of its block through as it is.
+
+    The block must end its tasks itself; theirs come as an ExceptionGroup.
+    """
+    tasks = asyncio.TaskGroup()
+    await tasks.__aenter__()
+    try:
+        yield tasks
+    finally:
+        await tasks.__aexit__(None, None, None)
