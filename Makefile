@@ -24,7 +24,7 @@ OIDC := $(if $(and $(NPM),$(OIDC_LOCK)),tests/oidc/node_modules/.stamp)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--no-build-isolation --use-pep517
 COMPILE := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --generate-hashes --universal \
-	--no-header --python-version 3.11
+	--no-header --no-strip-extras --python-version 3.11
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
