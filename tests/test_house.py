@@ -18,7 +18,8 @@ MAX_MODULE_LINES = 300
 NO_NAMES = {"common", "constants", "helper", "helpers", "manager", "misc", "util", "utils"}
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt")
 LOCKED = re.compile(
-    r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;]+)[^\n]*\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)",
+    r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;]+)[^\n]*\\\n"
+    r"((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)",
     re.MULTILINE,
 )
 MACHINE = re.compile(
