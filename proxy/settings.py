@@ -50,6 +50,11 @@ _MESSAGES: Final = {
     "model_type": "must be a table",
     "tuple_type": "must be a list",
 }
+_BOUNDS: Final = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+}
 _LOOPBACK_NO_PROXY: Final = "localhost,127.0.0.0/8,::1"
 
 
@@ -199,12 +204,9 @@ def _line(detail: ErrorDetails) -> str:
         message = str(context["error"])
     elif kind == "literal_error":
         message = "must be " + str(context["expected"]).replace("'", "")
-    elif kind in ("greater_than", "greater_than_equal"):
-        message = f"must be {'more than' if 'gt' in context else 'at least'} " + str(
-            context.get("gt", context.get("ge"))
-        )
-    elif kind == "less_than_equal":
-        message = f"must be at most {context['le']}"
+    elif kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        message = f"must be {words} {context[bound]:g}"
     else:
         message = _MESSAGES.get(kind, "has the wrong type")
     if name in _TABLES.values():

@@ -63,6 +63,10 @@ class ProxyProcess:
         """Send a signal."""
         self._process.send_signal(number)
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.send(signal.SIGINT)
+
     async def ended(self, seconds: float = 10.0) -> int:
         """Return the exit code."""
         return await within(self._process.wait(), "the process to end", seconds)

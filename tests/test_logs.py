@@ -1,0 +1,212 @@
+"""Logs: their two forms, and the net under them (L, G7)."""
+
+import asyncio
+import io
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from proxy.access_log import AccessLog
+from proxy.logs import LogFormat, Logs, Redactor, open_logs, route_library_logs
+
+SECRET = "s3cret+/=&% x"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def logs_on(stream: io.StringIO, log_format: LogFormat = "json", level: str = "info") -> Logs:
+    """Return loggers that know one secret."""
+    logs = open_logs(level=level, log_format=log_format, stream=stream)
+    logs.redact.watch(lambda: [SECRET, "ab"])
+    return logs
+
+
+def events(stream: io.StringIO) -> list[dict[str, Any]]:
+    """Return the events of a JSON log."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json_is_one_object_a_line() -> None:
+    """Time, level and event come first; facts that are None are left out."""
+    stream = io.StringIO()
+    logs_on(stream).log.info("listening", admin="x", nothing=None)
+    (event,) = events(stream)
+    assert list(event) == ["timestamp", "level", "event", "admin"]
+    assert event["timestamp"].endswith("Z")
+    assert (event["level"], event["event"]) == ("info", "listening")
+
+
+@pytest.mark.parametrize(
+    ("log_format", "stream", "for_people"),
+    [
+        ("auto", io.StringIO(), False),
+        ("auto", Terminal(), True),
+        ("json", Terminal(), False),
+        ("console", io.StringIO(), True),
+    ],
+)
+def test_auto_is_for_people_on_a_terminal(
+    log_format: LogFormat, stream: io.StringIO, *, for_people: bool
+) -> None:
+    """`auto` is console on a terminal, else JSON; colours only on a terminal."""
+    logs = logs_on(stream, log_format)
+    logs.log.warning("hello", name="value")
+    text = stream.getvalue()
+    assert (not text.startswith("{")) is for_people
+    assert ("\x1b[" in text) is (for_people and stream.isatty())
+    assert (logs.write_line is None) is for_people
+
+
+def test_the_level_is_the_least_that_is_written() -> None:
+    """Below LOG_LEVEL nothing is written; the access log is not subject to it."""
+    stream = io.StringIO()
+    logs = logs_on(stream, level="warning")
+    logs.log.info("no")
+    logs.log.warning("yes")
+    logs.access.info("request")
+    assert [event["event"] for event in events(stream)] == ["yes", "request"]
+
+
+LEAKS = [
+    f"the secret is {SECRET}.",
+    "Authorization: Bearer abcdef123456",
+    "authorization: basic QWxhZGRpbjpvcGVu",
+    "body client_secret=hunter2hunter2&scope=x",
+]
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("text", LEAKS)
+def test_the_net_catches_secrets(text: str, log_format: LogFormat) -> None:
+    """Known secrets, and what looks like credentials, are replaced in every line."""
+    stream = io.StringIO()
+    logs_on(stream, log_format).log.info("event", fact=text, cab="ab")
+    written = stream.getvalue()
+    for leak in (SECRET, "abcdef123456", "QWxhZGRpbjpvcGVu", "hunter2"):
+        assert leak not in written
+    assert "[redacted]" in written
+    assert "ab" in written  # too short to be a secret
+
+
+def fail_with(secret: str) -> None:
+    """Raise an error that tells a secret."""
+    raise ValueError(f"bad secret {secret}")
+
+
+def test_the_net_catches_secrets_in_tracebacks() -> None:
+    """A traceback shows where it happened, not what was in it."""
+    stream = io.StringIO()
+    logs = logs_on(stream)
+    try:
+        fail_with(SECRET)
+    except ValueError:
+        logs.log.exception("failed")
+    (event,) = events(stream)
+    assert "fail_with" in event["exception"]
+    assert SECRET not in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_value_cannot_make_a_line(log_format: LogFormat) -> None:
+    """Control characters are escaped, so that nobody can forge an event."""
+    stream = io.StringIO()
+    logs_on(stream, log_format).log.info("event", fact="a\nforged\x1b[31m\u2028b")
+    written = stream.getvalue()
+    assert written.count("\n") == 1
+    assert "\x1b[31m" not in written
+    assert "\u2028" not in written
+
+
+def test_a_closed_stream_disturbs_nobody() -> None:
+    """A log that nobody can read any more is no reason to fail a request."""
+    stream = io.StringIO()
+    logs = logs_on(stream)
+    stream.close()
+    logs.log.info("event")
+    assert logs.write_line is not None
+    logs.write_line("line")
+
+
+def test_libraries_log_through_ours() -> None:
+    """Warnings of libraries appear as events, without queries; undone, they do not."""
+    stream = io.StringIO()
+    undo = route_library_logs(logs_on(stream).log)
+    logger = logging.getLogger("aiohttp.client")
+    logger.warning("Failed %s", "https://a/b?identityNumber=31019000000")
+    logger.info("not a warning")
+    undo()
+    (event,) = events(stream)
+    assert (event["event"], event["logger"]) == ("library", "aiohttp.client")
+    assert event["message"] == "Failed https://a/b?[query]"
+    assert logging.getLogger("asyncio").propagate
+
+
+def test_a_redactor_asks_its_sources_each_time() -> None:
+    """Secrets change while the process runs (T7)."""
+    known = ["first-secret"]
+    redact = Redactor()
+    redact.watch(lambda: known)
+    assert redact("first-secret second-secret") == "[redacted] second-secret"
+    known[:] = ["second-secret"]
+    assert redact("first-secret second-secret") == "first-secret [redacted]"
+
+
+FACTS = {"method": "GET", "status": 200, "duration_seconds": 0.12345678, "replayed": None}
+
+
+def test_the_access_log_has_two_forms() -> None:
+    """JSON lines go the short way, lines for people through the logger; both say the same."""
+    stream, people = io.StringIO(), io.StringIO()
+    logs, console = logs_on(stream), logs_on(people, "console")
+    for log, on in ((logs, stream), (console, people)):
+        access = AccessLog("all", log=log.access, write_line=log.write_line, wall=lambda: 0.0)
+        access.write(FACTS)
+        assert on.getvalue().count("\n") == 1
+    (event,) = events(stream)
+    assert event == {
+        "timestamp": "1970-01-01T00:00:00Z",
+        "level": "info",
+        "event": "request",
+        "method": "GET",
+        "status": 200,
+        "duration_seconds": 0.123457,
+    }
+    assert "status=200" in people.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "written"),
+    [
+        ("all", [True, True, True, True]),
+        ("errors", [False, True, True, True]),
+        ("off", [False] * 4),
+    ],
+)
+def test_the_mode_decides_what_is_written(mode: Any, written: list[bool]) -> None:
+    """`errors` is 400 and more, and whatever did not end well."""
+    logs = logs_on(io.StringIO())
+    access = AccessLog(mode, log=logs.access, write_line=logs.write_line, wall=lambda: 0.0)
+    ends = [(200, "ok"), (404, "ok"), (200, "upstream_closed"), (0, "client_left")]
+    assert [access.is_enabled_for(status, outcome) for status, outcome in ends] == written
+
+
+async def test_a_failing_callback_is_an_event() -> None:
+    """What asyncio reports of a callback that failed goes through our log as well."""
+    stream = io.StringIO()
+    undo = route_library_logs(logs_on(stream).log)
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    loop.call_soon(fail_with, SECRET)
+    loop.call_soon(done.set_result, None)
+    await done
+    undo()
+    assert [event["logger"] for event in events(stream)] == ["asyncio"]
+    assert SECRET not in stream.getvalue()

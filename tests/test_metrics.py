@@ -1,0 +1,168 @@
+"""Every metric of the contract: name, type, labels, help; checked by Prometheus's own tool too."""
+
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.errors import ERROR_KINDS
+from proxy.histogram import Histogram
+from proxy.metrics import UPSTREAM_ERROR_REASONS, Metrics
+from proxy.token import ClientStatus
+
+STATUS = ClientStatus(
+    client="a",
+    state="degraded",
+    seconds_to_expiry=1.0,
+    next_attempt_seconds=1.0,
+    last_error="timeout",
+    attempted=True,
+    consecutive_failures=2,
+    token_expires_wall=1_800_000_000.5,
+    last_success_wall=None,
+    fingerprint="0123abcd",
+    waiters=3,
+)
+EXPECTED = {
+    "requests": ("counter", {"client", "method", "code"}),
+    "request_duration_seconds": ("histogram", {"client", "le"}),
+    "upstream_duration_seconds": ("histogram", {"client", "le"}),
+    "requests_in_flight": ("gauge", set()),
+    "request_bytes": ("counter", set()),
+    "response_bytes": ("counter", set()),
+    "rejected": ("counter", {"reason"}),
+    "upstream_errors": ("counter", {"reason"}),
+    "upstream_connections": ("gauge", {"state"}),
+    "replays": ("counter", {"outcome"}),
+    "token_requests": ("counter", {"client", "outcome"}),
+    "token_request_duration_seconds": ("histogram", {"client", "le"}),
+    "token_expiry_timestamp_seconds": ("gauge", {"client"}),
+    "token_last_success_timestamp_seconds": ("gauge", {"client"}),
+    "token_consecutive_failures": ("gauge", {"client"}),
+    "token_waiters": ("gauge", set()),
+    "secret_fallbacks": ("counter", {"client"}),
+    "build_info": ("gauge", {"version", "python"}),
+}
+
+
+def used() -> Metrics:
+    """Return metrics in which everything has happened once."""
+    metrics = Metrics(["a", "b"])
+    metrics.bind(
+        in_flight=lambda: 4,
+        connections=lambda: {"active": 1, "idle": 2, "connecting": 3, "waiting": 4},
+        clients=lambda: [STATUS],
+    )
+    metrics.request_finished("a", "GET", 200, 0.01, 10, 20)
+    metrics.request_finished("none", "OTHER", 400, 0.0, 0, 0)
+    metrics.upstream_head("a", 0.005)
+    metrics.token_request("a", "ok", 0.2)
+    metrics.token_request("a", "timeout", 10.0)
+    metrics.secret_fallback("b")
+    for outcome in ("ok", "refused", "failed", "not_possible"):
+        metrics.replay(outcome)
+    for kind in ERROR_KINDS:
+        if kind.is_refusal:
+            metrics.rejected(kind.code)
+    for reason in UPSTREAM_ERROR_REASONS:
+        metrics.upstream_error(reason)
+    return metrics
+
+
+def families(metrics: Metrics) -> dict[str, Metric]:
+    """Return our own families as a scrape shows them, by name without prefix."""
+    parsed = text_string_to_metric_families(metrics.render().decode())
+    prefix = "signicat_proxy_"
+    return {f.name.removeprefix(prefix): f for f in parsed if f.name.startswith(prefix)}
+
+
+def value(found: dict[str, Metric], name: str, suffix: str = "", **labels: str) -> float:
+    """Return one sample."""
+    (sample,) = [
+        sample.value
+        for sample in found[name].samples
+        if sample.name.endswith(name + suffix) and labels.items() <= sample.labels.items()
+    ]
+    return float(sample)
+
+
+def test_every_metric_is_there_with_its_labels() -> None:
+    """Names, types and labels are those of the contract, and each has a help text (M)."""
+    found = families(used())
+    assert set(found) == set(EXPECTED)
+    for name, (kind, labels) in EXPECTED.items():
+        family = found[name]
+        assert family.type == kind, name
+        assert len(family.documentation) > 15, name
+        assert set().union(*(set(sample.labels) for sample in family.samples)) == labels, name
+
+
+def test_the_numbers_are_right() -> None:
+    """What was counted is what is told."""
+    found = families(used())
+    assert value(found, "requests", "_total", client="a", method="GET", code="200") == 1
+    assert value(found, "request_bytes", "_total") == 10
+    assert value(found, "response_bytes", "_total") == 20
+    assert value(found, "requests_in_flight") == 4
+    assert value(found, "upstream_connections", state="idle") == 2
+    assert value(found, "token_requests", "_total", outcome="timeout") == 1
+    assert value(found, "token_expiry_timestamp_seconds", client="a") == 1_800_000_000.5
+    assert value(found, "token_last_success_timestamp_seconds", client="a") == 0
+    assert value(found, "token_consecutive_failures", client="a") == 2
+    assert value(found, "token_waiters") == 3
+    assert value(found, "secret_fallbacks", "_total", client="b") == 1
+    assert value(found, "request_duration_seconds", "_count", client="a") == 1
+    assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.005") == 0
+    assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.01") == 1
+    assert {sample.value for sample in found["rejected"].samples} == {1.0}
+    assert {sample.value for sample in found["upstream_errors"].samples} == {1.0}
+
+
+def test_series_exist_from_the_start() -> None:
+    """A rate needs a first value: what can be known beforehand starts at zero."""
+    found = families(Metrics(["a"]))
+    assert value(found, "token_requests", "_total", client="a", outcome="ok") == 0
+    assert value(found, "secret_fallbacks", "_total", client="a") == 0
+    assert value(found, "upstream_errors", "_total", reason="dns") == 0
+    assert value(found, "rejected", "_total", reason="host_not_allowed") == 0
+    assert value(found, "requests_in_flight") == 0
+    assert value(found, "token_waiters") == 0
+    assert value(found, "upstream_connections", state="active") == 0
+
+
+def test_labels_come_from_closed_sets() -> None:
+    """A reason that is not in the tables is a mistake of ours, not a new series."""
+    metrics = Metrics(["a"])
+    with pytest.raises(KeyError):
+        metrics.rejected("/a/path")
+    with pytest.raises(KeyError):
+        metrics.upstream_error("x")
+    with pytest.raises(KeyError):
+        metrics.request_finished("x", "GET", 200, 0.0, 0, 0)
+
+
+def test_a_histogram_is_cumulative() -> None:
+    """Each bucket holds the ones before it; the last holds all."""
+    histogram = Histogram()
+    for seconds in (0.0005, 0.001, 0.0011, 100.0):
+        histogram.observe(seconds)
+    buckets, total = histogram.samples()
+    assert buckets[0] == ("0.001", 2.0)
+    assert buckets[1] == ("0.0025", 3.0)
+    assert buckets[-1] == ("+Inf", 4.0)
+    assert total == pytest.approx(100.0026)
+
+
+def test_promtool_finds_nothing() -> None:
+    """Prometheus's own linter accepts the exposition, where it is installed."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (apt-get install prometheus)")
+    text = used().render()
+    own = b"\n".join(line for line in text.splitlines() if b"signicat_proxy" in line) + b"\n"
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=own, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")

@@ -1,0 +1,319 @@
+"""Settings: where they come from, and what is refused, in which words."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from proxy.settings import PREFIX, ConfigurationError, Loaded, load
+from proxy.settings_report import settings_report, settings_table
+
+SECRET = "s3cret-of-the-test"
+BASE = {"CLIENT_ID": "sandbox-a", "CLIENT_SECRET": SECRET}
+
+
+def loaded(directory: Path, *, config: str | None = None, **changes: str) -> Loaded:
+    """Load from an environment of the base and the changes, in a directory of the test."""
+    file = None
+    if config is not None:
+        file = directory / "proxy.toml"
+        file.write_text(config)
+    environ = {PREFIX + name: value for name, value in (BASE | changes).items()}
+    return load(config_file=file, environ=environ, directory=directory)
+
+
+def faults(directory: Path, *, config: str | None = None, **changes: str) -> tuple[str, ...]:
+    """Return the faults of a configuration that has some; none of them tells the secret."""
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(directory, config=config, **changes)
+    assert SECRET not in str(caught.value)
+    assert all("\n" not in line for line in caught.value.faults)
+    return caught.value.faults
+
+
+NUMBER = "must be a number"
+READABLE = (
+    "http:// would send credentials readable; use https://, "
+    f"or set {PREFIX}UNSAFE_PLAIN_HTTP=true for a test"
+)
+URL = "must be a URL like https://host/path"
+FAULTS: dict[str, tuple[Mapping[str, str], str]] = {
+    "number": ({"READ_TIMEOUT_SECONDS": "abc"}, f"READ_TIMEOUT_SECONDS: {NUMBER}"),
+    "nan": ({"DRAIN_SECONDS": "nan"}, "DRAIN_SECONDS: must be a finite number"),
+    "zero": ({"READ_TIMEOUT_SECONDS": "0"}, "READ_TIMEOUT_SECONDS: must be more than 0"),
+    "negative": ({"DRAIN_SECONDS": "-1"}, "DRAIN_SECONDS: must be at least 0"),
+    "too large": ({"DRAIN_SECONDS": "1e9"}, "DRAIN_SECONDS: must be at most 86400"),
+    "whole": ({"MAX_REPLAY_BYTES": "1.5"}, "MAX_REPLAY_BYTES: must be a whole number"),
+    "boolean": ({"ADMIN_QUIT": "maybe"}, "ADMIN_QUIT: must be true or false"),
+    "choice": ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: must be debug, info, warning or error"),
+    "no url": ({"UPSTREAM_URL": "api.signicat.com"}, f"UPSTREAM_URL: {URL}"),
+    "url with query": (
+        {"TOKEN_URL": "https://a/t?x=1"},
+        "TOKEN_URL: must be a URL without credentials, query, fragment and blanks",
+    ),
+    "url with bad port": (
+        {"TOKEN_URL": "https://a:99999/t"},
+        "TOKEN_URL: has a port that is no number up to 65535",
+    ),
+    "plain http": (
+        {"UPSTREAM_URL": "http://example.test"},
+        f"UPSTREAM_URL: {READABLE}",
+    ),
+    "client id": ({"CLIENT_ID": "a b"}, "CLIENT_ID: must be visible ASCII without blanks"),
+    "secret with line end": (
+        {"CLIENT_SECRET": f"{SECRET}\nx"},
+        "CLIENT_SECRET: must not be empty or hold control characters or line ends",
+    ),
+    "secret not text": ({"CLIENT_SECRET": "a\udcff"}, "CLIENT_SECRET: must be UTF-8 text"),
+    "two secrets": (
+        {"CLIENT_SECRET_FILE": "/nonexistent"},
+        f"CLIENT_SECRET: give it or {PREFIX}CLIENT_SECRET_FILE, not both",
+    ),
+    "no secret file": (
+        {"CLIENT_SECRET": "", "CLIENT_SECRET_FILE": "/nonexistent"},
+        "CLIENT_SECRET_FILE: cannot read /nonexistent (No such file or directory)",
+    ),
+    "listen": ({"LISTEN": "8080"}, "LISTEN: write host:port, [IPv6]:port or unix:/path"),
+    "listen nowhere": ({"LISTEN": ","}, "LISTEN: must name at least one"),
+    "listen anywhere": (
+        {"LISTEN": ":8080"},
+        "LISTEN: name the host to listen on, as in 127.0.0.1:8080 (0.0.0.0 for all)",
+    ),
+    "unix path": (
+        {"ADMIN_LISTEN": "unix:a"},
+        "ADMIN_LISTEN: a Unix socket needs an absolute path, as in unix:/run/proxy.sock",
+    ),
+    "listen twice": (
+        {"LISTEN": "127.0.0.1:1,127.0.0.1:1"},
+        "LISTEN: 127.0.0.1:1 stands twice",
+    ),
+    "admin on the same": (
+        {"LISTEN": "127.0.0.1:8081"},
+        f"LISTEN and {PREFIX}ADMIN_LISTEN: 127.0.0.1:8081 stands twice",
+    ),
+    "host": (
+        {"ALLOWED_HOSTS": "http://a"},
+        "ALLOWED_HOSTS: 'http://a' is no host name; leave out scheme, port and path",
+    ),
+    "origin": (
+        {"ALLOWED_ORIGINS": "shop.example"},
+        "ALLOWED_ORIGINS: 'shop.example' is no origin; write scheme://host[:port]",
+    ),
+    "path": (
+        {"ALLOWED_PATHS": "/a/../b"},
+        "ALLOWED_PATHS: '/a/../b' is no plain path; write /a/b without '%', '..' and '//'",
+    ),
+    "method": (
+        {"ALLOWED_METHODS": "GET,CONNECT"},
+        "ALLOWED_METHODS: 'CONNECT' is no method that is forwarded; write GET, POST …",
+    ),
+    "ca file": ({"CA_FILE": "/nonexistent"}, "CA_FILE: cannot be read (No such file or directory)"),
+    "egress": (
+        {"EGRESS_PROXY": f"socks5://u:{SECRET}@x:1"},
+        "EGRESS_PROXY: must begin with http:// or https:// (no SOCKS)",
+    ),
+    "environment": (
+        {"ENVIRONMENT": "production"},
+        "ENVIRONMENT: is production, but the client id sandbox-a is for sandbox",
+    ),
+    "unknown": (
+        {"READ_TIMEOUT": "5"},
+        f"READ_TIMEOUT: is no setting; did you mean {PREFIX}READ_TIMEOUT_SECONDS?",
+    ),
+    "unknown without likeness": ({"XYZZY": "5"}, "XYZZY: is no setting"),
+}
+
+
+@pytest.mark.parametrize(("changes", "line"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_is_one_line(tmp_path: Path, changes: Mapping[str, str], line: str) -> None:
+    """Each fault names its setting and says what to write instead."""
+    assert faults(tmp_path, **changes) == (PREFIX + line,)
+
+
+def test_a_ca_file_without_certificates(tmp_path: Path) -> None:
+    """A bundle that is none is known before the first connection."""
+    file = tmp_path / "ca.pem"
+    file.write_text("no certificate")
+    assert faults(tmp_path, CA_FILE=str(file)) == (
+        f"{PREFIX}CA_FILE: no certificates in PEM form in this file",
+    )
+
+
+def test_an_empty_secret_file(tmp_path: Path) -> None:
+    """A file without a secret is a fault at the start, not a refusal by Signicat later."""
+    file = tmp_path / "secret"
+    file.write_text("\n")
+    assert faults(tmp_path, CLIENT_SECRET="", CLIENT_SECRET_FILE=str(file)) == (
+        f"{PREFIX}CLIENT_SECRET_FILE: cannot read {file} (empty)",
+    )
+
+
+def test_all_faults_come_at_once(tmp_path: Path) -> None:
+    """Nobody has to start the proxy four times to read four faults."""
+    got = faults(tmp_path, LOG_LEVEL="x", LISTEN="x", CLIENT_ID="", XYZZY="1")
+    assert [line.removeprefix(PREFIX).partition(":")[0] for line in got] == [
+        "XYZZY",
+        "LISTEN",
+        "LOG_LEVEL",
+        "CLIENT_ID",
+    ]
+
+
+def test_precedence_and_origins(tmp_path: Path) -> None:
+    """Flag over environment over .env over TOML over default; each origin is known."""
+    (tmp_path / ".env").write_text(
+        f"OTHER=1\n{PREFIX}SCOPE=dotenv\n{PREFIX}LOG_LEVEL=debug\n{PREFIX}LOG_FORMAT=json\n"
+    )
+    file = tmp_path / "proxy.toml"
+    file.write_text('scope = "toml"\nlog_level = "error"\nread_timeout_seconds = 7\n')
+    environ = {PREFIX + name: value for name, value in BASE.items()}
+    got = load(
+        config_file=file,
+        flags={"log_format": "console"},
+        environ=environ | {f"{PREFIX}LOG_LEVEL": "warning", f"{PREFIX}ACCESS_LOG": ""},
+        directory=tmp_path,
+    )
+    settings = got.settings
+    assert (settings.scope, settings.log_level, settings.log_format) == (
+        "dotenv",
+        "warning",
+        "console",
+    )
+    assert (settings.read_timeout_seconds, settings.access_log) == (7.0, "all")
+    names = ("scope", "log_level", "log_format", "read_timeout_seconds", "access_log")
+    assert [got.origins[name] for name in names] == [
+        ".env",
+        "environment",
+        "flag",
+        "proxy.toml",
+        "default",
+    ]
+
+
+TWO_CLIENTS = """
+client_auth = "client_secret_post"
+[clients.auth]
+client_id = "sandbox-b"
+[clients.sign]
+client_id = "sandbox-c"
+client_secret = "0ther-secret"
+scope = "x"
+[[routes]]
+path = "/auth/rest/"
+client = "auth"
+[[routes]]
+path = "/sign"
+client = "sign"
+methods = ["GET", "POST"]
+"""
+
+
+def test_several_clients(tmp_path: Path) -> None:
+    """The flat settings are the defaults of each client; routes say which paths are whose."""
+    settings = loaded(tmp_path, config=TWO_CLIENTS).settings
+    auth, sign = settings.clients
+    assert (auth.name, auth.client_id, auth.scope) == ("auth", "sandbox-b", "signicat-api")
+    assert auth.client_secret is not None
+    assert auth.client_secret.get_secret_value() == SECRET
+    assert (sign.scope, sign.client_auth) == ("x", "client_secret_post")
+    assert [(r.path, r.client, r.methods) for r in settings.routes] == [
+        ("/auth/rest", "auth", None),
+        ("/sign", "sign", ("GET", "POST")),
+    ]
+
+
+CLIENT_FAULTS = {
+    "unknown key": ("scop = 1", "scop in proxy.toml: is no setting; did you mean scope?"),
+    "unknown client key": ("[clients.a]\nclient = 1", "clients.a.client: is no setting"),
+    "not a table": ("clients = 1", "clients: must be a table"),
+    "no route": (
+        '[clients.a]\nclient_id = "x"\n[clients.b]\nclient_id = "y"',
+        "routes: several clients need [[routes]] that say which paths are whose",
+    ),
+    "unknown client": (
+        '[clients.a]\n[[routes]]\npath = "/"\nclient = "a"\n[[routes]]\npath = "/b"\nclient = "b"',
+        "routes: /b names the client 'b', which there is not",
+    ),
+    "unused client": (
+        '[clients.a]\n[clients.b]\n[[routes]]\npath = "/"\nclient = "a"',
+        "routes: no route uses the client 'b'",
+    ),
+    "path twice": (
+        "[clients.a]" + 2 * '\n[[routes]]\npath = "/x/"\nclient = "a"',
+        "routes: /x stands 2 times",
+    ),
+    "path": (
+        '[clients.a]\n[[routes]]\npath = "x"\nclient = "a"',
+        "routes.0.path: 'x' is no plain path; write /a/b without '%', '..' and '//'",
+    ),
+    "client name": ('[clients."a b"]', "clients.a b: a name is up to 40 of a-z, 0-9, - and _"),
+    "reserved name": (
+        "[clients.none]",
+        "clients.none: this name is taken by requests without a client",
+    ),
+    "client environment": (
+        'environment = "sandbox"\n[clients.a]\nclient_id = "prod-x"',
+        f"{PREFIX}ENVIRONMENT: is sandbox, but the client id prod-x is for production",
+    ),
+    "client file": (
+        '[clients.a]\nclient_secret_file = "/nonexistent"',
+        "clients.a.client_secret_file: cannot read /nonexistent (No such file or directory)",
+    ),
+    "client url": (
+        '[clients.a]\ntoken_url = "http://x.test/"',
+        f"clients.a.token_url: {READABLE}",
+    ),
+    "list of numbers": (
+        "allowed_hosts = [1]",
+        f"{PREFIX}ALLOWED_HOSTS: must be a comma-separated list",
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "line"), CLIENT_FAULTS.values(), ids=CLIENT_FAULTS.keys())
+def test_a_fault_of_the_file_is_one_line(tmp_path: Path, config: str, line: str) -> None:
+    """Faults of clients and routes say where in the file they are."""
+    assert faults(tmp_path, config=config) == (line,)
+
+
+@pytest.mark.parametrize("content", [b"a = [", b"\xff"])
+def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
+    """A broken file is one line."""
+    file = tmp_path / "proxy.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        load(config_file=file, environ={}, directory=tmp_path)
+    assert caught.value.faults[0].startswith(f"--config: {file} is no TOML")
+
+
+def test_a_file_that_is_missing(tmp_path: Path) -> None:
+    """A file that cannot be read says why."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(config_file=tmp_path / "x.toml", environ={}, directory=tmp_path)
+    assert caught.value.faults[0].endswith("cannot be read (No such file or directory)")
+
+
+def test_the_usual_proxy_variables(tmp_path: Path) -> None:
+    """HTTPS_PROXY and NO_PROXY count where nothing else is set; then loopback is not proxied."""
+    environ = {PREFIX + name: value for name, value in BASE.items()}
+    usual = environ | {"HTTPS_PROXY": f"http://u:{SECRET}@proxy:3128", "no_proxy": "a.test"}
+    got = load(environ=usual, directory=tmp_path)
+    assert got.settings.no_proxy == ("a.test", "localhost", "127.0.0.0/8", "::1")
+    assert got.origins["egress_proxy"] == "environment (HTTPS_PROXY)"
+    own = usual | {f"{PREFIX}EGRESS_PROXY": "http://other:1"}
+    assert load(environ=own, directory=tmp_path).settings.no_proxy == ("a.test",)
+    shown = str(settings_report(got)) + settings_table(got) + repr(got.settings)
+    assert SECRET not in shown
+    assert "http://proxy:3128" in shown
+
+
+def test_the_report_tells_no_secret(tmp_path: Path) -> None:
+    """`config` shows that a secret is set, and nothing of it (G7)."""
+    got = loaded(tmp_path, config=TWO_CLIENTS)
+    report, table = settings_report(got), settings_table(got)
+    for text in (str(report), table, repr(got), repr(got.settings.clients)):
+        assert SECRET not in text
+        assert "0ther-secret" not in text
+    assert report["client_secret"] == {"value": "(set)", "origin": "environment"}
+    assert "client sign" in table
+    assert "GET,POST" in table
