@@ -41,6 +41,11 @@ def _authenticated(
     return client if client is not None and secret in client.secrets else None
 
 
+def _whole(seconds: float) -> float:
+    """Return a whole number as one: JSON readers tell 600 from 600.0."""
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
 async def token(request: web.Request) -> web.Response:
     """Grant a token, or refuse as IdentityServer does: 400, even for a wrong secret."""
     mock = request.app[MOCK]
@@ -55,7 +60,7 @@ async def token(request: web.Request) -> web.Response:
         return json_reply(
             {
                 "access_token": reply,
-                "expires_in": mock.lifetime_seconds,
+                "expires_in": _whole(mock.lifetime_seconds),
                 "token_type": "Bearer",
                 "scope": form.get("scope", _SCOPE),
             }

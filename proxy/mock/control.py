@@ -108,7 +108,7 @@ async def _stats(request: web.Request) -> web.Response:
 async def _echo(request: web.Request) -> web.StreamResponse:
     """Send the body back as it comes."""
     kind = request.headers.get("Content-Type", "application/octet-stream")
-    response = web.StreamResponse(headers={"Content-Type": kind, "X-Mock": "signicat-proxy mock"})
+    response = web.StreamResponse(headers={"Content-Type": kind})
     if request.content_length is not None:
         response.content_length = request.content_length
     await response.prepare(request)

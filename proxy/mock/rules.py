@@ -12,7 +12,7 @@ from proxy.mock.keys import MOCK
 from proxy.mock.replies import API_HEADERS, api_error, html_page, not_found_page
 from proxy.mock.state import MockSignicat, fingerprint
 
-__all__ = ["PERMISSIONS", "dress_answer", "guard_api", "note_request"]
+__all__ = ["PERMISSIONS", "add_headers", "dress_errors", "guard_api", "note_request"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,9 +33,16 @@ def _is_under(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(prefix + "/")
 
 
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Give every answer, streamed ones too, a trace id and the usual headers; say MOCK."""
+    response.headers["x-trace-id"] = secrets.token_hex(16)
+    for name, value in API_HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
 @web.middleware
-async def dress_answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every answer a trace id and the usual headers; say MOCK."""
+async def dress_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn aiohttp's own errors into Signicat's, and count every answer."""
     try:
         response = await handler(request)
     except web.HTTPMethodNotAllowed as error:
@@ -45,10 +52,6 @@ async def dress_answer(request: web.Request, handler: Handler) -> web.StreamResp
         response = not_found_page() if product is None else api_error(404, "not_found", "Not found")
         if request.path.startswith(_TOKEN_PREFIX) and request.path.endswith("/"):
             response = web.Response(status=404)
-    if not response.prepared:
-        response.headers["x-trace-id"] = secrets.token_hex(16)
-        for name, value in API_HEADERS.items():
-            response.headers.setdefault(name, value)
     request.app[MOCK].statuses[response.status] += 1
     return response
 
