@@ -63,7 +63,12 @@ class Pool:
 
     def take(self) -> UpstreamConnection | None:
         """Return the connection used last, or None: then `wait` for one."""
-        return self._idle.pop() if self._idle else None
+        while self._idle:
+            connection = self._idle.pop()
+            # One that the upstream has just closed is gone in a moment; nothing is sent on it.
+            if not connection.transport.is_closing():
+                return connection
+        return None
 
     def wait(self, waiter: Waiter) -> None:
         """Queue `waiter`, which gets exactly one of its two calls unless it withdraws."""

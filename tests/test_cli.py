@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -30,12 +31,13 @@ async def command(
     *arguments: str, directory: Path, environ: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
     """Run `python -m proxy` to its end; return exit code, stdout and stderr."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "proxy", *arguments],
             cwd=directory,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(environ or {})},
+            env={**kept, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(environ or {})},
             capture_output=True,
             text=True,
             check=False,

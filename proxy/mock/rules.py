@@ -37,7 +37,7 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """Give every answer, streamed ones too, a trace id and the usual headers; say MOCK."""
     response.headers["x-trace-id"] = secrets.token_hex(16)
     for name, value in API_HEADERS.items():
-        response.headers.setdefault(name, value)
+        response.headers[name] = value
 
 
 @web.middleware
