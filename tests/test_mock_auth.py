@@ -260,6 +260,15 @@ async def test_a_fault_can_break_the_connection(bench: Bench, kind: str) -> None
     assert (await bench.ask("POST", TOKEN_PATH, data=POST))[0] == 200
 
 
+async def test_a_stream_can_be_truncated(bench: Bench) -> None:
+    """The helpers that stream break off as well."""
+    headers = await bench.token()
+    bench.mock.faults.put([Fault("truncate", target="api", times=1)])
+    with pytest.raises(aiohttp.ClientError):
+        await bench.ask("GET", "/mock/bytes?size=9", headers=headers)
+    assert (await bench.ask("GET", "/mock/bytes?size=9", headers=headers))[2] == b"x" * 9
+
+
 async def test_a_fault_hits_its_target_alone(bench: Bench) -> None:
     """A fault of the token endpoint leaves the APIs alone; clearing ends it."""
     headers = await bench.token()

@@ -25,6 +25,7 @@ PERMISSIONS: Final = {
 }
 """The permission that each product asks for, by path; empty: a valid token is enough."""
 _TOKEN_PREFIX: Final = "/auth/open/"  # noqa: S105 (a path)
+_STREAMED_PREFIX: Final = "/mock/"  # these send while they go, too early to be cut afterwards
 _CONTROL_PREFIX: Final = "/__mock__"
 _NEED_LENGTH: Final = ("POST", "PUT")
 
@@ -85,10 +86,11 @@ async def _with_faults(
         if faulty is not None:
             await request.read()
             return faulty
-    response = await handler(request)
-    if any(fault.kind == "truncate" for fault in faults):
-        return await _truncated(request, response)
-    return response
+    if not any(fault.kind == "truncate" for fault in faults):
+        return await handler(request)
+    is_streamed = request.path.startswith(_STREAMED_PREFIX)
+    whole = web.Response(body=b"MOCK " * 200) if is_streamed else await handler(request)
+    return await _truncated(request, whole)
 
 
 def _faulty_answer(fault: Fault) -> web.Response | None:
