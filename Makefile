@@ -30,7 +30,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check check-format check-lint check-types check-imports check-shell \
-	check-house format bench lock clean
+	check-house format soak bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ check-house: $(DEV) ## documentation and rules of the house
 format: $(DEV) ## format, and fix what ruff can fix
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
+
+soak: $(DEV) ## long run against a faulty mock (SECONDS=600)
+	@SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 tests/test_soak.py
 
 bench: $(DEV) ## compare with other proxies (long; needs an idle machine)
 	@$(BIN)/python -m bench
