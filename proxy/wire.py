@@ -110,17 +110,22 @@ class _BodySink:
 _SINK: Final = _BodySink()
 
 
-class RequestHeadParser:
-    """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process."""
+class _HeadParser:
+    """One C parser for all heads of a kind; it holds nothing between two of them."""
 
-    __slots__ = ("_loop", "_parser")
+    __slots__ = ("_kind", "_loop", "_parser")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        kind: type[http_parser.HttpRequestParser | http_parser.HttpResponseParser],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._kind = kind
         self._loop = loop
         self._parser = self._new_parser()
 
-    def _new_parser(self) -> http_parser.HttpRequestParser:
-        return http_parser.HttpRequestParser(
+    def _new_parser(self) -> http_parser.HttpRequestParser | http_parser.HttpResponseParser:
+        return self._kind(
             _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
             self._loop,
             _PARSER_LIMIT,
@@ -130,13 +135,36 @@ class RequestHeadParser:
             response_with_body=False,
         )
 
+    def _headers(self, head: bytes, lines: list[bytes]) -> RawHeaders:
+        """Return one header for each line but the first; raise `MalformedMessageError`."""
+        try:
+            (message, _), *more = self._parser.feed_data(head)[0]
+        except Exception as error:
+            # Whatever it was, nothing of the refused head may stay in the parser.
+            self._parser = self._new_parser()
+            raise MalformedMessageError("head") from error
+        if message.should_close or message.upgrade:
+            self._parser = self._new_parser()
+        headers = message.raw_headers
+        if more or len(headers) != len(lines) - 1:
+            raise MalformedMessageError("header lines")
+        return headers
+
+
+class RequestHeadParser(_HeadParser):
+    """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process."""
+
+    __slots__ = ()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(http_parser.HttpRequestParser, loop)
+
     def parse(self, head: bytes) -> tuple[list[bytes], list[bytes], RawHeaders]:
         """Return the parts of the request line, all lines of `head`, and its headers.
 
-        There is one header for each line but the first.
-
-        `head` ends with its empty line. The request line has exactly three
-        parts and the version is 1.0 or 1.1. Raises `MalformedMessageError`.
+        There is one header for each line but the first. `head` ends with its
+        empty line. The request line has exactly three parts and the version is
+        1.0 or 1.1. Raises `MalformedMessageError`.
         """
         lines = head[:-4].split(CRLF)
         parts = lines[0].split(b" ")
@@ -146,40 +174,17 @@ class RequestHeadParser:
             if not _TOKEN.fullmatch(parts[0]):
                 raise MalformedMessageError("method")
             head = b"GET" + head[len(parts[0]) :]
-        try:
-            (message, _), *more = self._parser.feed_data(head)[0]
-        except Exception as error:
-            # Whatever it was, nothing of the refused head may stay in the parser.
-            self._parser = self._new_parser()
-            raise MalformedMessageError("request head") from error
-        if message.should_close or message.upgrade:
-            self._parser = self._new_parser()
-        headers = message.raw_headers
-        if more or len(headers) != len(lines) - 1:
-            raise MalformedMessageError("header lines")
-        return parts, lines, headers
+        return parts, lines, self._headers(head, lines)
 
 
-class ResponseHeadParser:
+class ResponseHeadParser(_HeadParser):
     """Reads response heads; re-checks what the C parser lets through (F9)."""
 
-    __slots__ = ("_known_status", "_loop", "_parser")
+    __slots__ = ("_known_status",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._parser = self._new_parser()
+        super().__init__(http_parser.HttpResponseParser, loop)
         self._known_status: dict[bytes, tuple[int, bool]] = {}
-
-    def _new_parser(self) -> http_parser.HttpResponseParser:
-        return http_parser.HttpResponseParser(
-            _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
-            self._loop,
-            _PARSER_LIMIT,
-            max_line_size=_PARSER_LIMIT,
-            max_headers=_PARSER_LIMIT,
-            max_field_size=_PARSER_LIMIT,
-            response_with_body=False,
-        )
 
     def parse(self, head: bytes) -> tuple[list[bytes], RawHeaders, int, bool]:
         """Return lines, headers, status (100 to 599), and whether it is HTTP/1.0.
@@ -193,17 +198,7 @@ class ResponseHeadParser:
             raise MalformedMessageError("bare line end, folded line or control character")
         known = self._known_status.get(lines[0])
         status, is_http_10 = known or self._read_status(lines[0])
-        try:
-            (message, _), *more = self._parser.feed_data(head)[0]
-        except Exception as error:
-            self._parser = self._new_parser()
-            raise MalformedMessageError("response head") from error
-        if message.should_close or message.upgrade:
-            self._parser = self._new_parser()
-        headers = message.raw_headers
-        if more or len(headers) != len(lines) - 1:
-            raise MalformedMessageError("header lines")
-        return lines, headers, status, is_http_10
+        return lines, self._headers(head, lines), status, is_http_10
 
     def _read_status(self, line: bytes) -> tuple[int, bool]:
         """Read a status line (RFC 9112 §4) and remember it: there are few."""
