@@ -7,6 +7,7 @@ traffic port (G3).
 
 import html
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -36,6 +37,8 @@ _PAGE: Final = """<!doctype html>
 <style>body{{font:16px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
 table{{border-collapse:collapse}}td,th{{text-align:left;padding:.3rem 1rem .3rem 0}}</style></head>
 <body><h1>signicat-proxy {version}</h1><p>{summary}</p>
+<p>Up for {uptime} s. Requests running: {in_flight}, ended: {requests}.
+Connections to the upstream: {connections}.</p>
 <table><tr><th>Client</th><th>State</th><th>Expires in</th><th>Next attempt in</th>
 <th>Last error</th></tr>{rows}</table>
 <p><a href="readyz">readyz</a> · <a href="metrics">metrics</a> · <a href="status">status</a></p>
@@ -70,11 +73,14 @@ def _guarded(guard: Guard) -> Callable[..., Awaitable[web.StreamResponse]]:
             except ProxyError as error:
                 status, headers, body = problem_reply(error, "admin")
                 return web.Response(status=status, headers=dict(headers), body=body)
-        response = await handler(request)
-        response.headers["Server"] = "signicat-proxy"
-        return response
+        return await handler(request)
 
     return middleware
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """Tell no versions, whatever made the answer."""
+    response.headers["Server"] = "signicat-proxy"
 
 
 def _seconds(value: float | None) -> float | None:
@@ -109,6 +115,7 @@ class _Admin:
         quit_: Callable[[], None] | None,
         settings_report: Mapping[str, object],
         log: FilteringBoundLogger,
+        monotonic: Callable[[], float],
     ) -> None:
         self._clients = clients
         self._is_draining = is_draining
@@ -117,6 +124,16 @@ class _Admin:
         self._quit = quit_
         self._settings_report = settings_report
         self._log = log
+        self._monotonic = monotonic
+        self._started = monotonic()
+
+    def _process_facts(self) -> dict[str, object]:
+        return {
+            "uptime_seconds": _seconds(self._monotonic() - self._started),
+            "in_flight": self._metrics.in_flight(),
+            "requests": self._metrics.request_total(),
+            "connections": dict(self._metrics.connections()),
+        }
 
     def _health(self, *, is_good: bool) -> web.Response:
         clients = {status.client: _client_facts(status) for status in self._clients()}
@@ -163,7 +180,7 @@ class _Admin:
             "version": __version__,
             "ready": self._is_ready(),
             "draining": self._is_draining(),
-            "requests": self._metrics.request_total(),
+            **self._process_facts(),
             "clients": clients,
             "settings": self._settings_report,
         }
@@ -175,7 +192,16 @@ class _Admin:
         summary = "Draining." if self._is_draining() else "Ready."
         if not self._is_ready() and not self._is_draining():
             summary = "Not ready: a client has no usable token."
-        text = _PAGE.format(version=html.escape(__version__), summary=summary, rows=rows)
+        states = self._metrics.connections().items()
+        text = _PAGE.format(
+            version=html.escape(__version__),
+            summary=summary,
+            uptime=round(self._monotonic() - self._started),
+            in_flight=self._metrics.in_flight(),
+            requests=self._metrics.request_total(),
+            connections=", ".join(f"{amount} {state}" for state, amount in states),
+            rows=rows,
+        )
         return web.Response(text=text, content_type="text/html", headers=_PAGE_HEADERS)
 
     async def refresh(self, _: web.Request) -> web.Response:
@@ -199,6 +225,19 @@ def _row(status: ClientStatus) -> str:
     return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
 
 
+def _routes(admin: _Admin) -> list[web.RouteDef]:
+    return [
+        web.get("/livez", admin.livez),
+        web.get("/startupz", admin.startupz),
+        web.get("/readyz", admin.readyz),
+        web.get("/metrics", admin.metrics),
+        web.get("/status", admin.status),
+        web.get("/", admin.page),
+        web.post("/-/refresh", admin.refresh),
+        web.post("/-/quit", admin.quit),
+    ]
+
+
 def create_admin_app(
     *,
     clients: Callable[[], Sequence[ClientStatus]],
@@ -209,8 +248,12 @@ def create_admin_app(
     settings_report: Mapping[str, object],
     policy: Guard,
     log: FilteringBoundLogger,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> web.Application:
-    """Return the admin application; `settings_report` is already redacted."""
+    """Return the admin application; `settings_report` is already redacted.
+
+    The uptime it tells counts from this call, by `monotonic`, in seconds.
+    """
     admin = _Admin(
         clients=clients,
         is_draining=is_draining,
@@ -219,18 +262,9 @@ def create_admin_app(
         quit_=quit_,
         settings_report=settings_report,
         log=log,
+        monotonic=monotonic,
     )
     app = web.Application(middlewares=[_guarded(policy)])
-    app.add_routes(
-        [
-            web.get("/livez", admin.livez),
-            web.get("/startupz", admin.startupz),
-            web.get("/readyz", admin.readyz),
-            web.get("/metrics", admin.metrics),
-            web.get("/status", admin.status),
-            web.get("/", admin.page),
-            web.post("/-/refresh", admin.refresh),
-            web.post("/-/quit", admin.quit),
-        ]
-    )
+    app.on_response_prepare.append(_name_server)
+    app.add_routes(_routes(admin))
     return app

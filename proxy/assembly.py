@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -34,7 +34,14 @@ from proxy.token_endpoint import TokenEndpoint
 from proxy.token_refresher import TokenRefresher
 from proxy.wire import RequestHeadParser
 
-__all__ = ["Parts", "assemble", "new_admin_app", "new_secret_source", "new_token_endpoint"]
+__all__ = [
+    "Parts",
+    "assemble",
+    "configured_secrets",
+    "new_admin_app",
+    "new_secret_source",
+    "new_token_endpoint",
+]
 
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
 """Starts a task that has a parent."""
@@ -102,6 +109,17 @@ def new_token_endpoint(
         egress=_egress_for(client.token_url, settings),
         wall=clock.wall,
     )
+
+
+def configured_secrets(settings: Settings) -> tuple[str, ...]:
+    """Return the secrets that stand in the settings themselves: they must never be logged."""
+    secrets = [client.client_secret for client in settings.clients]
+    found = [secret.get_secret_value() for secret in secrets if secret is not None]
+    if settings.egress_proxy is not None:
+        url = settings.egress_proxy.get_secret_value()
+        password = urlsplit(url).password
+        found += [url, *([unquote(password), password] if password else [])]
+    return tuple(found)
 
 
 def _new_dialer(settings: Settings, tls: ssl.SSLContext) -> Dialer:

@@ -2,14 +2,18 @@
 
 Secrets never get as far as a logger; the net is for the day when somebody
 forgets that. It knows the secrets and tokens in use and the look of
-credentials, and works on the finished line, tracebacks included.
+credentials, and works on every value before it is rendered, tracebacks
+included: on a finished line an escaped secret would look different, and a
+replacement could break the line.
 """
 
+import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
+from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -19,7 +23,8 @@ __all__ = ["LogFormat", "Logs", "Redactor", "open_logs", "route_library_logs"]
 LogFormat = Literal["auto", "json", "console"]
 _REDACTED: Final = "[redacted]"
 _CREDENTIALS: Final = re.compile(
-    r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}|(client_secret=)[^&\s\"']+"
+    r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
+    r"|(client_secret=|(?:client_secret|access_token)[\"']\s*:\s*[\"'])[^&\s\"'\\]+"
 )
 _QUERY: Final = re.compile(r"\?[^\s\"'>)\]]+")
 _LEAST_SECRET: Final = 6  # shorter ones are no secrets, but parts of ordinary words
@@ -27,24 +32,48 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _LIBRARIES: Final = ("aiohttp", "asyncio", "py.warnings")
 
 
+def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return how text may spell the secrets; longest first, since one may begin another."""
+    forms = {
+        form
+        for secret in secrets
+        if len(secret) >= _LEAST_SECRET
+        for form in (
+            secret,
+            json.dumps(secret)[1:-1],
+            repr(secret)[1:-1],
+            quote(secret, safe=""),
+            quote_plus(secret),
+        )
+    }
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
 class Redactor:
-    """Replaces secrets in finished lines; its sources are asked each time, as secrets change."""
+    """Replaces secrets in text; its sources are asked each time, as secrets change."""
 
     def __init__(self) -> None:
         self._sources: list[Callable[[], Iterable[str]]] = []
+        self._secrets: tuple[str, ...] = ()
+        self._forms: tuple[str, ...] = ()
 
     def watch(self, source: Callable[[], Iterable[str]]) -> None:
         """Redact from now on what `source` names as well."""
         self._sources.append(source)
 
-    def __call__(self, line: str) -> str:
-        """Return `line` without any secret in use and without credentials of the usual look."""
-        line = _CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, line)
-        for source in self._sources:
-            for secret in source():
-                if len(secret) >= _LEAST_SECRET and secret in line:
-                    line = line.replace(secret, _REDACTED)
-        return line
+    def __call__(self, text: str) -> str:
+        """Return `text` without any secret in use and without credentials of the usual look."""
+        return self.known(_CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, text))
+
+    def known(self, text: str) -> str:
+        """Return `text` without any secret in use; cheap enough for every request."""
+        secrets = tuple(secret for source in self._sources for secret in source())
+        if secrets != self._secrets:
+            self._secrets, self._forms = secrets, _spellings(secrets)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, _REDACTED)
+        return text
 
 
 class _LineWriter:
@@ -59,16 +88,16 @@ class _LineWriter:
         self._redact = redact
 
     def msg(self, line: str) -> None:
-        """Write one line, redacted."""
-        self.write(self._redact(line))
-
-    def write(self, line: str) -> None:
-        """Write one line that holds nothing to redact."""
+        """Write one line, whose values went through the net."""
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):  # closed, or nobody reads: there is nowhere to say so
             return
+
+    def write_json(self, line: str) -> None:
+        """Write one line of JSON that was rendered elsewhere, without the secrets in use."""
+        self.msg(self._redact.known(line))
 
     log = debug = info = warning = warn = error = critical = fatal = exception = msg
 
@@ -78,13 +107,47 @@ def _is_console(log_format: LogFormat, stream: TextIO) -> bool:
     return log_format == "console" or (log_format == "auto" and stream.isatty())
 
 
+def _cleaned(value: object, redact: Redactor) -> object:
+    """Return a plain value to render, without secrets however deep they are."""
+    if isinstance(value, str):
+        return redact(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _cleaned(item, redact) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_cleaned(item, redact) for item in value]
+    return redact(repr(value))
+
+
+def _net(redact: Redactor) -> Processor:
+    def clean(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """Redact every value; texts of exceptions may hold URLs, and so lose their queries."""
+        cleaned = {key: _cleaned(value, redact) for key, value in event.items()}
+        if isinstance(trace := cleaned.get("exception"), str):
+            cleaned["exception"] = _QUERY.sub("?[query]", trace)
+        return cleaned
+
+    return clean
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
 def _escape_unprintable(
     _: object, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keep one event one line on a terminal too, whatever a value holds; tracebacks are ours."""
+    """Keep one event one line on a terminal too, whatever a value holds.
+
+    A traceback keeps its lines, each indented: what an exception says can
+    look like no event.
+    """
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception" and _UNPRINTABLE.search(value):
-            event[key] = _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
+        if isinstance(value, str):
+            lines = value.split("\n") if key == "exception" else [value]
+            indent = "    " if key == "exception" else ""
+            event[key] = "\n".join(indent + _printable(line) for line in lines)
     return event
 
 
@@ -98,8 +161,8 @@ def _in_order(_: object, __: str, event: structlog.typing.EventDict) -> structlo
 class Logs:
     """Where events go: `log` at the level set, `access` at every level.
 
-    `write_line` is for lines that are JSON and clean already, None on a
-    console; `redact` learns the secrets to look for.
+    `write_line` is for lines that are JSON already, None on a console: of the
+    net only the secrets in use are looked for in them. `redact` learns these.
     """
 
     log: FilteringBoundLogger
@@ -123,6 +186,7 @@ def open_logs(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _in_order,
+        _net(redact),
     ]
     for_people = _is_console(log_format, stream)
     if for_people:
@@ -143,7 +207,7 @@ def open_logs(
         ).bind()
         for least in (level, "debug")
     )
-    return Logs(log, access, None if for_people else writer.write, redact)
+    return Logs(log, access, None if for_people else writer.write_json, redact)
 
 
 class _LibraryHandler(logging.Handler):
@@ -154,12 +218,16 @@ class _LibraryHandler(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = _QUERY.sub("?[query]", record.getMessage())
+        """Log one record; one whose arguments do not fit disturbs nobody."""
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            text = str(record.msg)
         self._log.log(
             max(record.levelno, logging.DEBUG),
             "library",
             logger=record.name,
-            message=text,
+            message=_QUERY.sub("?[query]", text),
             exc_info=record.exc_info,
         )
 

@@ -26,6 +26,7 @@ from proxy import __version__
 from proxy.errors import ERROR_KINDS
 from proxy.histogram import Histogram
 from proxy.token import ClientStatus
+from proxy.token_answer import OUTCOMES
 
 __all__ = ["CONTENT_TYPE", "UPSTREAM_ERROR_REASONS", "Metrics"]
 
@@ -75,7 +76,12 @@ class Metrics(Collector):
         self._rejected = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
         self._upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
         self._replays = dict.fromkeys(_REPLAY_OUTCOMES, 0)
-        self._token_requests = {(client, "ok"): 0 for client in clients}
+        self._token_requests = {
+            (client, outcome): 0
+            for client in clients
+            for outcome in OUTCOMES
+            if outcome != "secret_unreadable"  # then the token endpoint is not called
+        }
         self._secret_fallbacks = dict.fromkeys(clients, 0)
         self._read_in_flight: Callable[[], int] = _in_flight
         self._read_connections: Callable[[], Mapping[str, int]] = _no_connections
@@ -141,6 +147,14 @@ class Metrics(Collector):
     def request_total(self) -> int:
         """Return how many requests have ended, for people."""
         return sum(self._requests.values())
+
+    def in_flight(self) -> int:
+        """Return how many requests run now, for people."""
+        return self._read_in_flight()
+
+    def connections(self) -> Mapping[str, int]:
+        """Return the number of connections to the upstream by state, for people."""
+        return self._read_connections()
 
     def render(self) -> bytes:
         """Return the text exposition (`CONTENT_TYPE`)."""

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
-from proxy.assembly import Parts, assemble, new_admin_app
+from proxy.assembly import Parts, assemble, configured_secrets, new_admin_app
 from proxy.caller import CallerConnection
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.engine import Engine
@@ -73,6 +74,7 @@ async def serve(
     try:
         async with asyncio.TaskGroup() as tasks:
             parts = assemble(settings, spawn=tasks.create_task, clock=clock, logs=logs)
+            logs.redact.watch(partial(tuple, configured_secrets(settings)))
             for refresher in parts.refreshers:
                 logs.redact.watch(refresher.secrets_in_use)
             control.on_reload = parts.renew_tokens

@@ -1,5 +1,6 @@
 """The admin port over real sockets: three grades of health, and who may ask for what (A, G3)."""
 
+import itertools
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -52,13 +53,20 @@ class Bench:
         self.quits += 1
 
     def app(self, *, can_quit: bool = True) -> aiohttp.web.Application:
-        """Return the application."""
+        """Return the application, 7200 seconds after it was made; 3 requests run."""
+        metrics = Metrics(["default"])
+        metrics.bind(
+            in_flight=lambda: 3,
+            connections=lambda: {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
+            clients=lambda: self.clients,
+        )
+        times = itertools.chain([100.0], itertools.repeat(7300.0))
         with (ROOT / "README.md").open() as stream:
             logs = open_logs(level="error", log_format="json", stream=stream)
         return create_admin_app(
             clients=lambda: self.clients,
             is_draining=lambda: self.is_draining,
-            metrics=Metrics(["default"]),
+            metrics=metrics,
             renew=self.renew,
             quit_=self.quit if can_quit else None,
             settings_report={"scope": {"value": "x", "origin": "default"}},
@@ -69,6 +77,7 @@ class Bench:
                 allowed_origins=["http://good.test"],
             ),
             log=logs.log,
+            monotonic=lambda: next(times),
         )
 
 
@@ -139,8 +148,17 @@ async def test_status_tells_all_but_secrets(client: Client) -> None:
     """`/status` is what a person needs to judge the process."""
     async with client.get("/status") as answer:
         body = await answer.json()
-    assert set(body) == {"version", "ready", "draining", "requests", "clients", "settings"}
-    assert body["clients"]["default"]["token"] == "0123abcd"
+    assert body.pop("version")
+    assert body.pop("settings") == {"scope": {"value": "x", "origin": "default"}}
+    assert body.pop("clients")["default"]["token"] == "0123abcd"
+    assert body == {
+        "ready": True,
+        "draining": False,
+        "uptime_seconds": 7200.0,
+        "in_flight": 3,
+        "requests": 0,
+        "connections": {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
+    }
 
 
 @pytest.mark.parametrize(
@@ -160,6 +178,8 @@ async def test_the_page_is_safe(
     assert "<script" not in text
     assert "&lt;b&gt;&amp;" in text
     assert words in text
+    assert "Up for 7200 s. Requests running: 3, ended: 0." in text
+    assert "3 active, 2 idle, 1 connecting, 0 waiting" in text
 
 
 async def test_refresh_and_quit(bench: Bench, client: Client) -> None:
@@ -217,4 +237,21 @@ async def test_the_guard_lets_others_in(client: Client, headers: dict[str, str])
     """Allowed origins, typed addresses and known names are let through."""
     async with client.get("/status", headers=headers) as answer:
         assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "host", "code"),
+    [
+        ("GET", "/status", "localhost", 200),
+        ("GET", "/nope", "localhost", 404),
+        ("POST", "/livez", "localhost", 405),
+        ("GET", "/nope", "evil.test", 421),
+    ],
+)
+async def test_no_answer_tells_versions_to_strangers(
+    client: Client, method: str, path: str, host: str, code: int
+) -> None:
+    """The header Server names no library, also where aiohttp or the guard answers."""
+    async with client.request(method, path, headers={"Host": host}) as answer:
+        assert answer.status == code
         assert answer.headers["Server"] == "signicat-proxy"

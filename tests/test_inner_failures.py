@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from proxy.assembly import configured_secrets
 from proxy.clock import Clock
 from proxy.logs import open_logs
 from proxy.server import Control, serve
 from proxy.settings import load
 from tests.messages import assert_problem, reply, request
 from tests.peers import ByteServer
-from tests.running_proxy import environment, proxied, running_proxy
+from tests.running_proxy import CLIENT_SECRET, environment, proxied, running_proxy
 from tests.token_server import TokenServer
 from tests.waiting import within
 
@@ -90,3 +91,14 @@ async def test_wide_open_settings_are_warned_about(tokens: TokenServer) -> None:
         assert warned == {"LISTEN", "ALLOWED_HOSTS", "UNSAFE_PLAIN_HTTP"}
         answer = await proxy.ask(request("GET /", host="anything.test"))
         assert answer.status == 200
+
+
+async def test_the_net_knows_what_the_settings_hold(tmp_path: Path) -> None:
+    """G7: client secret and egress credentials are looked for from the first line on."""
+    environ = environment(
+        upstream="https://up.test",
+        token_url="https://idp.test/t",
+        egress_proxy="http://user:pass%2Bword@proxy.test:3128",
+    )
+    secrets = configured_secrets(load(environ=environ, directory=tmp_path).settings)
+    assert {CLIENT_SECRET, "pass+word", "pass%2Bword"} <= set(secrets)

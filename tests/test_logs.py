@@ -5,10 +5,10 @@ import io
 import json
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from proxy.access_log import AccessLog
 from proxy.logs import LogFormat, Logs, Redactor, open_logs, route_library_logs
 
 SECRET = "s3cret+/=&% x"
@@ -96,6 +96,42 @@ def test_the_net_catches_secrets(text: str, log_format: LogFormat) -> None:
     assert "ab" in written  # too short to be a secret
 
 
+AWKWARD = "pa\"ss\\wo rd/\u00e9&'x"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize(
+    "fact",
+    [
+        f"<{AWKWARD}>",
+        [AWKWARD],
+        {"a": {"b": (AWKWARD,)}},
+        {AWKWARD: 1},
+        ValueError(AWKWARD),
+        f"answer was {json.dumps({'secret': AWKWARD})}",
+        f"answer was {json.dumps({'access_token': 'x' * 40})}",
+        f"body {urlencode({'x': AWKWARD})}",
+    ],
+)
+def test_the_net_knows_every_spelling(fact: object, log_format: LogFormat) -> None:
+    """Quotes, backslashes and letters beyond ASCII hide no secret, however deep it stands."""
+    stream = io.StringIO()
+    logs = logs_on(stream, log_format)
+    logs.redact.watch(lambda: [AWKWARD])
+    logs.log.info("event", fact=fact)
+    written = stream.getvalue()
+    assert "[redacted]" in written
+    assert not any(part in written for part in ('pa"ss', "pa\\", "wo rd", "wo+rd", "x" * 40))
+
+
+def test_a_redacted_line_is_still_json() -> None:
+    """What the net takes out of a value never breaks the line around it."""
+    stream = io.StringIO()
+    logs_on(stream).log.info("event", fact='said "client_secret=hunter2" and "Basic abcdefgh"')
+    (event,) = events(stream)
+    assert event["fact"] == 'said "client_secret=[redacted]" and "Basic [redacted]"'
+
+
 def fail_with(secret: str) -> None:
     """Raise an error that tells a secret."""
     raise ValueError(f"bad secret {secret}")
@@ -125,6 +161,20 @@ def test_a_value_cannot_make_a_line(log_format: LogFormat) -> None:
     assert "\u2028" not in written
 
 
+def test_an_exception_cannot_make_an_event() -> None:
+    """For people, a traceback is indented: no line of it looks like an event."""
+    stream = io.StringIO()
+    logs = logs_on(stream, "console")
+    try:
+        fail_with("\n2026-01-01T00:00:00Z [info] forged\x1b[31m")
+    except ValueError:
+        logs.log.exception("failed")
+    _, *trace = stream.getvalue().splitlines()
+    assert any("forged" in line for line in trace)
+    assert all(line.startswith("    ") for line in trace)
+    assert "\x1b[31m" not in stream.getvalue()
+
+
 def test_a_closed_stream_disturbs_nobody() -> None:
     """A log that nobody can read any more is no reason to fail a request."""
     stream = io.StringIO()
@@ -149,6 +199,37 @@ def test_libraries_log_through_ours() -> None:
     assert logging.getLogger("asyncio").propagate
 
 
+def test_tracebacks_of_libraries_lose_their_queries() -> None:
+    """An exception's text may hold a URL; queries carry national ids (G7)."""
+    stream = io.StringIO()
+    undo = route_library_logs(logs_on(stream).log)
+    try:
+        fail_with("https://a/b?identityNumber=31019000000")
+    except ValueError:
+        logging.getLogger("aiohttp.server").exception("Error")
+    undo()
+    (event,) = events(stream)
+    assert "https://a/b?[query]" in event["exception"]
+    assert "31019000000" not in stream.getvalue()
+
+
+def test_a_record_that_does_not_fit_disturbs_nobody() -> None:
+    """A library's mistake in its own log call is not thrown back at it."""
+    stream = io.StringIO()
+    undo = route_library_logs(logs_on(stream).log)
+    logging.getLogger("asyncio").warning("%d files", "two")
+    undo()
+    (event,) = events(stream)
+    assert event["message"] == "%d files"
+
+
+def test_a_secret_that_begins_another_leaves_no_rest() -> None:
+    """The longest secret is looked for first."""
+    redact = Redactor()
+    redact.watch(lambda: ["secret", "secret-and-more"])
+    assert redact("secret-and-more, secret") == "[redacted], [redacted]"
+
+
 def test_a_redactor_asks_its_sources_each_time() -> None:
     """Secrets change while the process runs (T7)."""
     known = ["first-secret"]
@@ -157,45 +238,6 @@ def test_a_redactor_asks_its_sources_each_time() -> None:
     assert redact("first-secret second-secret") == "[redacted] second-secret"
     known[:] = ["second-secret"]
     assert redact("first-secret second-secret") == "first-secret [redacted]"
-
-
-FACTS = {"method": "GET", "status": 200, "duration_seconds": 0.12345678, "replayed": None}
-
-
-def test_the_access_log_has_two_forms() -> None:
-    """JSON lines go the short way, lines for people through the logger; both say the same."""
-    stream, people = io.StringIO(), io.StringIO()
-    logs, console = logs_on(stream), logs_on(people, "console")
-    for log, on in ((logs, stream), (console, people)):
-        access = AccessLog("all", log=log.access, write_line=log.write_line, wall=lambda: 0.0)
-        access.write(FACTS)
-        assert on.getvalue().count("\n") == 1
-    (event,) = events(stream)
-    assert event == {
-        "timestamp": "1970-01-01T00:00:00Z",
-        "level": "info",
-        "event": "request",
-        "method": "GET",
-        "status": 200,
-        "duration_seconds": 0.123457,
-    }
-    assert "status=200" in people.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("mode", "written"),
-    [
-        ("all", [True, True, True, True]),
-        ("errors", [False, True, True, True]),
-        ("off", [False] * 4),
-    ],
-)
-def test_the_mode_decides_what_is_written(mode: Any, written: list[bool]) -> None:
-    """`errors` is 400 and more, and whatever did not end well."""
-    logs = logs_on(io.StringIO())
-    access = AccessLog(mode, log=logs.access, write_line=logs.write_line, wall=lambda: 0.0)
-    ends = [(200, "ok"), (404, "ok"), (200, "upstream_closed"), (0, "client_left")]
-    assert [access.is_enabled_for(status, outcome) for status, outcome in ends] == written
 
 
 async def test_a_failing_callback_is_an_event() -> None:

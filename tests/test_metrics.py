@@ -11,6 +11,7 @@ from proxy.errors import ERROR_KINDS
 from proxy.histogram import Histogram
 from proxy.metrics import UPSTREAM_ERROR_REASONS, Metrics
 from proxy.token import ClientStatus
+from proxy.token_answer import OUTCOMES
 
 STATUS = ClientStatus(
     client="a",
@@ -107,7 +108,7 @@ def test_the_numbers_are_right() -> None:
     assert value(found, "response_bytes", "_total") == 20
     assert value(found, "requests_in_flight") == 4
     assert value(found, "upstream_connections", state="idle") == 2
-    assert value(found, "token_requests", "_total", outcome="timeout") == 1
+    assert value(found, "token_requests", "_total", client="a", outcome="timeout") == 1
     assert value(found, "token_expiry_timestamp_seconds", client="a") == 1_800_000_000.5
     assert value(found, "token_last_success_timestamp_seconds", client="a") == 0
     assert value(found, "token_consecutive_failures", client="a") == 2
@@ -123,7 +124,10 @@ def test_the_numbers_are_right() -> None:
 def test_series_exist_from_the_start() -> None:
     """A rate needs a first value: what can be known beforehand starts at zero."""
     found = families(Metrics(["a"]))
-    assert value(found, "token_requests", "_total", client="a", outcome="ok") == 0
+    assert {sample.labels["outcome"] for sample in found["token_requests"].samples} == {
+        outcome for outcome in OUTCOMES if outcome != "secret_unreadable"
+    }
+    assert {sample.value for sample in found["token_requests"].samples} == {0.0}
     assert value(found, "secret_fallbacks", "_total", client="a") == 0
     assert value(found, "upstream_errors", "_total", reason="dns") == 0
     assert value(found, "rejected", "_total", reason="host_not_allowed") == 0

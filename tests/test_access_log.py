@@ -1,0 +1,96 @@
+"""The access log: which requests it writes, what a line holds, and what it never holds (L)."""
+
+import io
+import json
+
+import pytest
+
+from proxy.access_log import AccessLog, AccessMode
+from proxy.logs import LogFormat, Logs, open_logs
+
+SECRET = 'a-"secret"\\'
+FACTS: dict[str, object] = {
+    "method": "GET",
+    "status": 200,
+    "duration_seconds": 0.12345678,
+    "replayed": None,
+}
+
+
+def logs_on(stream: io.StringIO, log_format: LogFormat) -> Logs:
+    """Return loggers that know one secret, at a level above the access log's."""
+    logs = open_logs(level="error", log_format=log_format, stream=stream)
+    logs.redact.watch(lambda: [SECRET])
+    return logs
+
+
+def access_log(logs: Logs, mode: AccessMode = "all") -> AccessLog:
+    """Return an access log at the beginning of time."""
+    return AccessLog(mode, log=logs.access, write_line=logs.write_line, wall=lambda: 0.0)
+
+
+def written(facts: dict[str, object], log_format: LogFormat = "json") -> str:
+    """Return what the log says of one request."""
+    stream = io.StringIO()
+    access_log(logs_on(stream, log_format)).write(facts)
+    return stream.getvalue()
+
+
+def test_a_line_is_one_json_object() -> None:
+    """Time, level and event come first; None is left out, durations are in microseconds."""
+    line = written(FACTS)
+    assert line.count("\n") == 1
+    assert list(json.loads(line).items()) == [
+        ("timestamp", "1970-01-01T00:00:00Z"),
+        ("level", "info"),
+        ("event", "request"),
+        ("method", "GET"),
+        ("status", 200),
+        ("duration_seconds", 0.123457),
+    ]
+
+
+def test_lines_for_people_say_the_same() -> None:
+    """On a terminal the event goes through the logger."""
+    line = written(FACTS, "console")
+    assert line.count("\n") == 1
+    assert "request" in line
+    assert "method=GET" in line
+    assert "status=200" in line
+    assert "duration_seconds=0.123457" in line
+    assert "replayed" not in line
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_the_net_is_under_the_short_way_too(log_format: LogFormat) -> None:
+    """A secret that a caller sends as its request id is not written (G7)."""
+    line = written({**FACTS, "request_id": f"<{SECRET}>"}, log_format)
+    assert "[redacted]" in line
+    assert "secret" not in line
+    if log_format == "json":
+        assert json.loads(line)["request_id"] == "<[redacted]>"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_value_cannot_make_a_line(log_format: LogFormat) -> None:
+    """A caller forges no event with what it sends."""
+    line = written({**FACTS, "request_id": 'x"}\n{"event": "forged\x1b[31m'}, log_format)
+    assert line.count("\n") == 1
+    assert "\x1b[31m" not in line
+    if log_format == "json":
+        assert json.loads(line)["request_id"] == 'x"}\n{"event": "forged\x1b[31m'
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("all", [True, True, True, True]),
+        ("errors", [False, True, True, True]),
+        ("off", [False] * 4),
+    ],
+)
+def test_the_mode_decides_what_is_written(mode: AccessMode, expected: list[bool]) -> None:
+    """`errors` is 400 and more, and whatever did not end well."""
+    log = access_log(logs_on(io.StringIO(), "json"), mode)
+    ends = [(200, "ok"), (404, "ok"), (200, "upstream_closed"), (0, "client_left")]
+    assert [log.is_enabled_for(status, outcome) for status, outcome in ends] == expected
