@@ -18,10 +18,11 @@ MAX_PIPELINED: Final = 64 * 1024
 class Inbox:
     """Holds received bytes until they are taken as a head or as part of a body."""
 
-    __slots__ = ("_buffer", "_decoder", "_remaining")
+    __slots__ = ("_buffer", "_checked", "_decoder", "_remaining")
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._checked = 0  # bytes of an unfinished head that have been looked at
         self._decoder: ChunkedDecoder | None = None
         self._remaining = 0
 
@@ -50,14 +51,17 @@ class Inbox:
         buffer = self._buffer
         if buffer.startswith(CRLF):  # RFC 9112 §2.2: an empty line before a request is skipped
             buffer = self._buffer = buffer[2:]
+            self._checked = 0
         end = buffer.find(HEAD_END)
         if end > MAX_REQUEST_HEAD or (end < 0 and len(buffer) > MAX_REQUEST_HEAD):
             raise failures.head_too_large(MAX_REQUEST_HEAD)
         if end >= 0:
             self._buffer = buffer[end + 4 :]
+            self._checked = 0
             return buffer[: end + 4]
-        if is_doomed_head(buffer):
+        if is_doomed_head(buffer, self._checked):
             raise failures.ambiguous_message("request head")
+        self._checked = len(buffer)
         return None
 
     def begin_body(self, length: int, loop: asyncio.AbstractEventLoop) -> None:
