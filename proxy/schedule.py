@@ -53,14 +53,15 @@ def hard_stop(lifetime: float) -> float:
 
 
 def transient_delay(
-    failures: int, draw: float, *, has_token: bool, retry_after: float | None
+    failures: int, draw: float, *, usable_seconds: float, retry_after: float | None
 ) -> float:
     """Return the wait after the `failures`-th failure in a row that may pass by itself (T5).
 
     Full jitter, so that many proxies do not come back together; the server's
-    `Retry-After` is a lower bound.
+    `Retry-After` is a lower bound. `usable_seconds` is how long the token may
+    still be sent, 0 without one: the wait ends soon after the token does.
     """
-    cap = _CAP_WITH_TOKEN_SECONDS if has_token else _CAP_WITHOUT_TOKEN_SECONDS
+    cap = min(_CAP_WITH_TOKEN_SECONDS, usable_seconds + _CAP_WITHOUT_TOKEN_SECONDS)
     bound = min(cap, _FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
     delay = max(_LEAST_DELAY_SECONDS, draw * bound)
     if retry_after is not None:

@@ -1,10 +1,13 @@
 """Where a client's secret comes from: a value, or a file that may change at any time (T6, T7)."""
 
+import os
+import stat
 from pathlib import Path
+from typing import Final
 
 __all__ = ["SecretSource", "SecretUnreadableError"]
 
-_MAX_BYTES = 64 * 1024
+_MAX_BYTES: Final = 64 * 1024
 
 
 class SecretUnreadableError(Exception):
@@ -35,8 +38,8 @@ class SecretSource:
         if self._path is None:
             return self._value or ""
         try:
-            with self._path.open("rb") as file:
-                secret = file.read(_MAX_BYTES).rstrip(b"\r\n").decode("utf-8")
+            content = _content(self._path)
+            secret = content.rstrip(b"\r\n").decode("utf-8")
         except OSError as error:
             raise SecretUnreadableError(error.strerror or "unreadable") from None
         except UnicodeDecodeError:
@@ -44,3 +47,19 @@ class SecretSource:
         if not secret:
             raise SecretUnreadableError("empty")
         return secret
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; one that another process has to fill must not stop the event loop."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _content(path: Path) -> bytes:
+    """Return what the file holds, refusing what cannot be read again and again."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise SecretUnreadableError("not a regular file")
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise SecretUnreadableError("over 64 KiB")
+    return content

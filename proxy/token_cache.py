@@ -47,8 +47,10 @@ class TokenCache:
         self._token: Token | None = None
         self._retry_at = 0.0
         self._cause = "no token yet"
+        self._is_backing_off = False  # the last attempt failed
         self._waiters: set[asyncio.Future[Token]] = set()
         self._forced = schedule.ForcedRenewals()
+        self._is_forced = False  # a 401 asked for the next token
         self._fresh: Token | None = None  # granted because of a 401, not yet proved
 
     # --- requests ---
@@ -59,9 +61,10 @@ class TokenCache:
         if token is None:
             return None
         now = self._monotonic()
-        if now >= token.hard.monotonic or self._wall() >= token.hard.wall:
+        wall = self._wall()
+        if now >= token.hard.monotonic or wall >= token.hard.wall:
             return None
-        if token.on_demand and now >= token.soft.monotonic:
+        if token.on_demand and (now >= token.soft.monotonic or wall >= token.soft.wall):
             self._want()
         return token
 
@@ -99,8 +102,13 @@ class TokenCache:
         was_kept = token.lifetime_seconds > 0  # one that was not is never the cached one
         if was_kept and token is not self._token:
             return True
-        if not self._forced.allow(self._monotonic()):
+        # A fresh token counts as refused even where the request cannot be replayed.
+        self.report_replay(token, refused=True)
+        # No request hastens an attempt in back-off (T5): dropping the token could only
+        # cost those who can still use it.
+        if self._is_backing_off or not self._forced.allow(self._monotonic()):
             return False
+        self._is_forced = True
         self._token = None if was_kept else self._token
         self._log.warning("token_refused", client=self.client, token=token.fingerprint)
         self._want()
@@ -135,21 +143,26 @@ class TokenCache:
 
     def has_usable_token(self) -> bool:
         """Say the same as `current`, without waking anybody."""
+        return self.usable_seconds() > 0
+
+    def usable_seconds(self) -> float:
+        """Return how long the token may still be sent, by the clock that says less; or 0."""
         token = self._token
+        if token is None:
+            return 0.0
         now = self._clock.now()
-        return (
-            token is not None
-            and now.monotonic < token.hard.monotonic
-            and now.wall < token.hard.wall
-        )
+        left = min(token.hard.monotonic - now.monotonic, token.hard.wall - now.wall)
+        return max(0.0, left)
 
     def store(self, token: Token) -> None:
         """Keep a new token and give it to those who wait.
 
         One with a lifetime of zero serves them alone and is not kept (T8).
         """
-        self._fresh = token if self._token is None else None
+        self._fresh = token if self._is_forced else None
+        self._is_forced = False
         self._token = token if token.lifetime_seconds > 0 else None
+        self._is_backing_off = False
         self.is_wanted = False
         for waiter in self._waiters:
             if not waiter.done():
@@ -162,6 +175,7 @@ class TokenCache:
         """
         self._retry_at = self._monotonic() + delay_seconds
         self._cause = cause
+        self._is_backing_off = True
         self.is_wanted = False
         for waiter in self._waiters:
             if not waiter.done():

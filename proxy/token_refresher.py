@@ -196,6 +196,8 @@ class TokenRefresher:
             self._log.warning(
                 "new_secret_refused",
                 outcome=result.outcome,
+                detail=result.detail,
+                trace_id=trace_id,
                 hint="the last secret that worked is used; " + HINTS["invalid_client"],
             )
             self._metrics.secret_fallback(self._cache.client)
@@ -282,7 +284,7 @@ class TokenRefresher:
         return schedule.transient_delay(
             self._failures,
             self._draw(),
-            has_token=self._cache.has_usable_token(),
+            usable_seconds=self._cache.usable_seconds(),
             retry_after=failure.retry_after_seconds,
         )
 

@@ -73,11 +73,19 @@ def test_transient_failures_back_off(
     bound = bounds[0] if has_token else bounds[1]
 
     def delay(draw: float) -> float:
-        return schedule.transient_delay(failures, draw, has_token=has_token, retry_after=None)
+        usable = 600.0 if has_token else 0.0
+        return schedule.transient_delay(failures, draw, usable_seconds=usable, retry_after=None)
 
     assert delay(0.0) == 0.25
     assert delay(0.5) == bound / 2
     assert bound - 1e-6 < delay(ALMOST_ONE) < bound
+
+
+@pytest.mark.parametrize(("usable", "bound"), [(600, 30), (15, 30), (5, 20), (0.1, 15.1), (0, 15)])
+def test_back_off_is_short_once_the_token_has_ended(usable: float, bound: float) -> None:
+    """T5: a wait that begins with a usable token ends at most 15 s after that token does."""
+    delay = schedule.transient_delay(9, 1.0, usable_seconds=usable, retry_after=None)
+    assert delay == pytest.approx(bound)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,7 @@ def test_transient_failures_back_off(
 )
 def test_retry_after_is_a_lower_bound(retry_after: float, draw: float, expected: float) -> None:
     """T5: no attempt is made before `Retry-After`, of which at most 300 s are believed."""
-    delay = schedule.transient_delay(3, draw, has_token=True, retry_after=retry_after)
+    delay = schedule.transient_delay(3, draw, usable_seconds=600, retry_after=retry_after)
     assert delay == pytest.approx(expected)
 
 

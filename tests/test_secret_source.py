@@ -1,5 +1,6 @@
 """The client secret: a value, or a file that is read again whenever it is needed."""
 
+import os
 import traceback
 from pathlib import Path
 
@@ -97,6 +98,33 @@ def test_a_folder_is_unreadable(tmp_path: Path) -> None:
     """T7: a path that names no file is an unreadable secret, not a crash."""
     with pytest.raises(SecretUnreadableError, match="Is a directory"):
         SecretSource(path=tmp_path).read()
+
+
+@pytest.mark.parametrize("has_writer", [False, True])
+def test_a_pipe_is_refused_without_waiting_for_it(path: Path, *, has_writer: bool) -> None:
+    """T7: a pipe gives its content once and would stop the process; it is named instead."""
+    os.mkfifo(path)
+    # Opened for reading too, so that the test does not wait for a reader itself.
+    writer = os.open(path, os.O_RDWR) if has_writer else None
+    try:
+        with pytest.raises(SecretUnreadableError, match=r"^not a regular file$"):
+            SecretSource(path=path).read()
+    finally:
+        if writer is not None:
+            os.close(writer)
+
+
+def test_a_device_is_refused() -> None:
+    """T7: an endless device is no secret file."""
+    with pytest.raises(SecretUnreadableError, match=r"^not a regular file$"):
+        SecretSource(path=Path("/dev/zero")).read()
+
+
+def test_a_file_too_large_is_refused(path: Path) -> None:
+    """T7: a secret is never cut short silently."""
+    path.write_bytes(b"x" * 65537)
+    with pytest.raises(SecretUnreadableError, match=r"^over 64 KiB$"):
+        SecretSource(path=path).read()
 
 
 def test_a_circle_of_symlinks_is_unreadable(path: Path) -> None:

@@ -98,6 +98,17 @@ async def test_traffic_past_the_soft_point_wakes_the_refresher(
     assert cache.wake.is_set()
 
 
+@pytest.mark.parametrize("jump", [{"monotonic": 3.3}, {"wall": 3.3}])
+async def test_either_clock_brings_the_soft_point(
+    cache: TokenCache, fake: FakeClock, jump: dict[str, float]
+) -> None:
+    """T2, T9: the clock that says less decides when traffic renews a short-lived token."""
+    cache.store(token(fake, 5))
+    fake.jump(**jump)
+    assert cache.current() is cache.token
+    assert cache.is_wanted
+
+
 async def test_long_lived_tokens_are_left_to_time(cache: TokenCache, fake: FakeClock) -> None:
     """T2: traffic past the soft point of a long-lived token asks for nothing."""
     cache.store(token(fake, 600))
@@ -293,6 +304,51 @@ async def test_only_fresh_tokens_count_as_refused(cache: TokenCache, fake: FakeC
         cache.store(stored)
         cache.report_replay(stored, refused=True)
     assert cache.report_refused(stored)
+
+
+async def test_refusals_of_requests_that_cannot_be_replayed_count(
+    cache: TokenCache, fake: FakeClock
+) -> None:
+    """T10: three fresh tokens refused end forced renewals, also where no request is replayed."""
+    forced = []
+    for _ in range(7):  # one upload too large for a replay every 10 s
+        if cache.token is None:
+            cache.store(token(fake, 600))
+        assert cache.token is not None
+        forced.append(cache.report_refused(cache.token))
+        fake.jump(monotonic=10.0)
+    assert forced == [True, True, True, False, False, False, False]
+    fake.jump(monotonic=20.0)
+    assert cache.token is not None
+    assert cache.report_refused(cache.token)
+
+
+async def test_the_first_token_is_not_a_fresh_one(cache: TokenCache, fake: FakeClock) -> None:
+    """T10: only tokens that a 401 asked for count in the row."""
+    for _ in range(4):
+        stored = token(fake, 600)
+        cache.store(stored)
+        assert cache.report_refused(stored)
+        cache.store(token(fake, 600))  # what the 401 asked for; it is not refused
+        fake.jump(monotonic=10.0)
+
+
+async def test_a_401_during_back_off_keeps_the_token(rig: RefresherRig) -> None:
+    """T5, T10: where no renewal may be forced the token serves on; after recovery it is forced."""
+    rig.endpoint.gate.set()
+    await settle()
+    kept = rig.cache.current()
+    assert kept is not None
+    rig.endpoint.failure = DOWN
+    await rig.fake.advance(391)
+    assert not rig.cache.report_refused(kept)
+    assert (rig.cache.current(), rig.calls) == (kept, 2)
+    rig.endpoint.failure = None
+    await rig.fake.advance(7)
+    renewed = rig.cache.current()
+    assert renewed is not None
+    assert renewed is not kept
+    assert rig.cache.report_refused(renewed)
 
 
 async def test_a_token_that_was_never_kept_forces_no_storm(

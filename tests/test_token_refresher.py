@@ -133,6 +133,19 @@ async def test_a_usable_token_leaves_more_time() -> None:
         assert gaps(rig) == [2520, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
+@pytest.mark.parametrize("lifetime", [600, 620, 640, 650, 3600])
+async def test_a_token_that_ends_during_back_off_shortens_it(lifetime: float) -> None:
+    """T5: without a usable token the next attempt is at most 15 s away."""
+    rig = RefresherRig(lifetime=lifetime)
+    rig.draw = 0.999
+    async with rig.running():
+        rig.endpoint.failure = DOWN
+        hard_stop = rig.fake.monotonic + lifetime - 30
+        await rig.fake.advance(lifetime)
+        assert rig.value() is None
+        assert min(at for _, at in rig.endpoint.asked if at >= hard_stop) <= hard_stop + 15
+
+
 async def test_another_kind_of_failure_ends_the_row_of_permanent_ones() -> None:
     """T6: only refusals in a row double the wait."""
     rig = RefresherRig()
