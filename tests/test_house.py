@@ -16,7 +16,13 @@ from tests.source_tree import PACKAGE_MODULES, ROOT, kept_files, read, relative
 MAX_FUNCTION_LINES = 40
 MAX_MODULE_LINES = 300
 NO_NAMES = {"common", "constants", "helper", "helpers", "manager", "misc", "util", "utils"}
-LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt")
+LOCKS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-build.txt",
+    "requirements-deploy.txt",
+    "requirements-manifests.txt",
+)
 LOCKED = re.compile(
     r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;]+)[^\n]*\\\n"
     r"((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)",
@@ -47,6 +53,8 @@ def direct_requirements(name: str) -> list[Requirement]:
         "requirements.txt": runtime,
         "requirements-dev.txt": runtime + project["dependency-groups"]["dev"],
         "requirements-build.txt": project["build-system"]["requires"],
+        "requirements-deploy.txt": project["dependency-groups"]["deploy"],
+        "requirements-manifests.txt": project["dependency-groups"]["manifests"],
     }[name]
     return [Requirement(line) for line in lines]
 

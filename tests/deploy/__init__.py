@@ -1,0 +1,1 @@
+"""Tests with the real tools of operators: image, compose, chart, alerts (`make test-deploy`)."""
