@@ -1,8 +1,7 @@
 """One request and its answer: the state machine between a caller and an upstream connection.
 
 start ► token? ► connection? ► SENDING ► (answer's head) ► RELAYING ► done
-          │          │            │ 401, may be replayed ► start, once (T10)
-          │          │            │ pooled connection was closed ► start, once (F8)
+          │          │            │ 401 (T10), or a closed pooled connection (F8) ► start, once
           ▼          ▼            ▼
          503      502, 503    502, 504, or, once the head is out, a cut connection (F7)
 """
@@ -27,7 +26,7 @@ __all__ = ["Exchange"]
 
 WAITING: Final = 0  # for a token or a connection
 SENDING: Final = 1  # the request goes out or has gone; no answer yet
-HOLDING: Final = 2  # a 401 was kept back; the rest of the body is awaited for the replay
+HOLDING: Final = 2  # a 401 was kept back; the replay awaits the rest of the body
 RELAYING: Final = 3  # the answer's head is out
 DONE: Final = 4
 
@@ -106,7 +105,8 @@ class Exchange:
         if self._upstream is not None:
             self._upstream.write(upload.frame(data))
             upload.sent()
-            self.touch()
+            if upload.has_progressed():
+                self.touch()
         elif upload.size > _BACKLOG:
             self.caller.hold()
 
@@ -195,7 +195,7 @@ class Exchange:
         self.fail(failures.upstream_closed())
 
     def pause(self) -> None:
-        """Pass the upstream's back-pressure on to the caller (F5)."""
+        """Pass the upstream's back-pressure on (F5)."""
         self.caller.hold()
 
     def resume(self) -> None:
@@ -254,8 +254,8 @@ class Exchange:
 
     def _cut(self, outcome: str) -> None:
         """End an answer that has begun: it must not look complete (F7)."""
-        self._let_go()
         self.entry.outcome = outcome
+        self._let_go()
         self.caller.cut()
         self._finish(keep_alive=False)
 

@@ -57,10 +57,10 @@ def head_late(seconds: float) -> ProxyError:
 
 
 def body_late(seconds: float) -> ProxyError:
-    """Return the end of a body that stopped coming (G6)."""
+    """Return the end of a body that stopped coming, or comes too slowly (G6)."""
     return ProxyError(
         REQUEST_TIMEOUT,
-        f"No byte of the request's body came for {seconds:g} seconds "
+        f"Less than 1 KiB of the request's body came within {seconds:g} seconds "
         "(SIGNICAT_PROXY_READ_TIMEOUT_SECONDS).",
     )
 

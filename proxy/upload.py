@@ -7,6 +7,7 @@ from proxy.headers import CHUNKED
 __all__ = ["LAST_CHUNK", "NO_BODY", "Upload", "chunk"]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
+_LEAST_PROGRESS: Final = 1024  # body bytes, or the body's end, in each READ_TIMEOUT (G6)
 
 
 def chunk(data: bytes) -> bytes:
@@ -22,12 +23,21 @@ class Upload:
     nothing has been let go, `is_ended` that the caller has sent all of it.
     """
 
-    __slots__ = ("_kept", "_length", "_max_kept_bytes", "is_ended", "is_whole", "size")
+    __slots__ = (
+        "_kept",
+        "_length",
+        "_max_kept_bytes",
+        "_next_progress",
+        "is_ended",
+        "is_whole",
+        "size",
+    )
 
     def __init__(self, length: int, max_kept_bytes: int) -> None:
         self._length = length
         self._max_kept_bytes = max_kept_bytes
         self._kept: list[bytes] = []
+        self._next_progress = 0
         self.is_whole = True
         self.is_ended = False
         self.size = 0
@@ -37,6 +47,13 @@ class Upload:
         self.size += len(data)
         if self.is_whole:
             self._kept.append(data)
+
+    def has_progressed(self) -> bool:
+        """Say whether enough came, since this last said so, for its caller not to be late (G6)."""
+        if self.size < self._next_progress:
+            return False
+        self._next_progress = self.size + _LEAST_PROGRESS
+        return True
 
     def frame(self, data: bytes) -> bytes:
         """Return `data` as it goes out: chunked stays chunked."""

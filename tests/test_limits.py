@@ -1,11 +1,12 @@
 """Limits of time, size and number (G6, F8)."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from tests.messages import Message, assert_problem, reply, request
-from tests.peers import ClosedEarlyError
+from tests.peers import Channel, ClosedEarlyError
 from tests.running_proxy import proxied
 from tests.token_server import TokenServer
 from tests.waiting import within
@@ -78,6 +79,44 @@ async def test_a_body_that_stops_coming_is_cut(tokens: TokenServer) -> None:
         answer = await caller.read_answer(seconds=3)
         assert_problem(answer, 408, "request_timeout")
         assert b"\r\n0\r\n" not in await server.read_whatever()
+
+
+async def dribbled(caller: Channel, piece: bytes, pause: float) -> Message:
+    """Send a piece again and again until there is an answer."""
+
+    async def dribble() -> None:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1_000_000):
+                await caller.send(piece)
+                await asyncio.sleep(pause)
+
+    async with asyncio.TaskGroup() as tasks:
+        dribbling = tasks.create_task(dribble())
+        answer = await caller.read_answer(seconds=5)
+        dribbling.cancel()
+    return answer
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+async def test_a_body_that_dribbles_is_cut(tokens: TokenServer, framing: str) -> None:
+    """Less than 1 KiB in READ_TIMEOUT_SECONDS is no progress, however steadily it comes (G6)."""
+    async with proxied(tokens, read_timeout_seconds=0.6) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", framing))
+        piece = b"1\r\nx\r\n" if "chunked" in framing else b"x"
+        assert_problem(await dribbled(caller, piece, 0.05), 408, "request_timeout")
+
+
+async def test_a_slow_but_steady_body_gets_through(tokens: TokenServer) -> None:
+    """It may take far longer than READ_TIMEOUT_SECONDS as long as it gets on."""
+    async with proxied(tokens, reply(), read_timeout_seconds=0.6) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", "Content-Length: 20000"))
+        for _ in range(20):
+            await caller.send(b"x" * 1000)
+            await asyncio.sleep(0.06)
+        assert (await caller.read_answer()).status == 200
+        assert len(upstream.requests[0].body) == 20_000
 
 
 async def test_an_upstream_that_says_nothing(tokens: TokenServer) -> None:
