@@ -1,0 +1,118 @@
+"""The strict reading of a stream of requests (RFC 9110, RFC 9112): the tests' oracle.
+
+It knows nothing of the proxy. A stream is read in one way only, or not at all:
+whatever two readers could read differently raises `AmbiguousError`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["AmbiguousError", "StrictRequest", "read_strictly"]
+
+_REQUEST_LINE: Final = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!-\"$-~\x80-\xff]*) HTTP/1\.1"
+)
+_FIELD: Final = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff]"
+    rb"(?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
+)
+_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+
+
+class AmbiguousError(Exception):
+    """The bytes are not one request after the other with only one reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrictRequest:
+    """A request: method, target, fields (name in lower case, value), and body."""
+
+    method: bytes
+    target: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return the values of the fields with that lower-case name."""
+        return [value for known, value in self.fields if known == name]
+
+
+class _Stream:
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._at = 0
+
+    def is_over(self) -> bool:
+        return self._at == len(self._raw)
+
+    def line(self) -> bytes:
+        end = self._raw.find(b"\r\n", self._at)
+        if end < 0:
+            raise AmbiguousError("cut within a line")
+        line = self._raw[self._at : end]
+        if b"\n" in line or b"\r" in line:
+            raise AmbiguousError(f"bare line end in {line!r}")
+        self._at = end + 2
+        return line
+
+    def take(self, size: int) -> bytes:
+        data = self._raw[self._at : self._at + size]
+        if len(data) < size:
+            raise AmbiguousError("cut within a body")
+        self._at += size
+        return data
+
+
+def _fields(stream: _Stream) -> Iterator[tuple[bytes, bytes]]:
+    while line := stream.line():
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            raise AmbiguousError(f"field {line!r}")
+        yield match[1].lower(), match[2]
+
+
+def _chunks(stream: _Stream) -> Iterator[bytes]:
+    while True:
+        size = stream.line()
+        if not _SIZE.fullmatch(size):
+            raise AmbiguousError(f"chunk size {size!r}")
+        if not int(size, 16):
+            break
+        yield stream.take(int(size, 16))
+        if stream.take(2) != b"\r\n":
+            raise AmbiguousError("chunk longer than its size")
+    if stream.line():
+        raise AmbiguousError("trailers")
+
+
+def _body(stream: _Stream, fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    lengths = [value for name, value in fields if name == b"content-length"]
+    codings = [value for name, value in fields if name == b"transfer-encoding"]
+    if len(lengths) + len(codings) > 1:
+        raise AmbiguousError("two framings")
+    if codings:
+        if codings != [b"chunked"]:
+            raise AmbiguousError(f"coding {codings!r}")
+        return b"".join(_chunks(stream))
+    if lengths and not _LENGTH.fullmatch(lengths[0]):
+        raise AmbiguousError(f"length {lengths!r}")
+    return stream.take(int(lengths[0])) if lengths else b""
+
+
+def read_strictly(raw: bytes) -> list[StrictRequest]:
+    """Return the requests of a stream that ends at the end of one; raise `AmbiguousError`."""
+    stream = _Stream(raw)
+    requests = []
+    while not stream.is_over():
+        line = stream.line()
+        match = _REQUEST_LINE.fullmatch(line)
+        if match is None:
+            raise AmbiguousError(f"request line {line!r}")
+        fields = tuple(_fields(stream))
+        if [name for name, _ in fields].count(b"host") != 1:
+            raise AmbiguousError("Host")
+        requests.append(StrictRequest(match[1], match[2], fields, _body(stream, fields)))
+    return requests
