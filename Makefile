@@ -32,7 +32,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-deploy check check-format check-lint check-types check-imports check-shell \
-	check-house format soak bench lock clean
+	check-house format soak fuzz bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ format: $(DEV) ## format, and fix what ruff can fix
 
 soak: $(DEV) ## long run against a faulty mock (SECONDS=600)
 	@SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 tests/test_soak.py
+
+fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
+	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 tests/test_fuzz.py
 
 bench: $(DEV) ## compare with other proxies (long; needs an idle machine)
 	@$(BIN)/python -m bench

@@ -26,6 +26,10 @@ class AmbiguousError(Exception):
     """The bytes are not one request after the other with only one reading."""
 
 
+class _CutError(Exception):
+    """The bytes end within a request, which so is no request yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class StrictRequest:
     """A request: method, target, fields (name in lower case, value), and body."""
@@ -51,7 +55,7 @@ class _Stream:
     def line(self) -> bytes:
         end = self._raw.find(b"\r\n", self._at)
         if end < 0:
-            raise AmbiguousError("cut within a line")
+            raise _CutError
         line = self._raw[self._at : end]
         if b"\n" in line or b"\r" in line:
             raise AmbiguousError(f"bare line end in {line!r}")
@@ -61,7 +65,7 @@ class _Stream:
     def take(self, size: int) -> bytes:
         data = self._raw[self._at : self._at + size]
         if len(data) < size:
-            raise AmbiguousError("cut within a body")
+            raise _CutError
         self._at += size
         return data
 
@@ -102,17 +106,27 @@ def _body(stream: _Stream, fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return stream.take(int(lengths[0])) if lengths else b""
 
 
-def read_strictly(raw: bytes) -> list[StrictRequest]:
-    """Return the requests of a stream that ends at the end of one; raise `AmbiguousError`."""
+def _request(stream: _Stream) -> StrictRequest:
+    line = stream.line()
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise AmbiguousError(f"request line {line!r}")
+    fields = tuple(_fields(stream))
+    if [name for name, _ in fields].count(b"host") != 1:
+        raise AmbiguousError("Host")
+    return StrictRequest(match[1], match[2], fields, _body(stream, fields))
+
+
+def read_strictly(raw: bytes) -> tuple[list[StrictRequest], bool]:
+    """Return the whole requests of a stream, and whether it ends with the end of one.
+
+    Raises `AmbiguousError`.
+    """
     stream = _Stream(raw)
-    requests = []
+    requests: list[StrictRequest] = []
     while not stream.is_over():
-        line = stream.line()
-        match = _REQUEST_LINE.fullmatch(line)
-        if match is None:
-            raise AmbiguousError(f"request line {line!r}")
-        fields = tuple(_fields(stream))
-        if [name for name, _ in fields].count(b"host") != 1:
-            raise AmbiguousError("Host")
-        requests.append(StrictRequest(match[1], match[2], fields, _body(stream, fields)))
-    return requests
+        try:
+            requests.append(_request(stream))
+        except _CutError:
+            return requests, False
+    return requests, True

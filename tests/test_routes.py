@@ -1,12 +1,14 @@
 """Several clients behind one proxy: each path gets the token of its own client."""
 
+import json
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
 from tests.messages import Message, assert_problem, reply, request
-from tests.running_proxy import proxied
+from tests.peers import ByteServer
+from tests.running_proxy import RunningProxy, proxied
 from tests.token_server import TokenServer, number_of
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -117,3 +119,69 @@ async def test_a_refused_token_of_one_client_leaves_the_other_alone(
         assert clients_of(tokens).count("dev-sign-1") == 2
         assert await proxy.metric("requests_total", client="auth", code="200") == 2
         assert await proxy.metric("requests_total", client="sign", code="401") == 1
+
+
+def two_clients(tmp_path: Path, sign: str) -> Path:
+    """Return a file whose second client has settings of its own."""
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.replace('client_id = "dev-sign-1"', f'client_id = "dev-sign-1"\n{sign}'))
+    return path
+
+
+async def assert_only_sign_fails(proxy: RunningProxy) -> None:
+    """See that one client's requests work while the other's get their 503, and probes say which."""
+    caller = await proxy.connect()
+    failing = [await proxy.connect() for _ in range(5)]
+    for other in failing:
+        await other.send(request("GET /sign"))
+    for _ in range(100):
+        assert (await caller.ask(request("GET /auth/rest"), seconds=1)).status == 200
+    for other in failing:
+        assert_problem(await other.read_answer(), 503, "token_unavailable")
+    ready = await proxy.admin("GET /readyz")
+    clients = json.loads(ready.body)["clients"]
+    assert (ready.status, clients["auth"]["state"]) == (503, "ready")
+    assert clients["sign"]["state"] == "not_ready"
+    assert await proxy.metric("requests_total", client="auth", code="200") == 100
+    assert await proxy.metric("token_consecutive_failures", client="auth") == 0
+
+
+async def test_a_wrong_secret_of_one_client_disturbs_no_other(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Its requests get 503, the other's are answered (T1)."""
+    tokens.refused_secret = b"client_secret=wrong"
+    tokens.failure_of_refused = reply("400 Bad Request", body=b'{"error":"invalid_client"}')
+    config = two_clients(tmp_path, 'client_secret = "wrong"')
+    async with proxied(tokens, reply(), config_file=config, token_wait_seconds=0.5) as (proxy, _):
+        await assert_only_sign_fails(proxy)
+
+
+async def test_a_vanished_secret_file_of_one_client_disturbs_nobody(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Its last good secret serves on (T7), and the other client never notices."""
+    secret = tmp_path / "secret"
+    secret.write_text("of-sign")
+    config = two_clients(tmp_path, f'client_secret_file = "{secret}"')
+    async with proxied(tokens, reply(), config_file=config) as (proxy, _):
+        await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
+        secret.unlink()
+        assert (await proxy.admin("POST /-/refresh")).status == 202
+        await proxy.metric_becomes(2, "token_requests_total", outcome="ok", client="auth")
+        await proxy.metric_becomes(2, "token_requests_total", outcome="ok", client="sign")
+        for target in ("/auth/rest", "/sign"):
+            assert (await proxy.ask(request(f"GET {target}"))).status == 200
+
+
+async def test_a_hanging_endpoint_of_one_client_disturbs_no_other(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Its token requests wait for their deadline alone (T11)."""
+    async with ByteServer() as hanging:
+        config = two_clients(tmp_path, f'token_url = "{hanging.url}/connect/token"')
+        async with proxied(tokens, reply(), config_file=config, token_wait_seconds=0.5) as (
+            proxy,
+            _,
+        ):
+            await assert_only_sign_fails(proxy)
