@@ -140,13 +140,16 @@ class TokenEndpoint:
     async def _post(self, secret: str) -> Attempt:
         headers, form = self._request(secret)
         proxy = None if self._egress is None else self._egress.url
+        proxy_headers = _proxy_headers(self._egress)
+        if self._url.startswith("http:"):  # no tunnel: the request itself goes to the proxy
+            headers |= proxy_headers
         async with self._open_session().post(
             self._url,
             data=form,
             headers=headers,
             allow_redirects=False,
             proxy=proxy,
-            proxy_headers=_proxy_headers(self._egress),
+            proxy_headers=proxy_headers,
         ) as answer:
             trace_id = _sane_trace_id(answer.headers.get("x-trace-id"))
             body = b""
@@ -165,7 +168,7 @@ class TokenEndpoint:
             self._session = None
 
 
-def _proxy_headers(egress: EgressProxy | None) -> dict[str, str] | None:
+def _proxy_headers(egress: EgressProxy | None) -> dict[str, str]:
     if egress is None or egress.authorization is None:
-        return None
+        return {}
     return {"Proxy-Authorization": egress.authorization.decode("ascii")}

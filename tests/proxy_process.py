@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tests.running_proxy import assert_no_secret
 from tests.waiting import task_group, within
 
 __all__ = ["ProxyProcess", "proxy_process"]
@@ -33,9 +34,18 @@ class ProxyProcess:
             self.lines.append(line.decode().rstrip("\n"))
 
     @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """All output so far."""
         return "\n".join(self.lines)
+
+    def line(self, part: str) -> str:
+        """Return the first line that holds `part`."""
+        return next(line for line in self.lines if part in line)
 
     async def event(self, name: str) -> dict[str, Any]:
         """Wait for a log event and return it."""
@@ -76,7 +86,10 @@ class ProxyProcess:
 async def proxy_process(
     environ: Mapping[str, str], *arguments: str, directory: Path
 ) -> AsyncIterator[ProxyProcess]:
-    """Run `python -m proxy` with these arguments in `directory`; kill it at the end."""
+    """Run `python -m proxy` with these arguments in `directory`; kill it at the end.
+
+    Nothing secret may have been written, but by the command whose output is a token.
+    """
     kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -95,3 +108,5 @@ async def proxy_process(
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+    if arguments[:1] != ("token",):
+        assert_no_secret(running.output)

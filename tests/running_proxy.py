@@ -18,7 +18,14 @@ from tests.peers import Answer, ByteServer, Channel
 from tests.token_server import TokenServer
 from tests.waiting import eventually, task_group, within
 
-__all__ = ["CLIENT_SECRET", "RunningProxy", "environment", "proxied", "running_proxy"]
+__all__ = [
+    "CLIENT_SECRET",
+    "RunningProxy",
+    "assert_no_secret",
+    "environment",
+    "proxied",
+    "running_proxy",
+]
 
 CLIENT_SECRET: Final = "s3cret+/=&% x"
 # Reading the system's bundle takes longer than most tests.
@@ -43,6 +50,12 @@ def environment(*, upstream: str, token_url: str, **overrides: object) -> dict[s
     if "client_secret_file" in overrides:
         del values["client_secret"]
     return {f"SIGNICAT_PROXY_{name.upper()}": str(value) for name, value in values.items()}
+
+
+def assert_no_secret(text: str) -> None:
+    """See that a text holds neither the secret nor a token that the tests use (G7)."""
+    assert CLIENT_SECRET not in text
+    assert not _ANY_TOKEN.search(text)
 
 
 class _Unredacted(Redactor):
@@ -135,8 +148,7 @@ class RunningProxy:
             told.append((await self.admin(f"GET {target}")).body.decode())
         told.append(await within(self._metrics_at_rest(), "requests to end"))
         for text in told:
-            assert CLIENT_SECRET not in text
-            assert not _ANY_TOKEN.search(text)
+            assert_no_secret(text)
 
     async def _metrics_at_rest(self) -> str:
         for pause in itertools.repeat(0.005):
@@ -202,6 +214,7 @@ async def running_proxy(
             control.stop()
             proxy.exit_code = await within(server, "the proxy to stop")
     assert proxy.exit_code == expected_exit_code, proxy.logs
+    assert_no_secret(stream.getvalue())
     await eventually(lambda: not _running_tasks() - before, "all tasks to end")
 
 
