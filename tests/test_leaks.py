@@ -194,15 +194,17 @@ async def test_upstream_faults_leave_nothing(tokens: TokenServer, play: Play, me
     """Pool and counters are sound after each (F7, F8, F9)."""
     body = b"x" * 1000 if method == "POST" else b""
     raw = request(f"{method} /", *([f"Content-Length: {len(body)}"] if body else []), body=body)
-    async with played(play) as upstream:
-        async with running_proxy(
+    async with (
+        played(play) as upstream,
+        running_proxy(
             upstream=upstream.url,
             token_url=tokens.token_url,
             read_timeout_seconds=0.1,
             max_upstream_connections=3,
-        ) as proxy:
-            rounds = 3 if play.__qualname__.startswith("staying") else ROUNDS
-            await assert_nothing_grows(proxy, raw, rounds)
+        ) as proxy,
+    ):
+        rounds = 3 if play.__qualname__.startswith("staying") else ROUNDS
+        await assert_nothing_grows(proxy, raw, rounds)
 
 
 async def test_a_refusing_upstream_leaves_nothing(tokens: TokenServer) -> None:
