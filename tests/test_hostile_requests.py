@@ -301,7 +301,7 @@ LINES = [
     ),
     *(
         b"GET ftp://localhost/ HTTP/1.1",
-        b"GET file:///etc/passwd HTTP/1.1",
+        b"GET FILE:///etc/passwd HTTP/1.1",
         b"GET localhost:80 HTTP/1.1",
     ),
     *(
