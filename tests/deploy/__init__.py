@@ -1,1 +1,1 @@
-"""Tests with the real tools of operators: image, compose, chart, alerts (`make test-deploy`)."""
+"""Tests of what is deployed, with the real tools: `make test-deploy`."""

@@ -1,0 +1,37 @@
+"""The image under test, built once in a session; without the tools its tests are skipped."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.base_image import base_archive
+from tests.deploy.containers import IMAGE, Engine, missing, need
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Have podman with a store of its own; one that DEPLOY_STORE names is kept for next time."""
+    need(missing())
+    kept = os.environ.get("DEPLOY_STORE")
+    # Not pytest's own folder: podman wants a short path.
+    folder = Path(kept or tempfile.mkdtemp(prefix="deploy-")).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    running = Engine(folder)
+    try:
+        yield running
+    finally:
+        running.close()
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine) -> str:
+    """Build the image on a stand-in for its base."""
+    engine.load_base(base_archive())
+    engine.build(IMAGE)
+    return IMAGE
