@@ -251,7 +251,12 @@ def assemble(
     )
     parts = Parts(engine, tuple(refresher for _, refresher in tokens), endpoints)
     metrics.bind(
-        in_flight=engine.in_flight, connections=engine.pool.states, clients=parts.client_statuses
+        in_flight=engine.in_flight,
+        callers=lambda: len(engine.callers),
+        connections=engine.pool.states,
+        clients=parts.client_statuses,
+        max_callers=engine.limits.max_callers,
+        max_upstream_connections=settings.max_upstream_connections,
     )
     return parts
 

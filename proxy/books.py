@@ -125,7 +125,7 @@ class Books:
     def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
         """Book a request that the guard refused at once, or bytes that were none."""
         kind = error.kind
-        self._metrics.rejected(kind.code)
+        self._metrics.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
         self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, 0, 0)
         if self._access_log.is_enabled_for(kind.status, kind.code):

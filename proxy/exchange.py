@@ -245,8 +245,7 @@ class Exchange:
         self._let_go()
         self.entry.outcome = error.kind.code
         self.entry.status = error.kind.status
-        if error.kind.is_refusal:
-            self._engine.metrics.rejected(error.kind.code)
+        self._engine.metrics.error_reply(self.entry.route.client, error.kind)
         self.entry.request_id = request_id = self._engine.books.request_id(self.request)
         keep_alive = self.request.keep_alive and self.request_sent and not self._engine.is_draining
         self.caller.reply(error, self.request, request_id, close=not keep_alive)

@@ -14,17 +14,13 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from proxy import __version__
-from proxy.errors import ERROR_KINDS
+from proxy.errors import ERROR_KINDS, ErrorKind
 from proxy.histogram import Histogram
+from proxy.metric_families import PREFIX, counters, gauge, histograms, token_gauges
 from proxy.token import ClientStatus
 from proxy.token_answer import OUTCOMES
 
@@ -44,10 +40,10 @@ UPSTREAM_ERROR_REASONS: Final = (
 )
 _REPLAY_OUTCOMES: Final = ("ok", "refused", "failed", "not_possible")
 _CONNECTION_STATES: Final = ("active", "idle", "connecting", "waiting")
-_PREFIX: Final = "signicat_proxy_"
+_SERVER_ERROR: Final = 500
 
 
-def _in_flight() -> int:
+def _zero() -> int:
     return 0
 
 
@@ -74,6 +70,12 @@ class Metrics(Collector):
         self._request_bytes = 0
         self._response_bytes = 0
         self._rejected = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
+        self._error_replies = {
+            (client, kind.code): 0
+            for client in labels
+            for kind in ERROR_KINDS
+            if kind.status >= _SERVER_ERROR
+        }
         self._upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
         self._replays = dict.fromkeys(_REPLAY_OUTCOMES, 0)
         self._token_requests = {
@@ -83,7 +85,9 @@ class Metrics(Collector):
             if outcome != "secret_unreadable"  # then the token endpoint is not called
         }
         self._secret_fallbacks = dict.fromkeys(clients, 0)
-        self._read_in_flight: Callable[[], int] = _in_flight
+        self._read_in_flight: Callable[[], int] = _zero
+        self._read_callers: Callable[[], int] = _zero
+        self._max_callers = self._max_upstream_connections = 0
         self._read_connections: Callable[[], Mapping[str, int]] = _no_connections
         self._read_clients: Callable[[], Iterable[ClientStatus]] = _no_clients
         self._registry = CollectorRegistry()
@@ -96,11 +100,17 @@ class Metrics(Collector):
         self,
         *,
         in_flight: Callable[[], int],
+        callers: Callable[[], int],
         connections: Callable[[], Mapping[str, int]],
         clients: Callable[[], Iterable[ClientStatus]],
+        max_callers: int,
+        max_upstream_connections: int,
     ) -> None:
-        """Say where the gauges are read at a scrape."""
+        """Say where the gauges are read at a scrape, and what bounds them."""
         self._read_in_flight = in_flight
+        self._read_callers = callers
+        self._max_callers = max_callers
+        self._max_upstream_connections = max_upstream_connections
         self._read_connections = connections
         self._read_clients = clients
 
@@ -120,9 +130,12 @@ class Metrics(Collector):
         """Count the time from sending a request to the head of its answer."""
         self._upstream_seconds[client].observe(seconds)
 
-    def rejected(self, reason: str) -> None:
-        """Count a request that the proxy refused; `reason` is a code of table E."""
-        self._rejected[reason] += 1
+    def error_reply(self, client: str, kind: ErrorKind) -> None:
+        """Count a reply of our own: as a refusal, as a 5xx, or as both."""
+        if kind.is_refusal:
+            self._rejected[kind.code] += 1
+        if kind.status >= _SERVER_ERROR:
+            self._error_replies[client, kind.code] += 1
 
     def upstream_error(self, reason: str) -> None:
         """Count a failure on the way to the upstream, one of `UPSTREAM_ERROR_REASONS`."""
@@ -166,125 +179,97 @@ class Metrics(Collector):
         yield from self._failure_families()
         yield from self._token_families()
         build = GaugeMetricFamily(
-            _PREFIX + "build_info", "Version of the proxy.", labels=("version", "python")
+            PREFIX + "build_info", "Version of the proxy.", labels=("version", "python")
         )
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
 
     def _request_families(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
-            _PREFIX + "requests",
+            PREFIX + "requests",
             "Requests ended, by status code; 0: the caller left before an answer.",
             labels=("client", "method", "code"),
         )
         for (client, method, code), amount in self._requests.items():
             requests.add_metric((client, method, str(code)), amount)
         yield requests
-        yield _histograms(
+        yield histograms(
             "request_duration_seconds",
             "Time from a request's head to the end of its answer.",
             self._request_seconds,
         )
-        yield _histograms(
+        yield histograms(
             "upstream_duration_seconds",
             "Time from sending a request to the head of the upstream's answer.",
             self._upstream_seconds,
         )
-        yield GaugeMetricFamily(
-            _PREFIX + "requests_in_flight", "Requests running now.", self._read_in_flight()
+        yield gauge("requests_in_flight", "Requests running now.", self._read_in_flight())
+        yield gauge("caller_connections", "Connections of callers open now.", self._read_callers())
+        yield gauge(
+            "caller_connections_limit",
+            "How many connections of callers may be open; beyond it they are refused.",
+            self._max_callers,
         )
         yield CounterMetricFamily(
-            _PREFIX + "request_bytes", "Body bytes received from callers.", self._request_bytes
+            PREFIX + "request_bytes", "Body bytes received from callers.", self._request_bytes
         )
         yield CounterMetricFamily(
-            _PREFIX + "response_bytes", "Body bytes relayed to callers.", self._response_bytes
+            PREFIX + "response_bytes", "Body bytes relayed to callers.", self._response_bytes
         )
 
     def _failure_families(self) -> Iterator[Metric]:
-        yield _counters(
+        yield counters(
             "rejected", "Requests that the proxy refused, by error code.", "reason", self._rejected
         )
-        yield _counters(
+        replies = CounterMetricFamily(
+            PREFIX + "error_replies",
+            "Replies of the proxy's own with a status of 500 or more, by error code.",
+            labels=("client", "reason"),
+        )
+        for labels, amount in self._error_replies.items():
+            replies.add_metric(labels, amount)
+        yield replies
+        yield counters(
             "upstream_errors",
             "Failures on the way to the upstream, by reason.",
             "reason",
             self._upstream_errors,
         )
         connections = GaugeMetricFamily(
-            _PREFIX + "upstream_connections",
+            PREFIX + "upstream_connections",
             "Connections to the upstream, and requests waiting for one, by state.",
             labels=("state",),
         )
         for state, amount in self._read_connections().items():
             connections.add_metric((state,), amount)
         yield connections
-        yield _counters(
+        yield gauge(
+            "upstream_connections_limit",
+            "How many connections to the upstream may be open; beyond it requests wait.",
+            self._max_upstream_connections,
+        )
+        yield counters(
             "replays", "What became of upstream 401 answers, by outcome.", "outcome", self._replays
         )
 
     def _token_families(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
-            _PREFIX + "token_requests",
+            PREFIX + "token_requests",
             "Calls of the token endpoint, by outcome: ok or the cause of failure.",
             labels=("client", "outcome"),
         )
         for labels, amount in self._token_requests.items():
             requests.add_metric(labels, amount)
         yield requests
-        yield _histograms(
+        yield histograms(
             "token_request_duration_seconds",
             "Duration of calls of the token endpoint.",
             self._token_seconds,
         )
-        yield _counters(
+        yield counters(
             "secret_fallbacks",
             "Returns to the last secret that worked.",
             "client",
             self._secret_fallbacks,
         )
-        yield from _token_gauges(tuple(self._read_clients()))
-
-
-def _token_gauges(statuses: Sequence[ClientStatus]) -> Iterator[Metric]:
-    yield _gauges(
-        "token_expiry_timestamp_seconds",
-        "When the current token expires, in Unix time; 0 without a token.",
-        {status.client: status.token_expires_wall or 0.0 for status in statuses},
-    )
-    yield _gauges(
-        "token_last_success_timestamp_seconds",
-        "When the token endpoint last granted a token, in Unix time; 0 for never.",
-        {status.client: status.last_success_wall or 0.0 for status in statuses},
-    )
-    yield _gauges(
-        "token_consecutive_failures",
-        "Failed calls of the token endpoint since the last grant.",
-        {status.client: float(status.consecutive_failures) for status in statuses},
-    )
-    yield GaugeMetricFamily(
-        _PREFIX + "token_waiters",
-        "Requests waiting for a token.",
-        sum(status.waiters for status in statuses),
-    )
-
-
-def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:
-    family = HistogramMetricFamily(_PREFIX + name, text, labels=("client",))
-    for client, histogram in histograms.items():
-        buckets, total = histogram.samples()
-        family.add_metric((client,), buckets=buckets, sum_value=total)
-    return family
-
-
-def _counters(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(_PREFIX + name, text, labels=(label,))
-    for value, amount in values.items():
-        family.add_metric((value,), amount)
-    return family
-
-
-def _gauges(name: str, text: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(_PREFIX + name, text, labels=("client",))
-    for client, amount in values.items():
-        family.add_metric((client,), amount)
-    return family
+        yield from token_gauges(tuple(self._read_clients()))

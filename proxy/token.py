@@ -51,6 +51,8 @@ class ClientStatus:
     `state` is `ready`, `degraded` (renewal fails, the token still works) or
     `not_ready`; `last_error` is an outcome of `proxy.token_endpoint`; times
     `…_wall` are Unix seconds. `attempted`: the first attempt is over.
+    `is_on_last_secret`: the configured secret is unusable, and the token was got
+    by the last one that worked (T7).
     """
 
     client: str
@@ -64,3 +66,4 @@ class ClientStatus:
     last_success_wall: float | None
     fingerprint: str | None
     waiters: int
+    is_on_last_secret: bool = False

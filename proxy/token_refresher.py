@@ -90,6 +90,7 @@ class TokenRefresher:
         self._is_attempted = False
         self._tried_secret: str | None = None
         self._good_secret: str | None = None
+        self._is_on_last_secret = False
         self._warned_scope: str | None = None
         # The one before may still be on its way in a request.
         self._last_tokens: deque[str] = deque(maxlen=2)
@@ -127,6 +128,7 @@ class TokenRefresher:
             last_success_wall=self._last_success_wall,
             fingerprint=None if token is None else token.fingerprint,
             waiters=self._cache.waiters,
+            is_on_last_secret=self._is_on_last_secret,
         )
 
     def _state(self) -> str:
@@ -201,7 +203,7 @@ class TokenRefresher:
                 hint="the last secret that worked is used; " + HINTS["invalid_client"],
             )
             self._metrics.secret_fallback(self._cache.client)
-            result, trace_id, seconds = await self._request(good)
+            result, trace_id, seconds = await self._request(good, is_last=True)
         if isinstance(result, Failure):
             self._failed(result, trace_id, seconds)
 
@@ -213,7 +215,9 @@ class TokenRefresher:
             is_permanent = self._good_secret is not None
             return Failure("secret_unreadable", is_permanent=is_permanent, detail=str(error))
 
-    async def _request(self, secret: str) -> tuple[Grant | Failure, str | None, float]:
+    async def _request(
+        self, secret: str, *, is_last: bool = False
+    ) -> tuple[Grant | Failure, str | None, float]:
         """Make one token request and count it; a granted token is stored.
 
         Returns the result, the endpoint's trace id and the seconds it took.
@@ -225,6 +229,8 @@ class TokenRefresher:
         outcome = result.outcome if isinstance(result, Failure) else "ok"
         self._metrics.token_request(self._cache.client, outcome, seconds)
         if isinstance(result, Grant):
+            # Also where the file cannot be read: then nothing was tried before this one.
+            self._is_on_last_secret = is_last
             self._good_secret = secret
             self._store(result, sent, seconds)
         return result, attempt.trace_id, seconds

@@ -57,8 +57,11 @@ class Bench:
         metrics = Metrics(["default"])
         metrics.bind(
             in_flight=lambda: 3,
+            callers=lambda: 4,
             connections=lambda: {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
             clients=lambda: self.clients,
+            max_callers=10,
+            max_upstream_connections=10,
         )
         times = itertools.chain([100.0], itertools.repeat(7300.0))
         with (ROOT / "README.md").open() as stream:

@@ -212,6 +212,10 @@ async def test_a_long_queue_is_cut(tokens: TokenServer) -> None:
         await server.read_request()
         answer = await second.ask(request("GET /second"), seconds=3)
         assert_problem(answer, 503, "overloaded")
+        for name in ("rejected_total", "error_replies_total"):
+            assert await proxy.metric(name, reason="overloaded") == 1
+        assert await proxy.metric("upstream_connections_limit") == 1
+        assert await proxy.metric("caller_connections") == len(proxy.callers)
         assert int(answer.head.value("Retry-After") or "") >= 1
         await server.send(reply())
         assert (await first.read_answer()).status == 200

@@ -2,12 +2,13 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.errors import ERROR_KINDS
+from proxy.errors import ERROR_KINDS, OVERLOADED, ErrorKind
 from proxy.histogram import Histogram
 from proxy.metrics import UPSTREAM_ERROR_REASONS, Metrics
 from proxy.token import ClientStatus
@@ -25,24 +26,31 @@ STATUS = ClientStatus(
     last_success_wall=None,
     fingerprint="0123abcd",
     waiters=3,
+    is_on_last_secret=True,
 )
 EXPECTED = {
     "requests": ("counter", {"client", "method", "code"}),
     "request_duration_seconds": ("histogram", {"client", "le"}),
     "upstream_duration_seconds": ("histogram", {"client", "le"}),
     "requests_in_flight": ("gauge", set()),
+    "caller_connections": ("gauge", set()),
+    "caller_connections_limit": ("gauge", set()),
     "request_bytes": ("counter", set()),
     "response_bytes": ("counter", set()),
     "rejected": ("counter", {"reason"}),
+    "error_replies": ("counter", {"client", "reason"}),
     "upstream_errors": ("counter", {"reason"}),
     "upstream_connections": ("gauge", {"state"}),
+    "upstream_connections_limit": ("gauge", set()),
     "replays": ("counter", {"outcome"}),
     "token_requests": ("counter", {"client", "outcome"}),
     "token_request_duration_seconds": ("histogram", {"client", "le"}),
+    "client_ready": ("gauge", {"client"}),
     "token_expiry_timestamp_seconds": ("gauge", {"client"}),
     "token_last_success_timestamp_seconds": ("gauge", {"client"}),
     "token_consecutive_failures": ("gauge", {"client"}),
     "token_waiters": ("gauge", set()),
+    "secret_fallback_active": ("gauge", {"client"}),
     "secret_fallbacks": ("counter", {"client"}),
     "build_info": ("gauge", {"version", "python"}),
 }
@@ -53,8 +61,11 @@ def used() -> Metrics:
     metrics = Metrics(["a", "b"])
     metrics.bind(
         in_flight=lambda: 4,
+        callers=lambda: 5,
         connections=lambda: {"active": 1, "idle": 2, "connecting": 3, "waiting": 4},
-        clients=lambda: [STATUS],
+        clients=lambda: [STATUS, replace(STATUS, client="b", state="not_ready")],
+        max_callers=60,
+        max_upstream_connections=70,
     )
     metrics.request_finished("a", "GET", 200, 0.01, 10, 20)
     metrics.request_finished("none", "OTHER", 400, 0.0, 0, 0)
@@ -65,8 +76,7 @@ def used() -> Metrics:
     for outcome in ("ok", "refused", "failed", "not_possible"):
         metrics.replay(outcome)
     for kind in ERROR_KINDS:
-        if kind.is_refusal:
-            metrics.rejected(kind.code)
+        metrics.error_reply("a", kind)
     for reason in UPSTREAM_ERROR_REASONS:
         metrics.upstream_error(reason)
     return metrics
@@ -107,17 +117,28 @@ def test_the_numbers_are_right() -> None:
     assert value(found, "request_bytes", "_total") == 10
     assert value(found, "response_bytes", "_total") == 20
     assert value(found, "requests_in_flight") == 4
+    assert value(found, "caller_connections") == 5
+    assert value(found, "caller_connections_limit") == 60
     assert value(found, "upstream_connections", state="idle") == 2
+    assert value(found, "upstream_connections_limit") == 70
     assert value(found, "token_requests", "_total", client="a", outcome="timeout") == 1
     assert value(found, "token_expiry_timestamp_seconds", client="a") == 1_800_000_000.5
     assert value(found, "token_last_success_timestamp_seconds", client="a") == 0
     assert value(found, "token_consecutive_failures", client="a") == 2
-    assert value(found, "token_waiters") == 3
+    assert value(found, "token_waiters") == 6
+    assert value(found, "client_ready", client="a") == 1
+    assert value(found, "client_ready", client="b") == 0
+    assert value(found, "secret_fallback_active", client="a") == 1
     assert value(found, "secret_fallbacks", "_total", client="b") == 1
     assert value(found, "request_duration_seconds", "_count", client="a") == 1
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.005") == 0
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.01") == 1
     assert {sample.value for sample in found["rejected"].samples} == {1.0}
+    assert {
+        sample.labels["reason"]: sample.value
+        for sample in found["error_replies"].samples
+        if sample.labels["client"] == "a"
+    } == {kind.code: 1.0 for kind in ERROR_KINDS if kind.status >= 500}
     assert {sample.value for sample in found["upstream_errors"].samples} == {1.0}
 
 
@@ -131,6 +152,9 @@ def test_series_exist_from_the_start() -> None:
     assert value(found, "secret_fallbacks", "_total", client="a") == 0
     assert value(found, "upstream_errors", "_total", reason="dns") == 0
     assert value(found, "rejected", "_total", reason="host_not_allowed") == 0
+    for client in ("a", "none"):
+        labels = {"client": client, "reason": "overloaded"}
+        assert value(found, "error_replies", "_total", **labels) == 0
     assert value(found, "requests_in_flight") == 0
     assert value(found, "token_waiters") == 0
     assert value(found, "upstream_connections", state="active") == 0
@@ -140,7 +164,9 @@ def test_labels_come_from_closed_sets() -> None:
     """A reason that is not in the tables is a mistake of ours, not a new series."""
     metrics = Metrics(["a"])
     with pytest.raises(KeyError):
-        metrics.rejected("/a/path")
+        metrics.error_reply("a", ErrorKind("/a/path", 400, "", ""))
+    with pytest.raises(KeyError):
+        metrics.error_reply("/a/client", OVERLOADED)
     with pytest.raises(KeyError):
         metrics.upstream_error("x")
     with pytest.raises(KeyError):

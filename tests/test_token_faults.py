@@ -60,6 +60,9 @@ async def test_an_endpoint_that_is_down_costs_nothing_until_the_hard_stop(
             await asyncio.sleep(0.02)  # a steady trickle
         assert got is not None
         assert_problem(got, 503, "token_unavailable")
+        labels = {"client": "default", "reason": "token_unavailable"}
+        assert await proxy.metric("error_replies_total", **labels) >= 1
+        assert await proxy.metric("client_ready", client="default") == 0
         assert int(got.head.value("Retry-After") or "") >= 1
         assert last_good - tokens.issued_at[0] > hard_stop - 0.7
         assert asked - tokens.issued_at[0] < hard_stop + 0.7
@@ -67,6 +70,7 @@ async def test_an_endpoint_that_is_down_costs_nothing_until_the_hard_stop(
 
         await within(_answered(proxy), "recovery", 20)
         assert (await proxy.admin("GET /readyz")).status == 200
+        assert await proxy.metric("client_ready", client="default") == 1
         assert len(tokens.issued) == 2
 
 
@@ -85,11 +89,14 @@ async def test_a_bad_new_secret_leaves_the_old_one_working(
         secret.write_text("wrong-secret")
         await proxy.metric_becomes(1, "secret_fallbacks_total", client="default")
         await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
+        assert await proxy.metric("secret_fallback_active", client="default") == 1
         assert (await proxy.ask(request("GET /"))).status == 200
         assert (await proxy.admin("GET /readyz")).status == 200
         (warning,) = [log for log in proxy.logs if log["event"] == "new_secret_refused"]
         assert (warning["level"], warning["outcome"]) == ("warning", "invalid_client")
         assert "wrong-secret" not in str(proxy.logs)
+        secret.write_text(CLIENT_SECRET)
+        await proxy.metric_becomes(0, "secret_fallback_active", client="default")
 
 
 async def test_a_process_that_slept_never_sends_the_dead_token(

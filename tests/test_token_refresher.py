@@ -229,6 +229,10 @@ async def test_an_unreadable_secret_is_replaced_by_the_last_good_one(path: Path)
         await rig.fake.advance(480)
         assert [secret for secret, _ in rig.endpoint.asked] == ["s3cr3t-1", "s3cr3t-1"]
         assert (rig.value(), rig.refresher.snapshot().state) == ("s3cr3t-token-2", "ready")
+        assert rig.refresher.snapshot().is_on_last_secret
+        swap(path, "s3cr3t-1")
+        await rig.fake.advance(480)
+        assert not rig.refresher.snapshot().is_on_last_secret
 
 
 async def test_a_refused_new_secret_leaves_the_old_one_in_use(path: Path) -> None:
@@ -242,6 +246,7 @@ async def test_a_refused_new_secret_leaves_the_old_one_in_use(path: Path) -> Non
         assert (rig.value(), rig.refresher.snapshot().state) == ("s3cr3t-token-2", "ready")
         assert set(rig.refresher.secrets_in_use()) >= {"s3cr3t-1", "s3cr3t-2"}
         assert rig.counted == {"ok": 2, "invalid_client": 1, "fallback of main": 1}
+        assert rig.refresher.snapshot().is_on_last_secret
         (warning,) = rig.recorded.named("new_secret_refused")
         assert (warning["level"], warning["outcome"]) == ("warning", "invalid_client")
     assert "s3cr3t" not in rig.shown()
