@@ -71,8 +71,9 @@ format: $(DEV) ## format, and fix what ruff can fix
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
-soak: $(DEV) ## long run against a faulty mock (SECONDS=600)
-	@SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 tests/test_soak.py
+soak: $(DEV) ## long run against a faulty mock (REQUESTS=200000 ROLL_OVERS=100)
+	@SOAK_REQUESTS=$(or $(REQUESTS),200000) SOAK_ROLL_OVERS=$(or $(ROLL_OVERS),100) \
+		$(BIN)/pytest --quiet --timeout 0 tests/test_soak.py
 
 fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
 	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 tests/test_fuzz.py

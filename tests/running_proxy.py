@@ -23,6 +23,7 @@ __all__ = [
     "RunningProxy",
     "assert_no_secret",
     "environment",
+    "metric_in",
     "proxied",
     "running_proxy",
 ]
@@ -125,7 +126,7 @@ class RunningProxy:
 
     async def metric(self, name: str, **labels: str) -> float:
         """Return the sum of all samples with that name (without prefix) and those labels."""
-        return _sum((await self.admin("GET /metrics")).body.decode(), name, labels)
+        return metric_in((await self.admin("GET /metrics")).body.decode(), name, **labels)
 
     async def metric_becomes(self, expected: float, name: str, **labels: str) -> None:
         """Wait until a metric has a value."""
@@ -153,14 +154,15 @@ class RunningProxy:
     async def _metrics_at_rest(self) -> str:
         for pause in itertools.repeat(0.005):
             body = (await self.admin("GET /metrics")).body.decode()
-            active = _sum(body, "upstream_connections", {"state": "active"})
-            if not _sum(body, "requests_in_flight", {}) and not active:
+            active = metric_in(body, "upstream_connections", state="active")
+            if not metric_in(body, "requests_in_flight") and not active:
                 return body
             await asyncio.sleep(pause)
         raise AssertionError
 
 
-def _sum(exposition: str, name: str, labels: Mapping[str, str]) -> float:
+def metric_in(exposition: str, name: str, **labels: str) -> float:
+    """Return the sum of all samples with that name (without prefix) and those labels."""
     return sum(
         value
         for known, known_labels, value in _samples(exposition)

@@ -1,110 +1,244 @@
 """Many callers, a faulty mock and tokens of three seconds: every request is accounted for.
 
-`make soak SECONDS=600` runs it longer.
+A short version of `make soak`, which sends 200,000 requests across 100
+roll-overs (REQUESTS and ROLL_OVERS set others).
 """
 
 import asyncio
+import itertools
+import json
 import os
 import random
+import signal
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from proxy.mock import Fault, MockClient, MockSignicat, RunningMock, serve_mock
+from proxy.mock import Fault, Faults, MockClient, MockSignicat, serve_mock
 from tests.messages import request
-from tests.peers import ClosedEarlyError
-from tests.running_proxy import CLIENT_SECRET, RunningProxy, running_proxy
+from tests.peers import Channel, ClosedEarlyError
+from tests.proxy_process import ProxyProcess, proxy_process
+from tests.running_proxy import CLIENT_SECRET, environment, metric_in
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "6"))
+REQUESTS: Final = int(os.environ.get("SOAK_REQUESTS", "3000"))
+ROLL_OVERS: Final = int(os.environ.get("SOAK_ROLL_OVERS", "2"))
 CALLERS: Final = 30
-SIZES: Final = (0, 10, 5_000, 100_000)
+SIZES: Final = (0, 10, 10, 5_000, 5_000, 100_000)  # the last is more than is kept for a replay
+LIFETIME_SECONDS: Final = 3
+HARD_STOP_SECONDS: Final = 2.7  # T3
+PROGRESS_SECONDS: Final = 10
+PATIENCE_SECONDS: Final = 60
+MOST_GROWTH_KIB: Final = 8 * 1024
+# The first that answers wins, so every `unauthorized` that hits is a 401.
 FAULTS: Final = (
+    Fault("latency", target="api", milliseconds=20, probability=0.2),
+    Fault("unauthorized", target="api", probability=0.02),
     Fault("status", target="api", probability=0.05),
     Fault("reset", target="api", probability=0.03),
     Fault("truncate", target="api", probability=0.02),
-    Fault("unauthorized", target="api", probability=0.02),
-    Fault("latency", target="api", milliseconds=20, probability=0.2),
-    Fault("status", target="token", probability=0.3),
+    Fault("status", target="token", probability=0.2),
+    Fault("html", target="token", probability=0.1),
 )
 
 
-def resident_kib() -> int:
-    """Return the memory of this process, in which the proxy runs."""
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+class WatchfulMock(MockSignicat):
+    """Counts the requests that came with a token it would not take."""
+
+    refused = 0
+
+    def holder(self, token: str) -> MockClient | None:
+        """Note who comes with a token that is foreign or has expired."""
+        client = MockSignicat.holder(self, token)
+        self.refused += client is None
+        return client
+
+
+def resident_kib(pid: int) -> int:
+    """Return the memory of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
     (line,) = [line for line in lines if line.startswith("VmRSS")]
     return int(line.split()[1])
 
 
-async def call_until(end: float, proxy: RunningProxy, chance: random.Random) -> Counter[str]:
-    """Send requests over connections that break now and then; count how they ended."""
-    ends: Counter[str] = Counter()
-    while time.monotonic() < end:
-        caller = await proxy.connect()
-        try:
-            for _ in range(20):
-                size = chance.choice(SIZES)
-                head = f"Content-Length: {size}"
-                await caller.send(request("POST /mock/echo", head, body=b"x" * size))
-                if chance.random() < 0.03:
-                    caller.reset()
-                    ends["left"] += 1
-                    break
-                answer = await caller.read_answer()
-                ends[str(answer.status)] += 1
-                assert answer.status != 200 or answer.body == b"x" * size
-        except (ClosedEarlyError, ConnectionError):
-            ends["cut"] += 1
-        caller.close()
-        proxy.callers.remove(caller)
-    return ends
+@dataclass(slots=True)
+class Soak:
+    """One run: what was sent and how it ended, as the callers saw it.
 
+    `resident` holds the proxy's memory in KiB by how many requests had ended.
+    """
 
-async def soak(mock: RunningMock, seconds: float) -> Counter[str]:
-    """Run the load; return how the requests ended, once the proxy's books agree."""
-    async with running_proxy(
-        upstream=mock.url,
-        token_url=f"{mock.url}/auth/open/connect/token",
-        access_log="off",
-        read_timeout_seconds=5,
-    ) as proxy:
-        await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
-        end = time.monotonic() + seconds
+    process: ProxyProcess
+    port: int
+    say: Callable[[str], None]
+    ends: Counter[str] = field(default_factory=Counter)
+    roll_overs: int = -1  # the first token follows none
+    resident: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether as much was sent, across as many roll-overs, as was wanted."""
+        return self.ends.total() >= REQUESTS and self.roll_overs >= ROLL_OVERS
+
+    async def call(self, seed: int) -> None:
+        """Send requests over connections that break now and then; count how they ended."""
+        chance = random.Random(seed)
+        numbers = itertools.count()
+        while not self.is_done:
+            caller = await Channel.connect("127.0.0.1", self.port)
+            try:
+                for number in itertools.islice(numbers, 20):
+                    size = chance.choice(SIZES)
+                    # No two requests are alike, so that an answer to another one shows.
+                    body = (b"%d-%d " % (seed, number) * size)[:size]
+                    head = f"Content-Length: {size}"
+                    await caller.send(request("POST /mock/echo", head, body=body))
+                    if chance.random() < 0.03:
+                        self.ends["left"] += 1
+                        break
+                    answer = await caller.read_answer(seconds=PATIENCE_SECONDS)
+                    assert answer.status != 200 or answer.body == body
+                    self.ends[str(answer.status)] += 1
+            except (ClosedEarlyError, ConnectionError):
+                self.ends["cut"] += 1
+            finally:
+                caller.reset()
+
+    def take_measure(self, seen: int) -> int:
+        """Count roll-overs in the log after the `seen` lines known; return how many are now."""
+        lines = self.process.lines[seen:]
+        granted = [
+            line
+            for line in lines
+            if '"event": "token_request"' in line and '"outcome": "ok"' in line
+        ]
+        self.roll_overs += len(granted)
+        self.resident.append((self.ends.total(), resident_kib(self.process.pid)))
+        return seen + len(lines)
+
+    async def watch(self) -> None:
+        """Take the proxy's measure, and say now and then how far it is, until cancelled."""
+        begun = said = time.monotonic()
+        seen = 0
+        while True:
+            seen = self.take_measure(seen)
+            if time.monotonic() - said >= PROGRESS_SECONDS:
+                said += PROGRESS_SECONDS
+                self.say(f"{said - begun:6.0f} s: {self}")
+            await asyncio.sleep(0.2)
+
+    async def run(self) -> None:
+        """Send it all."""
         async with asyncio.TaskGroup() as tasks:
-            loads = [
-                tasks.create_task(call_until(end, proxy, random.Random(seed)))
-                for seed in range(CALLERS)
-            ]
-        ends = sum((load.result() for load in loads), Counter())
-        await proxy.metric_becomes(0, "requests_in_flight")
+            watch = tasks.create_task(self.watch(), name="peer")
+            async with asyncio.TaskGroup() as load:
+                for seed in range(CALLERS):
+                    load.create_task(self.call(seed), name="peer")
+            watch.cancel()
+
+    def growth_kib(self) -> int:
+        """Return by how much the last fifth's greatest memory exceeds that of the first third."""
+        total = self.ends.total()
+        first = max(kib for ended, kib in self.resident if ended <= total / 3)
+        last = max(kib for ended, kib in self.resident if ended >= total * 4 / 5)
+        return last - first
+
+    def __str__(self) -> str:
+        mib = self.resident[-1][1] / 1024
+        return f"{self.ends.total()} requests, {self.roll_overs} roll-overs, {mib:.1f} MiB"
+
+
+async def settled_metrics(admin: int, total: int) -> str:
+    """Return the metrics once they count every request and nothing is under way."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        operator = await Channel.connect("127.0.0.1", admin)
+        answer = await operator.ask(request("GET /metrics", "Connection: close"))
+        operator.close()
+        metrics = answer.body.decode()
+        under_way = metric_in(metrics, "requests_in_flight") + metric_in(metrics, "token_waiters")
         for state in ("active", "waiting", "connecting"):
-            await proxy.metric_becomes(0, "upstream_connections", state=state)
-        await proxy.metric_becomes(0, "token_waiters")
-        # A cut answer had a head; a caller that left may have done so before or after one.
-        sent = ends.total()
-        await proxy.metric_becomes(sent, "requests_total")
-        assert not [log for log in proxy.logs if log.get("logger") == "asyncio"]
-        return ends
+            under_way += metric_in(metrics, "upstream_connections", state=state)
+        if not under_way and metric_in(metrics, "requests_total") == total:
+            return metrics
+        counted = metric_in(metrics, "requests_total")
+        assert time.monotonic() < deadline, f"{counted} of {total}, {under_way} under way"
+        await asyncio.sleep(0.1)
 
 
-async def test_every_request_is_accounted_for() -> None:
-    """Faults, roll-overs and callers that leave: nothing lost, nothing leaked, memory flat."""
-    mock = MockSignicat(
+def unexplained_refusals(lines: list[str]) -> list[dict[str, Any]]:
+    """Return the requests that had no token although one was good (T3, T10)."""
+    good_until = 0.0
+    found = []
+    for event in map(json.loads, lines):
+        now = datetime.fromisoformat(event["timestamp"]).timestamp()
+        kind, outcome = event["event"], event.get("outcome")
+        if kind == "token_request" and outcome == "ok":
+            good_until = now - event["duration_seconds"] + HARD_STOP_SECONDS
+        elif kind == "token_refused":
+            good_until = 0.0
+        elif kind == "request" and outcome == "token_unavailable" and now < good_until - 0.1:
+            found.append(event)
+    return found
+
+
+def assert_codes_agree(metrics: str, ends: Counter[str]) -> None:
+    """See that the proxy booked each status as often as callers saw it.
+
+    Of those that were cut or left, it may have booked any.
+    """
+    unseen = ends["cut"] + ends["left"]
+    for code in ("200", "401", "502", "503"):
+        booked = metric_in(metrics, "requests_total", code=code)
+        assert ends[code] <= booked <= ends[code] + unseen, (code, booked, ends)
+
+
+async def test_every_request_is_accounted_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Faults, roll-overs and callers that leave: nothing lost or mixed up, and memory is flat."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{line}")
+            sys.stdout.flush()
+
+    mock = WatchfulMock(
         clients=[MockClient("dev-tester-1", [CLIENT_SECRET])],
         clock=time.monotonic,
         wall=time.time,
-        lifetime_seconds=3,
+        lifetime_seconds=LIFETIME_SECONDS,
+        faults=Faults(random.Random(1)),
     )
     async with serve_mock(mock, "127.0.0.1", 0) as running:
-        await soak(running, 1.0)
-        before = resident_kib()
-        mock.faults.put(list(FAULTS))
-        ends = await soak(running, SECONDS)
-    assert ends["200"] > 100
-    assert {"401", "502", "503", "left", "cut"} <= set(ends)
-    assert set(ends) <= {"200", "401", "502", "503", "left", "cut"}
-    assert resident_kib() - before < 30 * 1024
+        environ = environment(
+            upstream=running.url,
+            token_url=f"{running.url}/auth/open/connect/token",
+            access_log="errors",
+        )
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            port, admin = await process.ports()
+            await process.event("token_request")
+            mock.faults.put(list(FAULTS))
+            soak = Soak(process, port, say)
+            await soak.run()
+            metrics = await settled_metrics(admin, soak.ends.total())
+            process.send(signal.SIGTERM)
+            assert await process.ended() == 0
+    ends = soak.ends
+    say(f"{soak}, {soak.growth_kib() / 1024:+.1f} MiB between first third and end; {dict(ends)}\n")
+    assert {"200", "401", "502", "503", "left", "cut"} == set(ends)
+    assert ends["200"] > REQUESTS / 2
+    assert_codes_agree(metrics, ends)
+    assert mock.refused == 0
+    assert unexplained_refusals(process.lines) == []
+    assert "asyncio" not in process.output
+    assert soak.growth_kib() < MOST_GROWTH_KIB
