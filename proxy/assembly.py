@@ -216,6 +216,18 @@ def _new_pool(
     )
 
 
+def _bind_gauges(metrics: Metrics, parts: Parts, settings: Settings) -> None:
+    engine = parts.engine
+    metrics.bind(
+        in_flight=engine.in_flight,
+        callers=lambda: len(engine.callers),
+        connections=engine.pool.states,
+        clients=parts.client_statuses,
+        max_callers=engine.limits.max_callers,
+        max_upstream_connections=settings.max_upstream_connections,
+    )
+
+
 def assemble(
     settings: Settings,
     *,
@@ -250,14 +262,7 @@ def assemble(
         log=log,
     )
     parts = Parts(engine, tuple(refresher for _, refresher in tokens), endpoints)
-    metrics.bind(
-        in_flight=engine.in_flight,
-        callers=lambda: len(engine.callers),
-        connections=engine.pool.states,
-        clients=parts.client_statuses,
-        max_callers=engine.limits.max_callers,
-        max_upstream_connections=settings.max_upstream_connections,
-    )
+    _bind_gauges(metrics, parts, settings)
     return parts
 
 
