@@ -1,35 +1,25 @@
-"""The admin port: health in three grades, metrics, and a page for people (A).
-
-Probes and metrics are open to whoever reaches the port, since a kubelet or a
-Prometheus calls them by address; everything else passes the same guard as the
-traffic port (G3).
-"""
+"""The admin port: health in three grades, metrics, and a page for people (A)."""
 
 import html
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from proxy import __version__
-from proxy.errors import ProxyError
+from proxy.admin_guard import Guard, guarded, harden
 from proxy.metrics import CONTENT_TYPE, Metrics
-from proxy.problem import problem_reply
 from proxy.token import ClientStatus
 
-__all__ = ["Guard", "create_admin_app"]
+__all__ = ["create_admin_app"]
 
-_OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
 _OK, _UNAVAILABLE, _ACCEPTED = 200, 503, 202
 _PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
 }
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>signicat-proxy</title>
@@ -44,43 +34,6 @@ Connections to the upstream: {connections}.</p>
 <p><a href="readyz">readyz</a> · <a href="metrics">metrics</a> · <a href="status">status</a></p>
 </body></html>
 """
-
-
-class Guard(Protocol):
-    """The checks of the traffic port that count here too."""
-
-    def check_host(self, host: bytes) -> None:
-        """Raise `ProxyError` for a name this proxy does not answer to."""
-
-    def check_browser(self, origin: bytes | None, fetch_site: bytes | None) -> None:
-        """Raise `ProxyError` for a request made by a foreign web page."""
-
-
-def _joined(request: web.Request, name: str) -> bytes | None:
-    values = request.headers.getall(name, [])
-    return ", ".join(values).encode("utf-8", "surrogateescape") if values else None
-
-
-def _guarded(guard: Guard) -> Callable[..., Awaitable[web.StreamResponse]]:
-    @web.middleware
-    async def middleware(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if request.path not in _OPEN_PATHS:
-            try:
-                guard.check_host(_joined(request, "Host") or b"")
-                guard.check_browser(_joined(request, "Origin"), _joined(request, "Sec-Fetch-Site"))
-            except ProxyError as error:
-                status, headers, body = problem_reply(error, "admin")
-                return web.Response(status=status, headers=dict(headers), body=body)
-        return await handler(request)
-
-    return middleware
-
-
-async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
-    """Tell no versions, whatever made the answer."""
-    response.headers["Server"] = "signicat-proxy"
 
 
 def _seconds(value: float | None) -> float | None:
@@ -98,8 +51,7 @@ def _client_facts(status: ClientStatus) -> dict[str, object]:
 
 def _json(status: int, body: Mapping[str, object]) -> web.Response:
     text = json.dumps(body, default=str) + "\n"
-    headers = {"Cache-Control": "no-store"}
-    return web.Response(status=status, text=text, content_type="application/json", headers=headers)
+    return web.Response(status=status, text=text, content_type="application/json")
 
 
 class _Admin:
@@ -264,7 +216,7 @@ def create_admin_app(
         log=log,
         monotonic=monotonic,
     )
-    app = web.Application(middlewares=[_guarded(policy)])
-    app.on_response_prepare.append(_name_server)
+    app = web.Application(middlewares=[guarded(policy, metrics, log)])
+    app.on_response_prepare.append(harden)
     app.add_routes(_routes(admin))
     return app

@@ -1,0 +1,98 @@
+"""The guard of the admin port: who may ask for what, and what no answer lacks (G2, G3).
+
+Probes and metrics are open to whoever reaches the port, since a kubelet or a
+Prometheus calls them by address; everything else passes the same checks of
+`Host` and `Origin` as the traffic port.
+"""
+
+import secrets
+from typing import Final, Protocol
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from structlog.typing import FilteringBoundLogger
+
+from proxy.books import NO_CLIENT
+from proxy.errors import ProxyError
+from proxy.metrics import Metrics
+from proxy.problem import problem_reply
+
+__all__ = ["Guard", "guarded", "harden"]
+
+_OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
+# Defence in depth, for browsers: no answer is run, framed, sniffed, kept or embedded by others.
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard(Protocol):
+    """The checks of the traffic port that count here too."""
+
+    def check_host(self, host: bytes) -> None:
+        """Raise `ProxyError` for a name this proxy does not answer to."""
+
+    def check_browser(self, origin: bytes | None, fetch_site: bytes | None) -> None:
+        """Raise `ProxyError` for a request made by a foreign web page."""
+
+
+def _joined(request: web.Request, name: str) -> bytes | None:
+    values = request.headers.getall(name, [])
+    return ", ".join(values).encode("utf-8", "surrogateescape") if values else None
+
+
+def _endpoint(request: web.Request) -> str | None:
+    """Return the endpoint that will answer, None where there is none."""
+    resource = request.match_info.route.resource
+    return None if resource is None else resource.canonical
+
+
+def _refused(
+    request: web.Request, error: ProxyError, metrics: Metrics, log: FilteringBoundLogger
+) -> web.Response:
+    """Count and log a refusal; of what was asked only names of our own are logged (L)."""
+    endpoint = _endpoint(request)
+    request_id = secrets.token_hex(6)
+    metrics.error_reply(NO_CLIENT, error.kind)
+    log.warning(
+        "admin_request_refused",
+        outcome=error.kind.code,
+        method="OTHER" if endpoint is None else request.method,
+        endpoint=endpoint,
+        request_id=request_id,
+        hint=error.detail,
+    )
+    status, headers, body = problem_reply(error, request_id)
+    return web.Response(status=status, headers=dict(headers), body=body)
+
+
+def guarded(policy: Guard, metrics: Metrics, log: FilteringBoundLogger) -> Middleware:
+    """Return the middleware that lets nobody past the guard but to probes and metrics.
+
+    A refusal is a reply of table E, counted in `rejected_total` and logged.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if _endpoint(request) not in _OPEN_PATHS:
+            try:
+                policy.check_host(_joined(request, "Host") or b"")
+                policy.check_browser(_joined(request, "Origin"), _joined(request, "Sec-Fetch-Site"))
+            except ProxyError as error:
+                return _refused(request, error, metrics, log)
+        return await handler(request)
+
+    return middleware
+
+
+async def harden(_: web.Request, response: web.StreamResponse) -> None:
+    """Add what protects an answer in a browser, whatever made it; its own headers stay."""
+    response.headers["Server"] = "signicat-proxy"  # and no versions
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)

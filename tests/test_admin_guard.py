@@ -1,0 +1,135 @@
+"""The guard of the admin port: refused, counted, logged, and safe in a browser (G3)."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.messages import assert_problem, request
+from tests.peers import Channel
+from tests.running_proxy import RunningProxy, proxied
+from tests.token_server import TokenServer
+
+GUARDED = ["GET /status", "GET /", "POST /-/refresh", "POST /-/quit", "GET /nope", "POST /livez"]
+OPEN = ["GET /livez", "GET /readyz", "GET /startupz", "GET /metrics", "HEAD /readyz"]
+FOREIGN = [
+    (["Host: evil.test"], 421, "host_not_allowed"),
+    (["Host: localhost.evil.test"], 421, "host_not_allowed"),
+    (["Host: localhost."], 421, "host_not_allowed"),
+    (["Host: 0.0.0.0:8081"], 421, "host_not_allowed"),
+    (["Host: 10.1.2.3:8081"], 421, "host_not_allowed"),
+    (["Host: localhost@evil.test"], 400, "bad_request"),
+    (["Host: localhost, localhost"], 400, "bad_request"),
+    (["Host:"], 400, "bad_request"),
+    (["Host: localhost", "Origin: http://evil.test"], 403, "origin_not_allowed"),
+    (["Host: localhost", "Origin: http://localhost:8081"], 403, "origin_not_allowed"),
+    (["Host: localhost", "Origin: null"], 403, "origin_not_allowed"),
+    (["Host: localhost", "Origin:"], 403, "origin_not_allowed"),
+    (["Host: localhost", "Origin: http://good.test:81"], 403, "origin_not_allowed"),
+    (["Host: localhost", *["Origin: http://good.test"] * 2], 403, "origin_not_allowed"),
+    (["Host: localhost", "Sec-Fetch-Site: cross-site"], 403, "origin_not_allowed"),
+    (["Host: localhost", "Sec-Fetch-Site: same-site"], 403, "origin_not_allowed"),
+    (["Host: localhost", "Sec-Fetch-Site:"], 403, "origin_not_allowed"),
+    (["Host: localhost", *["Sec-Fetch-Site: none"] * 2], 403, "origin_not_allowed"),
+]
+WELCOME = [
+    ["Host: localhost"],
+    ["Host: LOCALHOST:1"],
+    ["Host: [::1]:8081"],
+    ["Host: localhost", "Sec-Fetch-Site: none"],
+    ["Host: localhost", "Sec-Fetch-Site: same-origin"],
+    ["Host: localhost", "Origin: http://good.test"],
+    ["Host: localhost", "Origin: http://good.test", "Sec-Fetch-Site: cross-site"],
+]
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Server": "signicat-proxy",
+}
+
+
+@contextlib.asynccontextmanager
+async def guarded(tokens: TokenServer) -> AsyncIterator[RunningProxy]:
+    """Run a proxy that can be told to quit and lets one origin in."""
+    async with proxied(tokens, admin_quit=True, allowed_origins="http://good.test") as (proxy, _):
+        yield proxy
+
+
+async def on_admin(proxy: RunningProxy) -> Channel:
+    """Return a connection to the admin port."""
+    return proxy.keep(await Channel.connect("127.0.0.1", proxy.admin_port))
+
+
+@pytest.mark.parametrize("start", GUARDED)
+async def test_strangers_are_refused_counted_and_logged(tokens: TokenServer, start: str) -> None:
+    """Every refusal is one of table E, one of `rejected_total` and one line; nothing is done."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        for lines, status, code in FOREIGN:
+            counted = await proxy.metric("rejected_total", reason=code)
+            answer = await caller.ask(request(start, *lines, host=None))
+            members = assert_problem(answer, status, code)
+            assert await proxy.metric("rejected_total", reason=code) == counted + 1
+            event = proxy.logs[-1]
+            assert (event["event"], event["level"]) == ("admin_request_refused", "warning")
+            assert (event["outcome"], event["request_id"]) == (code, members["request_id"])
+            assert event["hint"] == members["detail"]
+            assert event.get("endpoint") == (
+                start.split()[1] if start not in GUARDED[-2:] else None
+            )
+        refusals = [event for event in proxy.logs if event["event"] == "admin_request_refused"]
+        assert len({event["request_id"] for event in refusals}) == len(refusals) == len(FOREIGN)
+        assert await proxy.metric("requests_total") == 0
+        assert len(tokens.issued) == 1
+        assert not proxy.control.stopping.is_set()
+
+
+async def test_what_strangers_ask_is_not_logged(tokens: TokenServer) -> None:
+    """Of a refused request only names of our own are logged: no path, no query, no odd method."""
+    async with guarded(tokens) as proxy:
+        for start in ("GET /private?secret=1", "PURGE /private", "GET /status?private"):
+            answer = await proxy.admin(start, "Origin: http://private.test")
+            assert_problem(answer, 403, "origin_not_allowed")
+        assert "private" not in str(proxy.logs).lower()
+
+
+@pytest.mark.parametrize("start", OPEN)
+async def test_probes_and_metrics_answer_strangers(tokens: TokenServer, start: str) -> None:
+    """A kubelet and a Prometheus call by address, and no refusal is counted for them."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        for lines, status, _ in FOREIGN:
+            if status != 400:
+                assert (await caller.ask(request(start, *lines, host=None))).status == 200
+        assert await proxy.metric("rejected_total") == 0
+
+
+@pytest.mark.parametrize("lines", WELCOME)
+async def test_others_are_let_in(tokens: TokenServer, lines: list[str]) -> None:
+    """Known names, typed addresses, own pages and allowed origins are let through."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        assert (await caller.ask(request("GET /status", *lines, host=None))).status == 200
+        assert (await caller.ask(request("POST /-/refresh", *lines, host=None))).status == 202
+        await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
+        assert len(tokens.issued) == 2
+        assert await proxy.metric("rejected_total") == 0
+
+
+@pytest.mark.parametrize("start", [*GUARDED[:3], *GUARDED[4:], *OPEN])
+@pytest.mark.parametrize("host", ["localhost", "evil.test"])
+async def test_every_answer_is_safe_in_a_browser(
+    tokens: TokenServer, start: str, host: str
+) -> None:
+    """Nothing is run, framed, sniffed, kept, or embedded by other pages; and no CORS is granted."""
+    async with guarded(tokens) as proxy:
+        head = (await (await on_admin(proxy)).ask(request(start, host=host))).head
+        assert {name: head.value(name) for name in SAFE} == SAFE
+        policy = head.value("Content-Security-Policy") or ""
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert not [name for name in head.names if name.lower().startswith("access-control-")]
