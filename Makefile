@@ -32,7 +32,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-deploy check check-format check-lint check-types check-imports check-shell \
-	check-house format soak fuzz bench lock clean
+	check-house format soak fuzz bench lock chart-readme clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --group pyproject.toml:manifests -o requirements-manifests.txt
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) $(if $(UPGRADE),--upgrade) - -o requirements-build.txt
+
+chart-readme: $(DEPLOY) ## write the tables in the chart's README anew, from its values
+	@$(BIN)/python -m tests.deploy.chart
 
 clean: ## remove the environment and everything that was made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \

@@ -1,0 +1,135 @@
+{{/*
+The container, and the pod's parts that go with it. Another chart includes these with the context
+of this one: {{ include "signicat-proxy.sidecar" (index .Subcharts "signicat-proxy") }}
+*/}}
+
+{{- define "signicat-proxy.container" -}}
+{{- $times := get .Values .Values.mode -}}
+image: {{ include "signicat-proxy.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- if include "signicat-proxy.hasFile" . }}
+args: ["run", "--config", "/etc/signicat-proxy/config.toml"]
+{{- else }}
+args: ["run"]
+{{- end }}
+{{- with include "signicat-proxy.env" . | trim }}
+env:
+  {{- . | nindent 2 }}
+{{- end }}
+ports:
+  {{- if eq .Values.mode "gateway" }}
+  - name: proxy
+    containerPort: {{ .Values.ports.traffic }}
+    protocol: TCP
+  {{- end }}
+  - name: proxy-admin
+    containerPort: {{ .Values.ports.admin }}
+    protocol: TCP
+{{- /* Over once the first token attempt is, which takes TOKEN_TIMEOUT_SECONDS at most. */}}
+startupProbe:
+  httpGet:
+    path: /startupz
+    port: proxy-admin
+  periodSeconds: 1
+  timeoutSeconds: 3
+  failureThreshold: {{ default 10 .Values.settings.token_timeout_seconds | ceil | int | add 30 }}
+{{- if or (eq .Values.mode "gateway") .Values.sidecar.gatesReadiness }}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: proxy-admin
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+{{- end }}
+livenessProbe:
+  httpGet:
+    path: /livez
+    port: proxy-admin
+  periodSeconds: 10
+  timeoutSeconds: 3
+  failureThreshold: 3
+resources:
+  {{- toYaml $times.resources | nindent 2 }}
+securityContext:
+  allowPrivilegeEscalation: false
+  capabilities:
+    drop: ["ALL"]
+  privileged: false
+  readOnlyRootFilesystem: true
+  runAsGroup: 10001
+  runAsNonRoot: true
+  runAsUser: 10001
+  seccompProfile:
+    type: RuntimeDefault
+volumeMounts:
+  {{- range $name := keys .Values.clients | sortAlpha }}
+  - name: signicat-secret-{{ $name }}
+    mountPath: {{ include "signicat-proxy.secretFile" $name | dir }}
+    readOnly: true
+  {{- end }}
+  {{- if include "signicat-proxy.hasFile" . }}
+  - name: signicat-proxy-config
+    mountPath: /etc/signicat-proxy
+    readOnly: true
+  {{- end }}
+  {{- if .Values.caBundle.configMapName }}
+  - name: signicat-proxy-ca
+    mountPath: /etc/signicat-proxy-ca
+    readOnly: true
+  {{- end }}
+{{- end }}
+
+{{/*
+For `volumes`. The kubelet renews what is mounted as a whole folder, and the proxy reads its
+secret again, so a rotated Secret is used without a restart. In somebody else's pod the files
+cannot be given to the proxy's group, so they are readable to all; only this container mounts them.
+*/}}
+{{- define "signicat-proxy.sidecarVolumes" -}}
+{{- include "signicat-proxy.validate" . -}}
+{{- $root := . -}}
+{{- range $name, $client := .Values.clients }}
+- name: signicat-secret-{{ $name }}
+  secret:
+    secretName: {{ $client.secretName }}
+    defaultMode: {{ ternary "0440" "0444" (eq $root.Values.mode "gateway") }}
+    items:
+      - key: {{ default "client-secret" $client.secretKey }}
+        path: client-secret
+{{- end }}
+{{- if include "signicat-proxy.hasFile" . }}
+- name: signicat-proxy-config
+  configMap:
+    name: {{ include "signicat-proxy.fullname" . }}
+{{- end }}
+{{- if .Values.caBundle.configMapName }}
+- name: signicat-proxy-ca
+  configMap:
+    name: {{ .Values.caBundle.configMapName }}
+    items:
+      - key: {{ .Values.caBundle.key }}
+        path: ca.crt
+{{- end }}
+{{- end }}
+
+{{/* For `initContainers`: started before the application, stopped after it. */}}
+{{- define "signicat-proxy.sidecar" -}}
+{{- include "signicat-proxy.validate" . -}}
+{{- if ne .Values.mode "sidecar" -}}
+{{- fail "mode: set it to sidecar where another chart includes signicat-proxy.sidecar" -}}
+{{- end -}}
+- name: {{ .Values.sidecar.containerName }}
+  restartPolicy: Always
+  {{- include "signicat-proxy.container" . | nindent 2 }}
+{{- end }}
+
+{{/* For `terminationGracePeriodSeconds` of the pod. */}}
+{{- define "signicat-proxy.sidecarGrace" -}}
+{{- include "signicat-proxy.validate" . -}}
+{{- .Values.sidecar.terminationGracePeriodSeconds -}}
+{{- end }}
+
+{{/* For an annotation of the pod, so that changed settings start new pods. */}}
+{{- define "signicat-proxy.checksum" -}}
+{{- include "signicat-proxy.toml" . | sha256sum -}}
+{{- end }}

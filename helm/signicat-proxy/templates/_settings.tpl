@@ -1,0 +1,99 @@
+{{/*
+The settings of the proxy, from values. A lone client without routes is told by the environment,
+so that a sidecar needs no ConfigMap; else everything stands in one TOML file.
+*/}}
+
+{{/* Not empty where the settings stand in a TOML file. */}}
+{{- define "signicat-proxy.hasFile" -}}
+{{- if or (eq .Values.mode "gateway") .Values.routes (gt (len .Values.clients) 1) -}}
+yes
+{{- end -}}
+{{- end }}
+
+{{/* The names in Host that callers may use: no port, so each stands for every port. */}}
+{{- define "signicat-proxy.allowedHosts" -}}
+{{- $hosts := list "localhost" "127.0.0.1" "[::1]" -}}
+{{- if eq .Values.mode "gateway" -}}
+{{- $name := include "signicat-proxy.fullname" . -}}
+{{- $namespace := .Release.Namespace -}}
+{{- $hosts = concat $hosts (list $name (printf "%s.%s" $name $namespace) (printf "%s.%s.svc" $name $namespace) (printf "%s.%s.svc.%s" $name $namespace .Values.clusterDomain)) -}}
+{{- end -}}
+{{- concat $hosts .Values.extraAllowedHosts | toJson -}}
+{{- end }}
+
+{{- define "signicat-proxy.secretFile" -}}
+/run/secrets/{{ . }}/client-secret
+{{- end }}
+
+{{/* Every flat setting by its name in lower case, as JSON. */}}
+{{- define "signicat-proxy.flatSettings" -}}
+{{- $times := get .Values .Values.mode -}}
+{{- $wildcard := ternary "[::]" "0.0.0.0" (eq .Values.ipFamily "IPv6") -}}
+{{- $host := ternary "127.0.0.1" $wildcard (eq .Values.mode "sidecar") -}}
+{{- $own := dict
+  "listen" (printf "%s:%d" $host (int .Values.ports.traffic))
+  "admin_listen" (printf "%s:%d" $wildcard (int .Values.ports.admin))
+  "allowed_hosts" (include "signicat-proxy.allowedHosts" . | fromJsonArray)
+  "shutdown_delay_seconds" $times.shutdownDelaySeconds
+  "drain_seconds" $times.drainSeconds
+-}}
+{{- if .Values.egressProxy.url -}}
+{{- $_ := set $own "egress_proxy" .Values.egressProxy.url -}}
+{{- end -}}
+{{- if .Values.caBundle.configMapName -}}
+{{- $_ := set $own "ca_file" "/etc/signicat-proxy-ca/ca.crt" -}}
+{{- end -}}
+{{- merge $own .Values.settings | toJson -}}
+{{- end }}
+
+{{/* One client's own settings, as JSON. */}}
+{{- define "signicat-proxy.clientSettings" -}}
+{{- $found := dict "client_id" .client.clientId "client_secret_file" (include "signicat-proxy.secretFile" .name) -}}
+{{- if .client.clientAuth -}}{{- $_ := set $found "client_auth" .client.clientAuth -}}{{- end -}}
+{{- if .client.tokenUrl -}}{{- $_ := set $found "token_url" .client.tokenUrl -}}{{- end -}}
+{{- if hasKey .client "scope" -}}{{- $_ := set $found "scope" .client.scope -}}{{- end -}}
+{{- $found | toJson -}}
+{{- end }}
+
+{{/* A JSON string, number, boolean or list of strings is TOML as well. */}}
+{{- define "signicat-proxy.toml" -}}
+{{- range $name, $value := include "signicat-proxy.flatSettings" . | fromJson }}
+{{ $name }} = {{ toJson $value }}
+{{- end }}
+{{- range $name, $client := .Values.clients }}
+
+[clients.{{ $name }}]
+{{- range $key, $value := include "signicat-proxy.clientSettings" (dict "name" $name "client" $client) | fromJson }}
+{{ $key }} = {{ toJson $value }}
+{{- end }}
+{{- end }}
+{{- range .Values.routes }}
+
+[[routes]]
+path = {{ toJson .path }}
+client = {{ toJson .client }}
+{{- with .methods }}
+methods = {{ toJson . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Empty where nothing needs it. */}}
+{{- define "signicat-proxy.env" -}}
+{{- if not (include "signicat-proxy.hasFile" .) -}}
+{{- $name := keys .Values.clients | first -}}
+{{- $own := include "signicat-proxy.clientSettings" (dict "name" $name "client" (get .Values.clients $name)) | fromJson -}}
+{{- range $key, $value := merge $own (include "signicat-proxy.flatSettings" . | fromJson) }}
+- name: SIGNICAT_PROXY_{{ upper $key }}
+  {{- /* The kubelet would put a variable in place of $(NAME); $$ keeps it from that. */}}
+  value: {{ ternary (join "," $value) (toString $value) (kindIs "slice" $value) | replace "$(" "$$(" | quote }}
+{{- end }}
+{{- end }}
+{{- if .Values.egressProxy.secretName }}
+- name: SIGNICAT_PROXY_EGRESS_PROXY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.egressProxy.secretName }}
+      key: {{ .Values.egressProxy.secretKey }}
+{{- end }}
+{{- end }}

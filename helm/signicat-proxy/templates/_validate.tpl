@@ -1,0 +1,88 @@
+{{/*
+What values must be together; values.schema.json knows each by itself.
+Every template that a user can reach includes this one, so nothing is rendered from values at fault.
+*/}}
+{{- define "signicat-proxy.validate" -}}
+{{- include "signicat-proxy.validateClients" . -}}
+{{- include "signicat-proxy.validateGrace" . -}}
+{{- include "signicat-proxy.validateEnvironment" . -}}
+{{- if not .Values.image.repository -}}
+{{- fail "image.repository: say where your build of the image is; none is published" -}}
+{{- end -}}
+{{- if eq (int .Values.ports.traffic) (int .Values.ports.admin) -}}
+{{- fail "ports: traffic and admin must differ" -}}
+{{- end -}}
+{{- if and .Values.egressProxy.url .Values.egressProxy.secretName -}}
+{{- fail "egressProxy: give url or secretName, not both" -}}
+{{- end -}}
+{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
+{{- fail "autoscaling: minReplicas must not be more than maxReplicas" -}}
+{{- end -}}
+{{- if and .Values.podMonitor.enabled (not .Values.podMonitor.podLabels) -}}
+{{- fail "podMonitor.podLabels: name the labels of the pods that have the sidecar" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "signicat-proxy.validateClients" -}}
+{{- $clients := keys .Values.clients | sortAlpha -}}
+{{- if not $clients -}}
+{{- fail "clients: name at least one, with its clientId and the secretName of an existing Secret" -}}
+{{- end -}}
+{{- if and (gt (len $clients) 1) (not .Values.routes) -}}
+{{- fail "routes: several clients need routes that say which paths are whose" -}}
+{{- end -}}
+{{- $paths := list -}}
+{{- $used := list -}}
+{{- range .Values.routes -}}
+{{- if not (has .client $clients) -}}
+{{- fail (printf "routes: %s names the client %q, which there is not" .path .client) -}}
+{{- end -}}
+{{- $path := trimSuffix "/" .path -}}
+{{- if has $path $paths -}}
+{{- fail (printf "routes: %s stands twice" .path) -}}
+{{- end -}}
+{{- $paths = append $paths $path -}}
+{{- $used = append $used .client -}}
+{{- end -}}
+{{- if .Values.routes -}}
+{{- range $clients -}}
+{{- if not (has . $used) -}}
+{{- fail (printf "routes: no route uses the client %q" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The prefix of a client id says which environment it is for; the proxy would not start. */}}
+{{- define "signicat-proxy.validateEnvironment" -}}
+{{- $wanted := .Values.settings.environment -}}
+{{- range $name, $client := .Values.clients -}}
+{{- range $environment, $prefix := dict "sandbox" "^(sandbox|dev)-" "production" "^prod-" -}}
+{{- if and $wanted (ne $wanted $environment) (regexMatch $prefix $client.clientId) -}}
+{{- fail (printf "settings.environment: is %s, but the id of the client %q is for %s" $wanted $name $environment) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+Whoever is not done when the grace period ends is killed. A native sidecar is told to stop only
+after the application has ended, so the application's time comes first.
+*/}}
+{{- define "signicat-proxy.validateGrace" -}}
+{{- $mode := .Values.mode -}}
+{{- $times := get .Values $mode -}}
+{{- $application := 0 -}}
+{{- if eq $mode "sidecar" -}}
+{{- $application = $times.applicationStopSeconds -}}
+{{- end -}}
+{{- $margin := 5 -}}
+{{- $needed := add $application $times.shutdownDelaySeconds $times.drainSeconds $margin -}}
+{{- if lt (int $times.terminationGracePeriodSeconds) (int $needed) -}}
+{{- $sum := printf "shutdownDelaySeconds, drainSeconds and %d" $margin -}}
+{{- if eq $mode "sidecar" -}}
+{{- $sum = printf "applicationStopSeconds, %s" $sum -}}
+{{- end -}}
+{{- fail (printf "%s.terminationGracePeriodSeconds: is %d, but %s make %d" $mode (int $times.terminationGracePeriodSeconds) $sum (int $needed)) -}}
+{{- end -}}
+{{- end }}

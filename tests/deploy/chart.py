@@ -1,0 +1,179 @@
+"""The Helm chart as the tests see it: rendered manifests, and the table of its values."""
+
+import json
+import re
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import helm_python as helm
+import yaml
+
+from tests.source_tree import ROOT
+
+__all__ = [
+    "CHART",
+    "DEFAULTS",
+    "EXAMPLE",
+    "GATEWAY_VALUES",
+    "SCHEMA",
+    "SIDECAR_VALUES",
+    "application_chart",
+    "described_values",
+    "documents",
+    "merged",
+    "notes",
+    "only",
+    "render",
+    "render_application",
+    "written_readme",
+]
+
+Manifest = dict[str, Any]
+
+CHART: Final = ROOT / "helm" / "signicat-proxy"
+_APPLICATION: Final = CHART / "examples" / "application"
+_KEY: Final = re.compile(r"^( *)([A-Za-z][A-Za-z0-9]*):")
+
+
+def documents(text: str) -> list[Manifest]:
+    """Return the documents of a YAML stream, without empty ones."""
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def _values(path: Path) -> Manifest:
+    (values,) = documents(path.read_text(encoding="utf-8"))
+    return values
+
+
+DEFAULTS: Final = _values(CHART / "values.yaml")
+"""The chart's own values."""
+
+SCHEMA: Final[Manifest] = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+"""The schema of its values."""
+
+GATEWAY_VALUES: Final = _values(CHART / "examples" / "gateway-values.yaml")
+"""Values that make a gateway for two clients."""
+
+SIDECAR_VALUES: Final = _values(_APPLICATION / "values.yaml")["signicat-proxy"]
+"""Values that make the sidecar of the example."""
+
+EXAMPLE: Final = CHART / "examples" / "sidecar.yaml"
+"""The same sidecar by hand, for Deployments that no chart makes."""
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `first` with `second` over it, tables merged as Helm merges them."""
+    result = dict(first)
+    for key, value in second.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def application_chart(folder: Path) -> Path:
+    """Make in `folder` the example application's chart with this chart as its part."""
+    target = folder / "shop"
+    shutil.copytree(_APPLICATION, target)
+    shutil.copytree(
+        CHART, target / "charts" / CHART.name, ignore=shutil.ignore_patterns("examples")
+    )
+    return target
+
+
+def render(
+    values: Mapping[str, Any], *, name: str = "demo", namespace: str = "prod"
+) -> list[Manifest]:
+    """Return the manifests that Helm makes of the chart, in the order of files and documents.
+
+    Raises `helm_python.HelmError` for values that the chart refuses.
+    """
+    return _rendered(CHART, values, name, namespace)
+
+
+def render_application(values: Mapping[str, Any], *, namespace: str = "prod") -> list[Manifest]:
+    """Return the manifests of the example application's chart; `values` are for this chart."""
+    with tempfile.TemporaryDirectory() as folder:
+        chart = application_chart(Path(folder))
+        return _rendered(chart, {CHART.name: values}, "demo", namespace)
+
+
+def _rendered(path: Path, values: Mapping[str, Any], name: str, namespace: str) -> list[Manifest]:
+    with helm.Chart.load(path) as chart:
+        files = chart.render(dict(values), name=name, namespace=namespace)
+    return [
+        document
+        for file, text in sorted(files.items())
+        if file.endswith(".yaml")
+        for document in documents(text)
+    ]
+
+
+def only(manifests: Sequence[Manifest], kind: str) -> Manifest:
+    """Return the one manifest of a kind."""
+    (found,) = [manifest for manifest in manifests if manifest["kind"] == kind]
+    return found
+
+
+def notes(values: Mapping[str, Any]) -> str:
+    """Return what Helm tells the user after an install."""
+    with helm.Config(namespace="prod", storage_driver="memory") as config:
+        release = config.install(CHART, "demo", dict(values), dry_run="client")
+    text = release["notes"]
+    assert isinstance(text, str)
+    return text
+
+
+def _commented(lines: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the path of each key with the text of the `# --` comment above it."""
+    path: list[str] = []
+    text = ""
+    for line in lines:
+        stripped = line.strip()
+        if stripped.startswith("# --"):
+            text = stripped.removeprefix("# --").strip()
+        elif match := _KEY.match(line):
+            path[len(match[1]) // 2 :] = [match[2]]
+            if text:
+                yield tuple(path), text
+            text = ""
+
+
+def described_values() -> dict[tuple[str, ...], str]:
+    """Return what the comments in values.yaml say, by the path of the value."""
+    return dict(_commented((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()))
+
+
+def _value_table() -> str:
+    rows = ["| value | default | meaning |", "|---|---|---|"]
+    for path, text in described_values().items():
+        value: Any = DEFAULTS
+        for key in path:
+            value = value[key]
+        rows.append(f"| `{'.'.join(path)}` | `{json.dumps(value)}` | {text} |")
+    return "\n".join(rows)
+
+
+def _setting_list() -> str:
+    names = SCHEMA["definitions"]["settings"]["properties"]
+    return textwrap.fill(", ".join(f"`{name}`" for name in names) + ".", 98, break_on_hyphens=False)
+
+
+def written_readme() -> str:
+    """Return README.md with its generated parts as they should be."""
+    text = (CHART / "README.md").read_text(encoding="utf-8")
+    for part, content in (("settings", _setting_list()), ("values", _value_table())):
+        begin = f"<!-- {part}: begin (written by `make chart-readme`) -->"
+        end = f"<!-- {part}: end -->"
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n\n{content}\n\n{end}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    (CHART / "README.md").write_text(written_readme(), encoding="utf-8")

@@ -1,0 +1,156 @@
+"""The pages on Kubernetes show what works, and name what there is."""
+
+import re
+from typing import Any, Final
+
+import helm_python as helm
+import kubernetes_validate
+import pytest
+import yaml
+
+from proxy.settings import Settings, setting_names
+from tests.deploy.chart import (
+    CHART,
+    DEFAULTS,
+    SCHEMA,
+    described_values,
+    documents,
+    render,
+    render_application,
+    written_readme,
+)
+from tests.source_tree import ROOT, read
+
+PAGES: Final = [
+    "README.md",
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))),
+    "helm/signicat-proxy/README.md",
+]
+_BLOCK: Final = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the code blocks of a page in a language, without what they are indented by."""
+    return [
+        re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
+        for indent, found, text in _BLOCK.findall(read(page))
+        if found == language
+    ]
+
+
+YAML_BLOCKS: Final = [
+    pytest.param(text, id=f"{page}-{number}")
+    for page in PAGES
+    for number, text in enumerate(blocks(page, "yaml"))
+]
+
+
+def check_as_values(block: dict[str, Any]) -> None:
+    """Have Helm render a block that shows values; a page may show a part of what is required."""
+    if "signicat-proxy" in block:
+        assert render_application(block["signicat-proxy"])
+        return
+    with helm.Chart.load(CHART) as chart:
+        chart.validate_schema(block)
+    if {"image", "clients"} <= set(block):
+        assert render(block)
+
+
+@pytest.mark.parametrize("text", YAML_BLOCKS)
+def test_every_yaml_block_is_valid(text: str) -> None:
+    """A manifest keeps its schema, values can be rendered, a dependency is this chart."""
+    for block in documents(text):
+        if "apiVersion" in block:
+            for version in ("1.29", kubernetes_validate.latest_version()):
+                kubernetes_validate.validate(block, version, strict=True)
+        elif "dependencies" in block:
+            about = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+            (dependency,) = block["dependencies"]
+            assert (dependency["name"], dependency["version"]) == (about["name"], about["version"])
+        else:
+            check_as_values(block)
+
+
+def test_the_page_has_yaml_of_every_kind() -> None:
+    """The test above has something to look at."""
+    found = [block for text in blocks("docs/kubernetes.md", "yaml") for block in documents(text)]
+    assert {block.get("kind") for block in found} == {"Deployment", "NetworkPolicy", None}
+    assert any("dependencies" in block for block in found)
+    assert any("signicat-proxy" in block for block in found)
+    assert sum("clients" in block for block in found) >= 3
+
+
+def test_template_lines_of_the_page_stand_in_the_example() -> None:
+    """What the page shows of a template is taken from the example application's chart."""
+    example = read("helm/signicat-proxy/examples/application/templates/deployment.yaml")
+    known = {line.strip() for line in example.splitlines()}
+    shown = [text for text in blocks("docs/kubernetes.md", "") if "{{" in text]
+    assert len(shown) == 2
+    for line in "".join(shown).splitlines():
+        assert line.strip() in known
+
+
+def test_the_readme_is_up_to_date() -> None:
+    """The README's tables are those that `make chart-readme` writes."""
+    assert (CHART / "README.md").read_text("utf-8") == written_readme()
+
+
+def test_every_value_is_described() -> None:
+    """Each value has its `# --` comment: itself, or each one in it."""
+
+    def undescribed(values: dict[str, Any], path: tuple[str, ...] = ()) -> list[str]:
+        missing = []
+        for name, value in values.items():
+            here = (*path, name)
+            if here in described_values():
+                continue
+            if isinstance(value, dict) and value:
+                missing += undescribed(value, here)
+            else:
+                missing.append(".".join(here))
+        return missing
+
+    assert undescribed(DEFAULTS) == []
+
+
+FIXED: Final = {
+    "client_id": "clients.NAME.clientId",
+    "client_secret": "never in values: the Secret of clients.NAME.secretName",
+    "client_secret_file": "clients.NAME.secretName",
+    "listen": "ports.traffic",
+    "admin_listen": "ports.admin",
+    "allowed_hosts": "extraAllowedHosts",
+    "drain_seconds": "gateway and sidecar.drainSeconds",
+    "shutdown_delay_seconds": "gateway and sidecar.shutdownDelaySeconds",
+    "ca_file": "caBundle",
+    "egress_proxy": "egressProxy",
+    "admin_quit": "stays off: a native sidecar needs it not even in a Job",
+}
+"""Settings that values do not give by their own name, and where they come from instead."""
+
+
+def test_every_setting_can_be_given() -> None:
+    """The proxy's settings are those under `settings`, and those that the chart gives itself."""
+    passed = set(SCHEMA["definitions"]["settings"]["properties"])
+    assert passed | set(FIXED) == set(setting_names())
+    assert passed & set(FIXED) == set()
+
+
+def facts(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return what a schema says about type, bounds and allowed values, `null` left out."""
+    while "$ref" in schema or "anyOf" in schema:
+        if "$ref" in schema:
+            schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
+        else:
+            (schema,) = [inner for inner in schema["anyOf"] if inner.get("type") != "null"]
+    names = ("type", "enum", "minimum", "maximum", "exclusiveMinimum")
+    return {name: schema[name] for name in names if name in schema}
+
+
+@pytest.mark.parametrize("name", list(SCHEMA["definitions"]["settings"]["properties"]))
+def test_the_rule_of_a_setting_is_that_of_the_proxy(name: str) -> None:
+    """Type, bounds and allowed values of a setting are the same in chart and proxy."""
+    model = Settings.model_json_schema()
+    of_chart = facts(SCHEMA["definitions"]["settings"]["properties"][name], SCHEMA["definitions"])
+    of_proxy = facts(model["properties"][name], model.get("$defs", {}))
+    assert of_proxy == of_chart
