@@ -1,0 +1,82 @@
+"""The alert rules, by Prometheus's own tool: valid, unit-tested, and each with its page."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.oidc_server import required_program
+from tests.source_tree import ROOT, read
+
+RULES = "helm/signicat-proxy/files/alerts.yaml"
+CASES = "tests/deploy/alert_cases.yaml"
+RULE = re.compile(r"^ +- alert: (\w+)\n(.*?)(?=^ +- (?:alert|name): |\Z)", re.MULTILINE | re.DOTALL)
+CASE = re.compile(r"- alertname: (\w+)\n +eval_time: \w+\n +exp_alerts:( \[\])?$", re.MULTILINE)
+SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+ALERTS = dict(RULE.findall(read(RULES)))
+RUNBOOK = dict(SECTION.findall(read("docs/runbook.md")))
+
+
+def promtool(*arguments: str) -> str:
+    """Run promtool in the repository; it must find nothing wrong."""
+    done = subprocess.run(
+        [required_program("promtool"), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_rules_are_valid() -> None:
+    """`promtool check rules` reads every rule that stands in the file."""
+    assert f"SUCCESS: {len(ALERTS)} rules found" in promtool("check", "rules", RULES)
+
+
+def test_every_alert_fires_when_it_should_and_only_then() -> None:
+    """The unit tests of the rules pass: labels, texts and times."""
+    assert "SUCCESS" in promtool("test", "rules", CASES)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_is_unit_tested(alert: str) -> None:
+    """Each has a case in which it fires, and one in which it does not."""
+    cases = {silent for name, silent in CASE.findall(read(CASES)) if name == alert}
+    assert cases == {"", " []"}
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_says_what_is_wrong_and_where_to_read_on(alert: str) -> None:
+    """Each has a severity, a summary, a description, and the address of its own section."""
+    rule = ALERTS[alert]
+    assert re.search(r"^ +severity: (critical|warning)$", rule, re.MULTILINE)
+    for annotation in ("summary", "description"):
+        assert re.search(rf'^ +{annotation}: "\S.*\w.+"$', rule, re.MULTILINE)
+    assert f" runbook_url: docs/runbook.md#{alert.lower()}\n" in rule
+
+
+def test_the_page_on_monitoring_lists_every_alert() -> None:
+    """docs/monitor.md has a row for each alert, with the severity that it has."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| (critical|warning) \|", read("docs/monitor.md"), re.MULTILINE
+    )
+    severities = {name: re.findall(r"severity: (\w+)", rule) for name, rule in ALERTS.items()}
+    assert {name: [severity] for name, severity in rows} == severities
+
+
+def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
+    """The runbook has the alerts, all of them, in the order of the file."""
+    assert list(RUNBOOK) == list(ALERTS)
+
+
+@pytest.mark.parametrize("alert", RUNBOOK)
+def test_a_section_answers_who_is_woken_at_night(alert: str) -> None:
+    """Each tells meaning, impact, what to look at and what to do."""
+    words = re.findall(r"^\*\*(.+?)\.\*\*", RUNBOOK[alert], re.MULTILINE)
+    assert words in (
+        ["Means", "Impact", "Check", "Fix"],
+        ["Means", "Impact", "Check and fix"],
+    )
+    assert "```" in RUNBOOK[alert]
