@@ -16,17 +16,15 @@ from proxy.access_log import AccessLog
 from proxy.admin import create_admin_app
 from proxy.books import Books
 from proxy.clock import Clock
-from proxy.dial import Dialer
-from proxy.egress import EgressProxy, is_bypassed, parse_egress_proxy
 from proxy.engine import Engine, Limits
 from proxy.heads import UpstreamNames
 from proxy.logs import Logs
 from proxy.metrics import Metrics
+from proxy.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
 from proxy.policy import Policy
 from proxy.pool import Pool
 from proxy.routing import Route, Router
-from proxy.secret_source import SecretSource
-from proxy.settings import ClientSettings, Settings
+from proxy.settings import Settings
 from proxy.tls import client_context
 from proxy.token import ClientStatus
 from proxy.token_cache import TokenCache
@@ -39,14 +37,13 @@ __all__ = [
     "assemble",
     "configured_secrets",
     "new_admin_app",
-    "new_secret_source",
-    "new_token_endpoint",
+    "new_policy",
+    "new_router",
 ]
 
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
 """Starts a task that has a parent."""
 
-_PORTS: Final = {"http": 80, "https": 443}
 _MAX_CALLERS: Final = 10_000
 _SPARE_FILES: Final = 64  # listeners, token endpoint, admin port
 
@@ -75,42 +72,6 @@ class Parts:
             await endpoint.close()
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
-
-
-def _egress_for(url: str, settings: Settings) -> EgressProxy | None:
-    """Return the egress proxy for `url`, None where NO_PROXY says so or there is none."""
-    if settings.egress_proxy is None or is_bypassed(*_host_and_port(url), settings.no_proxy):
-        return None
-    return parse_egress_proxy(settings.egress_proxy.get_secret_value())
-
-
-def new_secret_source(client: ClientSettings) -> SecretSource:
-    """Return where the client's secret is read from."""
-    value = client.client_secret
-    return SecretSource(
-        value=None if value is None else value.get_secret_value(), path=client.client_secret_file
-    )
-
-
-def new_token_endpoint(
-    client: ClientSettings, settings: Settings, tls: ssl.SSLContext, clock: Clock
-) -> TokenEndpoint:
-    """Return the token endpoint as this client uses it."""
-    return TokenEndpoint(
-        url=client.token_url,
-        client_id=client.client_id,
-        client_auth=client.client_auth,
-        scope=client.scope,
-        timeout_seconds=settings.token_timeout_seconds,
-        tls=tls,
-        egress=_egress_for(client.token_url, settings),
-        wall=clock.wall,
-    )
-
-
 def configured_secrets(settings: Settings) -> tuple[str, ...]:
     """Return the secrets that stand in the settings themselves: they must never be logged."""
     secrets = [client.client_secret for client in settings.clients]
@@ -122,19 +83,8 @@ def configured_secrets(settings: Settings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _new_dialer(settings: Settings, tls: ssl.SSLContext) -> Dialer:
-    host, port = _host_and_port(settings.upstream_url)
-    return Dialer(
-        host,
-        port,
-        tls=tls if settings.upstream_url.startswith("https:") else None,
-        egress=_egress_for(settings.upstream_url, settings),
-        egress_tls=tls,
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-    )
-
-
-def _new_router(settings: Settings) -> Router:
+def new_router(settings: Settings) -> Router:
+    """Return what says whose token a path gets."""
     return Router(
         Route(
             path=route.path.encode(),
@@ -148,7 +98,8 @@ def _new_router(settings: Settings) -> Router:
     )
 
 
-def _new_policy(settings: Settings, router: Router) -> Policy:
+def new_policy(settings: Settings, router: Router) -> Policy:
+    """Return the guard's rules."""
     return Policy(
         upstream_url=settings.upstream_url,
         token_urls={client.token_url for client in settings.clients},
@@ -206,7 +157,7 @@ def _new_pool(
     log: FilteringBoundLogger,
 ) -> Pool:
     return Pool(
-        _new_dialer(settings, tls),
+        new_upstream_dialer(settings, tls),
         limit=settings.max_upstream_connections,
         idle_seconds=settings.upstream_idle_seconds,
         spawn=spawn,
@@ -241,7 +192,7 @@ def assemble(
     metrics = Metrics([client.name for client in settings.clients])
     endpoints = tuple(new_token_endpoint(c, settings, tls, clock) for c in settings.clients)
     tokens = tuple(_new_refreshers(settings, endpoints, metrics, clock, log))
-    router = _new_router(settings)
+    router = new_router(settings)
     access_log = AccessLog(
         settings.access_log, log=logs.access, write_line=logs.write_line, wall=clock.wall
     )
@@ -249,7 +200,7 @@ def assemble(
     engine = Engine(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),
-        policy=_new_policy(settings, router),
+        policy=new_policy(settings, router),
         router=router,
         tokens={cache.client: cache for cache, _ in tokens},
         pool=_new_pool(settings, tls, spawn, clock, log),

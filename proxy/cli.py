@@ -21,11 +21,12 @@ __all__ = ["main"]
 
 _OK, _FAILED, _BAD_USAGE = 0, 1, 2
 _SECRETS: Final = frozenset(("client_secret", "egress_proxy"))
-_WITH_SETTINGS: Final = frozenset(("run", "token", "config"))
+_WITH_SETTINGS: Final = frozenset(("run", "check", "token", "config"))
 _COMMANDS: Final = {
     "run": "run the proxy",
     "demo": "mock Signicat and the proxy in one go; no account needed",
     "mock": "the mock Signicat alone",
+    "check": "the doctor: try what the proxy needs; one line each, with the fix",
     "token": "one token on stdout, for curl",
     "config": "the settings in force, secrets left out, and where each came from",
     "health": "ask the admin port; for container health checks",
@@ -80,8 +81,12 @@ def _new_parser(command: str | None) -> argparse.ArgumentParser:
 
 
 def _add_own_flags(name: str, parser: argparse.ArgumentParser) -> None:
-    if name in ("token", "config"):
+    if name in ("check", "token", "config"):
         parser.add_argument("--json", action="store_true", help="for programs")
+    if name == "check":
+        parser.add_argument(
+            "--no-call", action="store_true", help="send no request to the upstream"
+        )
     if name == "token":
         parser.add_argument(
             "--client", metavar="NAME", help="which client, where there are several"
@@ -129,6 +134,23 @@ def _mock(args: argparse.Namespace) -> int:
     return mock.run(args)
 
 
+def _stop_failed(*_: object) -> NoReturn:
+    os._exit(_FAILED)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from proxy.doctor import run_check
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop_failed)  # what was cut short must not look healthy
+    code = run_check(lambda: _load(args), as_json=args.json, with_call=not args.no_call)
+    sys.stdout.flush()
+    if code != _OK:
+        # A look-up of a name that hangs in a thread must not keep the process alive.
+        os._exit(code)
+    return code
+
+
 def _token(args: argparse.Namespace) -> int:
     from proxy.token_command import print_token
 
@@ -165,6 +187,7 @@ _RUN: Final = {
     "run": _run,
     "demo": _demo,
     "mock": _mock,
+    "check": _check,
     "token": _token,
     "config": _config,
     "health": _health,

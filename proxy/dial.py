@@ -27,7 +27,23 @@ from proxy.dial_errors import (
 )
 from proxy.egress import EgressProxy, connect_refusal, connect_request, is_doomed_answer
 
-__all__ = ["DialError", "Dialer", "Resolver"]
+__all__ = [
+    "CONNECT_STEP",
+    "DNS_STEP",
+    "EGRESS_TLS_STEP",
+    "TCP_STEP",
+    "TLS_STEP",
+    "DialError",
+    "Dialer",
+    "Progress",
+    "Resolver",
+]
+
+DNS_STEP: Final = "DNS look-up"
+TCP_STEP: Final = "TCP connection"
+EGRESS_TLS_STEP: Final = "TLS handshake with the egress proxy"
+CONNECT_STEP: Final = "CONNECT through the egress proxy"
+TLS_STEP: Final = "TLS handshake"
 
 Resolver = Callable[[str, int], Awaitable[Sequence[aiohappyeyeballs.AddrInfoType]]]
 _Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
@@ -70,10 +86,15 @@ class _Handover(asyncio.Protocol):
 
 
 @dataclass(slots=True)
-class _Progress:
-    """What an attempt is at, so that a time-out can say so."""
+class Progress:
+    """What an attempt is at, so that a time-out can say so; a second attempt begins anew."""
 
     step: str = ""
+    addresses: tuple[str, ...] = ()
+
+    def begin(self, step: str) -> None:
+        """Note that the steps before this one are done."""
+        self.step = step
 
 
 def _tune(sock: socket.socket) -> None:
@@ -121,15 +142,16 @@ class Dialer:
         self._resolver = resolver
 
     async def dial(
-        self, protocol_factory: Callable[[], _Protocol]
+        self, protocol_factory: Callable[[], _Protocol], progress: Progress | None = None
     ) -> tuple[asyncio.Transport, _Protocol]:
         """Return a connection ready for use, its protocol's `connection_made` called.
 
         A failure that may pass is tried again once, at once, within the same
         deadline (F8). The protocol is made only when everything stands. Raises
         `DialError`; after that, or a cancellation, nothing is left open.
+        `progress` learns of each step as it begins.
         """
-        progress = _Progress()
+        progress = progress or Progress()
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 try:
@@ -142,7 +164,7 @@ class Dialer:
             raise timed_out(self._next, progress.step, self._timeout_seconds) from None
         return transport, _hand_over(transport, handover, protocol_factory)
 
-    async def _attempt(self, progress: _Progress) -> tuple[asyncio.Transport, _Handover]:
+    async def _attempt(self, progress: Progress) -> tuple[asyncio.Transport, _Handover]:
         sock = await self._connect(progress)
         _tune(sock)
         loop = asyncio.get_running_loop()
@@ -154,29 +176,30 @@ class Dialer:
             raise
 
     async def _climb(
-        self, transport: asyncio.Transport, handover: _Handover, progress: _Progress
+        self, transport: asyncio.Transport, handover: _Handover, progress: Progress
     ) -> asyncio.Transport:
         """Put CONNECT and TLS on a TCP transport, as far as wanted; return the topmost."""
         if self._egress is not None:
             transport = await self._open_tunnel(self._egress, transport, handover, progress)
         if self._tls is not None:
-            progress.step = "TLS handshake"
+            progress.begin(TLS_STEP)
             transport = await self._start_tls(transport, handover, self._tls, self._target)
         if handover.is_lost:
             raise closed_early(self._target)
         return transport
 
-    async def _connect(self, progress: _Progress) -> socket.socket:
+    async def _connect(self, progress: Progress) -> socket.socket:
         """Look the name up and connect to whichever of its addresses answers first (RFC 8305)."""
         peer = self._next
-        progress.step = "DNS look-up"
+        progress.begin(DNS_STEP)
         try:
             addresses = await self._resolver(peer.host, peer.port)
         except (OSError, UnicodeError) as error:
             raise no_address(peer, error) from error
         if not addresses:
             raise no_address(peer, None)
-        progress.step = "TCP connection"
+        progress.addresses = tuple(str(address[4][0]) for address in addresses)
+        progress.begin(TCP_STEP)
         try:
             return await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
@@ -189,14 +212,18 @@ class Dialer:
         egress: EgressProxy,
         transport: asyncio.Transport,
         handover: _Handover,
-        progress: _Progress,
+        progress: Progress,
     ) -> asyncio.Transport:
         """Ask the egress proxy for a tunnel; nothing may follow the head of its answer."""
         if self._egress_tls is not None:
-            progress.step = "TLS handshake with the egress proxy"
+            progress.begin(EGRESS_TLS_STEP)
             transport = await self._start_tls(transport, handover, self._egress_tls, self._next)
-        progress.step = "CONNECT through the egress proxy"
-        transport.write(connect_request(egress, self._target.host, self._target.port))
+        progress.begin(CONNECT_STEP)
+        try:
+            ask = connect_request(egress, self._target.host, self._target.port)
+        except UnicodeError as error:
+            raise no_address(self._target, error) from error
+        transport.write(ask)
         head, end, rest = await handover.wait_answer()
         if not end:
             is_closed = not is_doomed_answer(head)

@@ -14,7 +14,7 @@ from typing import Final
 
 from proxy.addresses import ListenAddress, parse_listen_address
 
-__all__ = ["admin_address", "probe"]
+__all__ = ["admin_address", "is_signicat_proxy", "probe"]
 
 _NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
 _DEFAULT: Final = "127.0.0.1:8081"
@@ -69,17 +69,36 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def _connection_to(address: ListenAddress) -> http.client.HTTPConnection:
+    host = address.host or ""
+    if address.path is not None:
+        return _UnixConnection(address.path)
+    return http.client.HTTPConnection(
+        _WILDCARDS.get(host, host), address.port, timeout=_TIMEOUT_SECONDS
+    )
+
+
+def is_signicat_proxy(address: ListenAddress) -> bool:
+    """Say whether a signicat-proxy listens there, be it for callers or for operators.
+
+    Both refuse TRACE themselves and say who they are (F1); nothing goes to the upstream.
+    """
+    connection = _connection_to(address)
+    try:
+        connection.request("TRACE", "/", headers={"Host": "localhost", "Connection": "close"})
+        headers = connection.getresponse().headers
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    names = (headers.get("Proxy-Status", "").partition(";")[0], headers.get("Server", ""))
+    return "signicat-proxy" in names
+
+
 def probe(address: ListenAddress, *, ready: bool) -> tuple[bool, str]:
     """Return whether the proxy is live (or ready), and one line that says so."""
     target = "/readyz" if ready else "/livez"
-    host = address.host or ""
-    connection = (
-        _UnixConnection(address.path)
-        if address.path is not None
-        else http.client.HTTPConnection(
-            _WILDCARDS.get(host, host), address.port, timeout=_TIMEOUT_SECONDS
-        )
-    )
+    connection = _connection_to(address)
     try:
         connection.request("GET", target, headers={"Host": "localhost"})
         status = connection.getresponse().status

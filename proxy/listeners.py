@@ -1,7 +1,7 @@
 """The ports: opened last, closed first; a port in use is one line that names the setting."""
 
 import asyncio
-import contextlib
+import errno
 import os
 import socket
 import stat
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from proxy.settings import ListenAddress
 
-__all__ = ["AdminPort", "CannotListenError", "TrafficPorts"]
+__all__ = ["AdminPort", "CannotListenError", "TrafficPorts", "check_address"]
 
 _BACKLOG: Final = 1024
 _ADMIN_IDLE_SECONDS: Final = 75.0
@@ -21,23 +21,69 @@ _ADMIN_SHUTDOWN_SECONDS: Final = 1.0
 
 
 class CannotListenError(Exception):
-    """An address cannot be listened on; the text is one line and names the setting."""
+    """An address cannot be listened on; the text is one line and names the setting.
+
+    `is_taken`: somebody else listens there.
+    """
 
     def __init__(self, setting: str, address: ListenAddress, error: OSError) -> None:
-        reason = os.strerror(error.errno) if error.errno else "the name cannot be resolved"
-        super().__init__(f"SIGNICAT_PROXY_{setting}: cannot listen on {address}: {reason}")
+        is_look_up = isinstance(error, socket.gaierror)
+        known = None if is_look_up or error.errno is None else os.strerror(error.errno)
+        self.reason = known or "the name cannot be resolved"
+        self.is_taken = error.errno == errno.EADDRINUSE
+        super().__init__(f"SIGNICAT_PROXY_{setting}: cannot listen on {address}: {self.reason}")
 
 
-def _remove_stale_socket(path: str) -> None:
-    """Remove a socket file that nobody listens on, as a killed process leaves behind."""
-    with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+def _is_leftover(path: str) -> bool:
+    """Say whether a file is a socket that nobody listens on, as a killed process leaves behind.
+
+    Raises `OSError` where somebody does: the event loop would take it away from them.
+    """
+    try:
         if not stat.S_ISSOCK(Path(path).lstat().st_mode):
-            return
+            return False
         with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(path)
-            except ConnectionRefusedError:
-                Path(path).unlink()
+            probe.connect(path)
+    except FileNotFoundError:
+        return False
+    except ConnectionRefusedError:
+        return True
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _remove_leftover(path: str) -> None:
+    if _is_leftover(path):
+        Path(path).unlink(missing_ok=True)
+
+
+def _check_socket_path(path: str) -> None:
+    """Raise the `OSError` that listening on this path would bring."""
+    if _is_leftover(path):
+        return
+    if Path(path).exists():
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    folder = Path(path).parent
+    folder.stat()
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def check_address(setting: str, address: ListenAddress) -> None:
+    """Raise the `CannotListenError` that listening would bring; nobody can connect meanwhile."""
+    try:
+        if address.path is not None:
+            _check_socket_path(address.path)
+            return
+        for family, kind, protocol, _, place in socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(place)
+    except OSError as error:
+        raise CannotListenError(setting, address, error) from error
 
 
 def _real_address(address: ListenAddress, sock: socket.socket) -> ListenAddress:
@@ -60,7 +106,7 @@ class TrafficPorts:
         loop = asyncio.get_running_loop()
         try:
             if address.path is not None:
-                _remove_stale_socket(address.path)
+                _remove_leftover(address.path)
                 server = await loop.create_unix_server(
                     self._protocol_factory, address.path, backlog=_BACKLOG
                 )
@@ -104,12 +150,12 @@ class AdminPort:
         """Listen; return the real address; raise `CannotListenError`."""
         await self._runner.setup()
         site: web.BaseSite
-        if address.path is not None:
-            _remove_stale_socket(address.path)
-            site = web.UnixSite(self._runner, address.path)
-        else:
-            site = web.TCPSite(self._runner, address.host, address.port, reuse_address=True)
         try:
+            if address.path is not None:
+                _remove_leftover(address.path)
+                site = web.UnixSite(self._runner, address.path)
+            else:
+                site = web.TCPSite(self._runner, address.host, address.port, reuse_address=True)
             await site.start()
         except OSError as error:
             raise CannotListenError("ADMIN_LISTEN", address, error) from error

@@ -17,6 +17,7 @@ from proxy.engine import Engine
 from proxy.listeners import AdminPort, CannotListenError, TrafficPorts
 from proxy.logs import Logs, route_library_logs
 from proxy.settings import ListenAddress, Settings
+from proxy.settings_risks import risks_of
 
 __all__ = ["CannotListenError", "Control", "serve"]
 
@@ -109,29 +110,9 @@ def _background(
 
 def _warn_of_risks(settings: Settings, log: FilteringBoundLogger) -> None:
     """Name what the settings open up (G1, G2)."""
-    for setting, address in (
-        *(("SIGNICAT_PROXY_LISTEN", address) for address in settings.listen),
-        ("SIGNICAT_PROXY_ADMIN_LISTEN", settings.admin_listen),
-    ):
-        if not address.is_local:
-            log.warning(
-                "listening_beyond_loopback",
-                setting=setting,
-                address=str(address),
-                hint="whoever reaches this address acts as your organisation",
-            )
-    if "*" in settings.allowed_hosts:
-        log.warning(
-            "host_check_off",
-            setting="SIGNICAT_PROXY_ALLOWED_HOSTS",
-            hint="web pages can reach the proxy by DNS rebinding",
-        )
-    if settings.unsafe_plain_http:
-        log.warning(
-            "plain_http_allowed",
-            setting="SIGNICAT_PROXY_UNSAFE_PLAIN_HTTP",
-            hint="secrets and tokens may cross the network readable",
-        )
+    for risk in risks_of(settings):
+        facts = {} if risk.address is None else {"address": risk.address}
+        log.warning(risk.event, setting=risk.setting, **facts, hint=risk.hint)
 
 
 def _exit_code(group: BaseExceptionGroup[BaseException], log: FilteringBoundLogger) -> int:

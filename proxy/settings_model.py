@@ -241,6 +241,13 @@ class Settings(BaseSettings):
             scope=self.scope if table.scope is None else table.scope,
         )
 
+    def name_of(self, client: ClientSettings, name: str) -> str:
+        """Return what a setting of a client is called where it was set, as its owner wrote it."""
+        table = self.client_tables.get(client.name)
+        if table is None or getattr(table, name) is None:
+            return PREFIX + name.upper()
+        return f"clients.{client.name}.{name}"
+
     @property
     def routes(self) -> tuple[RouteSettings, ...]:
         """The routes; one client without routes has the route `/`."""

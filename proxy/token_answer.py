@@ -9,7 +9,15 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["HINTS", "MAX_TOKEN_LENGTH", "OUTCOMES", "Failure", "Grant", "read_answer"]
+__all__ = [
+    "HINTS",
+    "MAX_TOKEN_LENGTH",
+    "OUTCOMES",
+    "Failure",
+    "Grant",
+    "lacks_scope",
+    "read_answer",
+]
 
 MAX_TOKEN_LENGTH: Final = 16 * 1024
 """Characters; with it a request head still fits what servers accept."""
@@ -68,6 +76,11 @@ class Grant:
     access_token: str = field(repr=False)
     lifetime_seconds: float
     scope: str | None
+
+
+def lacks_scope(grant: Grant, wanted: str) -> bool:
+    """Say whether it is known that less than `wanted` was granted (T8)."""
+    return grant.scope is not None and not set(wanted.split()) <= set(grant.scope.split())
 
 
 @dataclass(frozen=True, slots=True)

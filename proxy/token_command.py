@@ -6,8 +6,8 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from proxy.assembly import new_secret_source, new_token_endpoint
 from proxy.clock import SYSTEM_CLOCK
+from proxy.outgoing import new_secret_source, new_token_endpoint
 from proxy.secret_source import SecretUnreadableError
 from proxy.settings import ClientSettings, Settings
 from proxy.tls import client_context

@@ -15,7 +15,7 @@ from proxy import __version__
 from proxy.egress import EgressProxy
 from proxy.token_answer import Failure, Grant, read_answer
 
-__all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials"]
+__all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "sane_trace_id"]
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post"]
 _MAX_BODY: Final = 1 << 20
@@ -25,10 +25,14 @@ _MAX_TRACE_ID: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one call brought; `trace_id` is the endpoint's `x-trace-id`, where it is sane."""
+    """What one call brought; `trace_id` is the endpoint's `x-trace-id`, where it is sane.
+
+    `date` is the answer's `Date` as it came, whatever that holds.
+    """
 
     result: Grant | Failure
     trace_id: str | None = None
+    date: str | None = None
 
 
 def basic_credentials(client_id: str, secret: str) -> str:
@@ -41,7 +45,8 @@ def basic_credentials(client_id: str, secret: str) -> str:
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
 
 
-def _sane_trace_id(value: str | None) -> str | None:
+def sane_trace_id(value: str | None) -> str | None:
+    """Return an `x-trace-id` that people may be shown, None for any other."""
     if value is None or len(value) > _MAX_TRACE_ID or not set(value) <= _TRACE_ID:
         return None
     return value
@@ -151,7 +156,7 @@ class TokenEndpoint:
             proxy=proxy,
             proxy_headers=proxy_headers,
         ) as answer:
-            trace_id = _sane_trace_id(answer.headers.get("x-trace-id"))
+            trace_id = sane_trace_id(answer.headers.get("x-trace-id"))
             body = b""
             async for data in answer.content.iter_any():
                 body += data
@@ -159,7 +164,7 @@ class TokenEndpoint:
                     too_large = Failure("unusable_answer", detail="the answer is over 1 MiB")
                     return Attempt(too_large, trace_id)
             result = read_answer(answer.status, answer.headers, body, wall=self._wall())
-            return Attempt(result, trace_id)
+            return Attempt(result, trace_id, answer.headers.get("Date"))
 
     async def close(self) -> None:
         """Close the connections."""

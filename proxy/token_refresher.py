@@ -11,7 +11,7 @@ from proxy import schedule
 from proxy.clock import Clock, Instant
 from proxy.secret_source import SecretSource, SecretUnreadableError
 from proxy.token import ClientStatus, Token
-from proxy.token_answer import HINTS, Failure, Grant
+from proxy.token_answer import HINTS, Failure, Grant, lacks_scope
 from proxy.token_cache import TokenCache
 from proxy.token_endpoint import Attempt
 
@@ -256,11 +256,9 @@ class TokenRefresher:
 
     def _warn_of_scope(self, grant: Grant) -> None:
         """Warn once where less was granted than wanted; the token is used all the same (T8)."""
-        granted = grant.scope
-        wanted = set(self._endpoint.scope.split())
-        if granted is None or wanted <= set(granted.split()) or granted == self._warned_scope:
+        if not lacks_scope(grant, self._endpoint.scope) or grant.scope == self._warned_scope:
             return
-        self._warned_scope = granted
+        self._warned_scope = grant.scope
         self._log.warning("scope_not_granted", hint=HINTS["invalid_scope"])
 
     def _failed(self, failure: Failure, trace_id: str | None, seconds: float) -> None:

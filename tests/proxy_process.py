@@ -5,16 +5,17 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.running_proxy import assert_no_secret
+from tests.running_proxy import CLIENT_SECRET, assert_no_secret
 from tests.waiting import task_group, within
 
-__all__ = ["ProxyProcess", "proxy_process"]
+__all__ = ["ProxyProcess", "command", "proxy_process"]
 
 _ROOT: Final = Path(__file__).parent.parent
 _KEPT: Final = ("PATH", "COVERAGE")  # beginnings of names
@@ -110,3 +111,26 @@ async def proxy_process(
             await process.wait()
     if arguments[:1] != ("token",):
         assert_no_secret(running.output)
+
+
+async def command(
+    *arguments: str, directory: Path, environ: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run `python -m proxy` to its end; return exit code, stdout and stderr."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "proxy", *arguments],
+            cwd=directory,
+            env={**kept, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(_ROOT), **(environ or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    done = await asyncio.to_thread(run)
+    assert "Traceback" not in done.stderr
+    assert CLIENT_SECRET not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr

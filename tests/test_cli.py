@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
 import socket
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,38 +12,14 @@ from proxy.health_probe import admin_address, probe
 from proxy.settings import PREFIX
 from tests.messages import reply
 from tests.peers import ByteServer, Channel
-from tests.proxy_process import proxy_process
+from tests.proxy_process import command, proxy_process
 from tests.running_proxy import CLIENT_SECRET, environment, running_proxy
-from tests.source_tree import ROOT
 from tests.token_server import TokenServer
 from tests.waiting import eventually
 
 END = "Ctrl-C ends it."
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
-
-
-async def command(
-    *arguments: str, directory: Path, environ: Mapping[str, str] | None = None
-) -> tuple[int, str, str]:
-    """Run `python -m proxy` to its end; return exit code, stdout and stderr."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "proxy", *arguments],
-            cwd=directory,
-            env={**kept, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(environ or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-
-    done = await asyncio.to_thread(run)
-    assert "Traceback" not in done.stderr
-    assert CLIENT_SECRET not in done.stdout + done.stderr
-    return done.returncode, done.stdout, done.stderr
 
 
 async def test_no_command_is_wrong_usage(tmp_path: Path) -> None:

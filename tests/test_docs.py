@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import ERROR_KINDS
+from proxy.finding import CHECKS
 from proxy.settings import setting_names
 from proxy.token_answer import OUTCOMES
 from tests.source_tree import ROOT, kept_files, read, relative
@@ -69,6 +70,14 @@ def test_every_error_code_is_explained() -> None:
 def test_every_cause_of_a_missing_token_is_explained() -> None:
     """Each outcome of a token request but `ok` has its row."""
     assert set(OUTCOMES) - {"ok"} <= set(first_cells(read("docs/troubleshoot.md")))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_is_explained(check: str) -> None:
+    """Each check of the doctor has its row, with what is tried and what to do."""
+    assert re.search(
+        rf"^\| `{check}` \| [A-Z][^|]+ \| [^|]+ \|$", read("docs/troubleshoot.md"), re.MULTILINE
+    )
 
 
 def test_every_endpoint_is_named() -> None:

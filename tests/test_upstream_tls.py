@@ -1,13 +1,13 @@
 """TLS and CONNECT proxies on the way to the upstream and the token endpoint (G8)."""
 
 import datetime as dt
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trustme
 
+from tests.certificates import context_for
 from tests.connect_proxy import ConnectProxy
 from tests.messages import Message, assert_problem, reply, request
 from tests.peers import ByteServer, ClosedEarlyError
@@ -31,13 +31,6 @@ def ca_file(ca: CA, tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
     ca.cert_pem.write_to_path(str(path))
     return path
-
-
-def context_for(ca: CA, name: str, not_after: dt.datetime | None = None) -> ssl.SSLContext:
-    """Return the server's side of TLS with a certificate for `name`."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(name, not_after=not_after).configure_cert(context)
-    return context
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""What settings that are allowed open up all the same (G1, G2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from proxy.settings_model import PREFIX, Settings
+
+__all__ = ["Risk", "risks_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """One risk: the log event, the setting, and what it means; `address` where there is one."""
+
+    event: str
+    setting: str
+    hint: str
+    address: str | None = None
+
+
+def risks_of(settings: Settings) -> Iterator[Risk]:
+    """Yield every risk that the settings take."""
+    for name, address in (
+        *(("LISTEN", address) for address in settings.listen),
+        ("ADMIN_LISTEN", settings.admin_listen),
+    ):
+        if not address.is_local:
+            yield Risk(
+                "listening_beyond_loopback",
+                PREFIX + name,
+                "whoever reaches this address acts as your organisation",
+                str(address),
+            )
+    if "*" in settings.allowed_hosts:
+        yield Risk(
+            "host_check_off",
+            f"{PREFIX}ALLOWED_HOSTS",
+            "web pages can reach the proxy by DNS rebinding",
+        )
+    if settings.unsafe_plain_http:
+        yield Risk(
+            "plain_http_allowed",
+            f"{PREFIX}UNSAFE_PLAIN_HTTP",
+            "secrets and tokens may cross the network readable",
+        )
