@@ -46,6 +46,11 @@ class Channel:
         return cls(*await within(asyncio.open_connection(host, port), f"connection to {port}"))
 
     @classmethod
+    async def over(cls, sock: socket.socket) -> Self:
+        """Use a socket that is connected."""
+        return cls(*await asyncio.open_connection(sock=sock))
+
+    @classmethod
     async def connect_unix(cls, path: str) -> Self:
         """Connect to a Unix socket."""
         return cls(*await within(asyncio.open_unix_connection(path), f"connection to {path}"))
@@ -211,24 +216,31 @@ class ByteServer:
     Without `answer` every connection waits for the test in `accepted`. With
     one (bytes, or a function of the request) requests are read and answered by
     themselves; None hangs up instead, and so does an answer with
-    `Connection: close` after it is sent.
+    `Connection: close` after it is sent. `listener` is a socket that listens
+    already, elsewhere.
     """
 
     def __init__(
-        self, answer: bytes | Answer | None = None, *, tls: ssl.SSLContext | None = None
+        self,
+        answer: bytes | Answer | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
         self.connections: list[Channel] = []
         self.requests: list[Message] = []
         self.port = 0
         self._answer = answer
         self._tls = tls
+        self._listener = listener
+        self._host = "127.0.0.1" if listener is None else listener.getsockname()[0]
         self._waiting: asyncio.Queue[Channel] = asyncio.Queue()
         self._stack = contextlib.AsyncExitStack()
 
     @property
     def url(self) -> str:
         """The server's URL, without a path."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}"
 
     @property
     def received(self) -> bytes:
@@ -247,7 +259,10 @@ class ByteServer:
                 serving = tasks.create_task(self._serve(channel, self._answer), name="peer")
                 self._stack.callback(serving.cancel)
 
-        server = await asyncio.start_server(accept, "127.0.0.1", self.port, ssl=self._tls)
+        if self._listener is None:
+            server = await asyncio.start_server(accept, self._host, self.port, ssl=self._tls)
+        else:
+            server = await asyncio.start_server(accept, sock=self._listener, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._stack.callback(self._drop_all)
         self._stack.callback(server.close)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,14 +85,16 @@ class ProxyProcess:
 
 @contextlib.asynccontextmanager
 async def proxy_process(
-    environ: Mapping[str, str], *arguments: str, directory: Path
+    environ: Mapping[str, str], *arguments: str, directory: Path, prefix: Sequence[str] = ()
 ) -> AsyncIterator[ProxyProcess]:
     """Run `python -m proxy` with these arguments in `directory`; kill it at the end.
 
+    `prefix` is a command that becomes the one it is given, as `nsenter` does.
     Nothing secret may have been written, but by the command whose output is a token.
     """
     kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
     process = await asyncio.create_subprocess_exec(
+        *prefix,
         sys.executable,
         *("-m", "proxy", *arguments),
         cwd=directory,

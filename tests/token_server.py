@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 
 from tests.messages import Message, reply
@@ -23,8 +24,14 @@ class TokenServer(ByteServer):
     the loop's time of each grant.
     """
 
-    def __init__(self, *, expires_in: float = 600, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(self._grant, tls=tls)
+    def __init__(
+        self,
+        *,
+        expires_in: float = 600,
+        tls: ssl.SSLContext | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
+        super().__init__(self._grant, tls=tls, listener=listener)
         self.expires_in = expires_in
         self.failure: bytes | None = None
         self.refused_secret: bytes | None = None
