@@ -1,0 +1,203 @@
+"""The alerts in earnest: a real Prometheus sees real proxies fail before the mock, and recover."""
+
+import asyncio
+import contextlib
+import itertools
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from proxy.mock import MockClient, serve_mock
+from proxy.mock.command import new_mock
+from tests.deploy.watch import RULES, Watch, shortened, watching
+from tests.proxy_process import ProxyProcess, proxy_process
+from tests.running_proxy import CLIENT_SECRET, environment
+from tests.source_tree import read
+from tests.waiting import task_group
+
+FACTOR = 60
+CLIENT = "dev-tester-1"
+Fault = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What runs: a mock of its own, a proxy before it, and callers."""
+
+    mock_url: str
+    admin: int
+    process: ProxyProcess
+    secret: Path
+    session: aiohttp.ClientSession
+
+    async def break_it(self, *faults: Fault) -> None:
+        """Have the mock fail so, from now on; without faults: no more."""
+        url = f"{self.mock_url}/__mock__/faults"
+        async with self.session.put(url, json=list(faults)) as answer:
+            assert answer.ok
+
+    async def refresh(self) -> None:
+        """Have the proxy renew its token now."""
+        async with self.session.post(f"http://127.0.0.1:{self.admin}/-/refresh") as answer:
+            assert answer.status == 202
+
+
+Story = Callable[[Scene, Watch], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What happens to one proxy, with which settings, under how many steady callers."""
+
+    story: Story
+    callers: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def send_for_ever(session: aiohttp.ClientSession, url: str) -> None:
+    """Send about twenty requests a second, whatever becomes of them."""
+    for pause in itertools.repeat(0.05):
+        with contextlib.suppress(aiohttp.ClientError):
+            async with session.get(url) as answer:
+                await answer.read()
+        await asyncio.sleep(pause)
+
+
+@contextlib.asynccontextmanager
+async def scene(plot: Plot, folder: Path) -> AsyncIterator[Scene]:
+    """Run mock, proxy and callers."""
+    folder.mkdir()  # noqa: ASYNC240 (a folder of the test, in memory)
+    secret = folder / "secret"
+    secret.write_text(CLIENT_SECRET, "utf-8")
+    mock = new_mock([MockClient(CLIENT, [CLIENT_SECRET])])
+    async with (
+        serve_mock(mock, "127.0.0.1", 0) as running,
+        aiohttp.ClientSession() as session,
+        task_group() as tasks,
+    ):
+        environ = environment(
+            upstream=running.url,
+            token_url=f"{running.url}/auth/open/connect/token",
+            client_id=CLIENT,
+            client_secret_file=secret,
+            access_log="off",
+            **plot.settings,
+        )
+        async with proxy_process(environ, "run", directory=folder) as process:
+            port, admin = await process.ports()
+            url = f"http://127.0.0.1:{port}/mock/echo"
+            traffic = [
+                tasks.create_task(send_for_ever(session, url), name=f"peer {number}")
+                for number in range(plot.callers)
+            ]
+            try:
+                yield Scene(running.url, admin, process, secret, session)
+            finally:
+                for task in traffic:
+                    task.cancel()
+
+
+def test_only_durations_are_shortened() -> None:
+    """The rules that fire here are the file's: but for the times they are equal."""
+    rules = read(RULES)
+    times = re.compile(r"(?<=for: )\w+|(?<=\[)\w+(?=\])")
+    short = shortened(rules, FACTOR)
+    assert times.sub("", short) == times.sub("", rules)
+    assert times.findall(rules)[:2] == ["2m", "1m"]
+    assert times.findall(short)[:2] == ["2000ms", "1000ms"]
+    assert all(time.endswith("ms") for time in times.findall(short))
+
+
+async def no_token(running: Scene, watch: Watch) -> None:
+    """Fail at the token endpoint: renewal fails, there is no token, callers get 503."""
+    await running.break_it(
+        {"kind": "unauthorized", "target": "api"},  # takes the token at hand away
+        {"kind": "status", "status": 503, "target": "token"},
+    )
+    await watch.becomes(
+        running.admin,
+        "SignicatProxyNotReady",
+        "SignicatProxyRenewalFailing",
+        "SignicatProxyErrors",
+    )
+    await running.break_it()
+    await running.refresh()
+    await watch.becomes(running.admin)
+
+
+async def bad_rotation(running: Scene, watch: Watch) -> None:
+    """Rotate to a secret that does not work: the last one serves. Mend it; stop the proxy."""
+    running.secret.write_text("no longer right", "utf-8")
+    await watch.becomes(running.admin, "SignicatProxySecretFallback")
+    running.secret.write_text(CLIENT_SECRET, "utf-8")
+    await watch.becomes(running.admin)
+    running.process.interrupt()
+    assert await running.process.ended() == 0
+    await watch.becomes(running.admin, "SignicatProxyDown")
+
+
+def fault(kind: Fault, *alerts: str) -> Story:
+    """Return the story of one fault of the API, which fires these alerts and no others."""
+
+    async def story(running: Scene, watch: Watch) -> None:
+        await running.break_it(kind)
+        await watch.becomes(running.admin, *alerts)
+        await running.break_it()
+        await watch.becomes(running.admin)
+
+    return story
+
+
+PLOTS = {
+    "no token": Plot(no_token, settings={"token_wait_seconds": 0.1}),
+    "bad rotation": Plot(bad_rotation),
+    "401 storm": Plot(
+        fault({"kind": "unauthorized", "target": "api"}, "SignicatProxyUnauthorizedStorm")
+    ),
+    "upstream errors": Plot(
+        fault(
+            {"kind": "reset", "target": "api"}, "SignicatProxyUpstreamErrors", "SignicatProxyErrors"
+        )
+    ),
+    "Signicat's 5xx": Plot(
+        fault(
+            {"kind": "status", "status": 500, "target": "api"}, "SignicatProxyUpstreamServerErrors"
+        )
+    ),
+    "too many requests": Plot(
+        fault(
+            {"kind": "latency", "milliseconds": 2000, "target": "api"},
+            "SignicatProxySaturated",
+            "SignicatProxyOverloaded",
+            "SignicatProxyErrors",
+        ),
+        callers=8,
+        settings={"max_upstream_connections": 2, "connect_timeout_seconds": 0.3},
+    ),
+}
+
+
+async def test_alerts_fire_and_resolve(tmp_path: Path) -> None:
+    """Each fault fires its own alerts and no others, and they end with it; all at one time."""
+    async with contextlib.AsyncExitStack() as stack:
+        scenes = {
+            name: await stack.enter_async_context(scene(plot, tmp_path / name))
+            for name, plot in PLOTS.items()
+        }
+        targets = [running.admin for running in scenes.values()]
+        watch = await stack.enter_async_context(watching(targets, tmp_path, factor=FACTOR))
+        async with asyncio.TaskGroup() as stories:
+            for name, plot in PLOTS.items():
+                stories.create_task(_told(name, plot, scenes[name], watch))
+
+
+async def _told(name: str, plot: Plot, running: Scene, watch: Watch) -> None:
+    try:
+        await plot.story(running, watch)
+    except AssertionError as error:
+        error.add_note(f"in the story: {name}")
+        raise
