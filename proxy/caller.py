@@ -1,9 +1,6 @@
 """One caller's connection: cuts the bytes into requests, refuses what has two readings (G5, G6)."""
 
 import asyncio
-import contextlib
-import socket
-import struct
 from typing import Final
 
 from proxy import failures
@@ -22,9 +19,9 @@ __all__ = ["CallerConnection"]
 
 _LINGER_SECONDS: Final = 5.0
 _FAREWELL_SECONDS: Final = 0.25  # with the sweep's half second, less than the second of F7
+_REQUESTS_PER_TURN: Final = 16  # then others have theirs: a flood of refusals stalls nobody
 _HEAD: Final = b"HEAD "
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: send RST at close
 
 
 class CallerConnection(Connection):
@@ -78,6 +75,7 @@ class CallerConnection(Connection):
         """Cancel what ran for this caller (F7)."""
         del exc
         exchange, self._exchange = self._exchange, None
+        self._inbox.clear()
         self._engine.caller_gone(self)
         if exchange is not None:
             exchange.caller_left()
@@ -120,7 +118,7 @@ class CallerConnection(Connection):
             self._read_requests()
         elif not exchange.request_sent:
             self._read_body(exchange)
-        elif self._inbox.is_full:
+        if self._inbox.is_full:
             self.hold()
 
     def _read_requests(self) -> None:
@@ -128,11 +126,15 @@ class CallerConnection(Connection):
         if self._is_reading_requests:
             return
         self._is_reading_requests = True
-        while self._exchange is None and self._inbox and not self._is_lingering:
-            if self.is_clogged or not self._read_one():
+        begun = 0
+        while begun < _REQUESTS_PER_TURN and self._exchange is None and self._inbox:
+            if self._is_lingering or self.is_clogged or not self._read_one():
                 break
+            begun += 1
         self._is_reading_requests = False
-        if self._exchange is None:
+        if begun == _REQUESTS_PER_TURN:
+            self._engine.loop.call_soon(self._read_requests)
+        elif self._exchange is None:
             self.unhold()
             if self._has_left and not self._is_lingering:
                 self._close()
@@ -200,12 +202,8 @@ class CallerConnection(Connection):
 
     def cut(self) -> None:
         """Drop the connection by a reset, so that no answer on it looks complete (F7)."""
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None and sock.family != socket.AF_UNIX:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._is_lingering = True
-        self.transport.abort()
+        self.reset()
 
     def reply(self, error: ProxyError, request: Request, request_id: str, *, close: bool) -> None:
         """Send a reply of our own to the running request."""

@@ -1,9 +1,14 @@
 """What connections to callers and to the upstream have in common: writing, and back-pressure."""
 
 import asyncio
-from typing import cast
+import contextlib
+import socket
+import struct
+from typing import Final, cast
 
 __all__ = ["Connection"]
+
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: send RST at close
 
 
 class Connection(asyncio.Protocol):
@@ -44,4 +49,12 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """End at once, whatever is still to be written."""
+        self.transport.abort()
+
+    def reset(self) -> None:
+        """End at once and, over TCP, by a reset: the peer must not take this for a good end."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family != socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tracemalloc
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.messages import Message, assert_problem, reply, request
 from tests.peers import Channel, ClosedEarlyError
 from tests.running_proxy import proxied
 from tests.token_server import TokenServer
-from tests.waiting import within
+from tests.waiting import eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -180,6 +181,38 @@ async def test_a_caller_that_never_reads_its_answers(tokens: TokenServer) -> Non
         for _ in range(len(upstream.requests) + 5):
             assert len((await caller.read_answer()).body) == 1 << 20
             caller.received.clear()
+
+
+async def test_a_flood_of_refused_requests_is_not_read_into_memory(tokens: TokenServer) -> None:
+    """Who sends one after the other and never reads a reply is not read any further (G6)."""
+    async with proxied(tokens, reply(), access_log="off") as (proxy, _):
+        flooder = await proxy.connect()
+        await flooder.send_until_stuck(request("GET /", host="evil.example") * 5000, 1 << 20)
+        more = bytes(1 << 20)
+        tracemalloc.start()
+        try:
+            await flooder.send_until_stuck(more, 1 << 26, seconds=2)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 4 << 20
+        assert (await proxy.ask(request("GET /"))).status == 200
+
+
+async def test_a_flood_of_refused_requests_stalls_nobody(tokens: TokenServer) -> None:
+    """While one caller's refusals are written and read, others have their turns (G6)."""
+    async with proxied(tokens, reply(), access_log="off") as (proxy, _):
+        flooder, other = await proxy.connect(), await proxy.connect()
+        flood = request("GET /", host="evil.example") * 100_000
+        async with asyncio.TaskGroup() as tasks:
+            pouring = tasks.create_task(flooder.send(flood))
+            reading = tasks.create_task(flooder.read_whatever())
+            await eventually(lambda: bool(flooder.received), "the first refusals")
+            before = flooder.received.count(b"421 ")
+            assert (await other.ask(request("GET /"))).status == 200
+            assert flooder.received.count(b"421 ") - before < 3000
+            pouring.cancel()
+            reading.cancel()
 
 
 async def test_requests_queue_for_a_connection(tokens: TokenServer) -> None:
