@@ -19,6 +19,7 @@ __all__ = [
     "TokenPaths",
     "UnreadablePathError",
     "has_dot_segment",
+    "lenient_path",
     "lenient_reading",
     "lenient_segments",
 ]
@@ -40,6 +41,7 @@ _ENCODED: Final = re.compile(rb"%(?:[uU]00)?([0-9a-fA-F]{2})")
 _OVERLONG: Final = re.compile(
     rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80\x81][\x80-\xbf]|\xf0\x80[\x80\x81][\x80-\xbf]"
 )
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _PARAMETERS: Final = re.compile(r"[;?#].*", re.DOTALL)
 _PADDING: Final = ". \t\r\n\v\f"
 
@@ -56,13 +58,23 @@ def _shortened(match: re.Match[bytes]) -> bytes:
     return bytes(((match[0][-2] & 1) << 6 | match[0][-1] & 0x3F,))
 
 
+def _folded(match: re.Match[str]) -> str:
+    """Return the ASCII that wide forms, and signs such as U+212A, stand for.
+
+    One character at a time, and nothing else: no ASCII comes of several, one
+    sign can stand for eighteen others, and a long row of accents would cost the
+    square of its length to put in order.
+    """
+    folded = unicodedata.normalize("NFKC", match[0])
+    return folded if folded.isascii() else match[0]
+
+
 def _undone_once(path: bytes) -> bytes:
     """Undo one layer of everything that can stand for another character."""
     plain = _OVERLONG.sub(_shortened, _ENCODED.sub(_decoded_byte, path))
     text = plain.decode("utf-8", "surrogateescape")
     if not plain.isascii():
-        # Wide forms, and signs such as U+212A that equal a letter in any case.
-        text = unicodedata.normalize("NFKC", text)
+        text = _NOT_ASCII.sub(_folded, text)
     return text.casefold().replace("\\", "/").encode("utf-8", "surrogateescape")
 
 
@@ -102,6 +114,19 @@ def lenient_segments(reading: str) -> tuple[str, ...]:
     """
     names = (segment.rstrip(_PADDING) for segment in _without_parameters(reading))
     return tuple(name for name in names if name)
+
+
+def lenient_path(path: bytes) -> bytes:
+    """Return where the most lenient reader sees `path` lead; raise `UnreadablePathError`.
+
+    That is `path` itself, or without its capitals, unless there is something
+    unusual in it.
+    """
+    glance = path.translate(GLANCE)
+    if not (UNUSUAL in glance or b"//" in path or b"./" in path or path.endswith(b".")):
+        return glance
+    segments = lenient_segments(lenient_reading(path))
+    return b"/" + "/".join(segments).encode("utf-8", "surrogateescape")
 
 
 def _segments_of_url(url: str) -> tuple[str, ...]:

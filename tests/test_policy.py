@@ -1,5 +1,7 @@
 """The guard's decisions, as tables of bytes (G2 to G4, F1, F3)."""
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -548,6 +550,19 @@ def test_reading_of_a_reading_is_itself(path: bytes) -> None:
     except UnreadablePathError:
         return
     assert lenient_reading(reading.encode("utf-8", "surrogateescape")) == reading
+
+
+@pytest.mark.parametrize("row", ["\u0301\u0323", "\ufdfa", "\ufb03", "\uff0e", "\u00c5"], ids=ascii)
+def test_long_rows_of_odd_signs_are_read_in_time(row: str) -> None:
+    """Four times the length takes about four times as long, not sixteen times (G6)."""
+
+    def seconds(length: int) -> float:
+        path = b"/" + (row * length).encode()[:length]
+        started = time.process_time()
+        lenient_reading(path.decode("utf-8", "ignore").encode())
+        return time.process_time() - started
+
+    assert min(seconds(32_000) for _ in range(3)) < 9 * min(seconds(8_000) for _ in range(5))
 
 
 @given(PATHS)

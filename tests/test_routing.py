@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from proxy.errors import AMBIGUOUS_PATH, ProxyError
 from proxy.paths import SegmentPrefixes
 from proxy.routing import Route, Router
 
@@ -42,6 +43,53 @@ EVERYTHING = Route(b"/", "default", None, "/")
 def test_longest_prefix_on_segment_boundaries_wins(path: bytes, expected: Route | None) -> None:
     """A prefix covers itself and what is below it, read as received; the longest one decides."""
     assert Router([AUTH, SIGN, DRAFTS]).match(path) is expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(b"//sign", b"/;/sign", b"/%73ign", b"/SIGN/x", b"/sign./x", b"/sign;v=1", b"/sign%20"),
+        *(
+            b"/sign//drafts",
+            b"/sign/;/drafts",
+            b"/sign/%64rafts/7",
+            b"/sign/Drafts",
+            b"/sign/drafts;",
+        ),
+        *("/\uff53ign".encode(), b"/%EF%BD%93ign", b"/%2525252525252573ign"),
+    ],
+)
+def test_no_spelling_takes_the_route_of_another(path: bytes) -> None:
+    """What the upstream may take for a path of another route gets neither route's token (G4)."""
+    router = Router([EVERYTHING, SIGN, DRAFTS])
+    with pytest.raises(ProxyError) as caught:
+        router.match(path)
+    assert caught.value.kind is AMBIGUOUS_PATH
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (b"/sign//x", SIGN),
+        (b"/sign/X/%C3%85;v=1", SIGN),
+        (b"/sign/drafts//7", DRAFTS),
+        (b"//signature", EVERYTHING),
+        (b"/%61/B./c", EVERYTHING),
+        (b"/sign/drafts.pdf", SIGN),
+    ],
+)
+def test_an_odd_spelling_of_the_same_route_passes(path: bytes, expected: Route) -> None:
+    """What leads to the same route however it is read is nobody's business (F2)."""
+    assert Router([EVERYTHING, SIGN, DRAFTS]).match(path) is expected
+
+
+def test_routes_that_differ_by_case_take_only_their_own_spelling() -> None:
+    """Where a lenient reader could not tell them apart, nothing but plain small letters passes."""
+    small, large = Route(b"/a", "small"), Route(b"/A", "large")
+    router = Router([small, large])
+    assert router.match(b"/a/b") is small
+    with pytest.raises(ProxyError):
+        router.match(b"/A/b")
 
 
 def test_root_route_takes_what_no_other_does() -> None:
