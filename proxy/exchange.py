@@ -105,10 +105,10 @@ class Exchange:
         if self._upstream is not None:
             self._upstream.write(upload.frame(data))
             upload.sent()
-            if upload.has_progressed():
-                self.touch()
-        elif upload.size > _BACKLOG:
+        elif self._phase == WAITING and upload.size > _BACKLOG:
             self.caller.hold()
+        if self._phase != WAITING and upload.has_progressed():
+            self.touch()
 
     def receive_end(self) -> None:
         """Learn that the caller has sent the whole body."""

@@ -196,6 +196,24 @@ async def test_a_refusal_amid_an_upload_is_replayed_whole(tokens: TokenServer) -
         assert (await caller.read_answer()).body == b"welcome"
 
 
+async def test_the_rest_of_a_body_is_waited_for_however_long_it_is(tokens: TokenServer) -> None:
+    """A larger MAX_REPLAY_BYTES has larger bodies replayed whole, amid an upload too."""
+    body = bytes(range(256)) * 2048
+    async with proxied(tokens, max_replay_bytes=1 << 20) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {len(body)}", body=body[:1000]))
+        first = await upstream.accepted()
+        await first.read_head()
+        await first.send(REFUSED)
+        await first.read_whatever()
+        await caller.send(body[1000:])
+        second = await upstream.accepted()
+        message = await second.read_request()
+        assert (message.body, number_of(message)) == (body, 2)
+        await second.send(reply(body=b"welcome"))
+        assert (await caller.read_answer()).body == b"welcome"
+
+
 async def test_a_refusal_amid_a_large_upload_passes_through(tokens: TokenServer) -> None:
     """What is not kept whole is never replayed, and never sent in part."""
     async with proxied(tokens, max_replay_bytes=4) as (proxy, upstream):
