@@ -5,6 +5,7 @@ which of them, read the framing of the body, and gather the few facts that the
 guard and the log need.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -66,7 +67,10 @@ _RESPONSE_FACTS: Final = frozenset(
     (b"content-length", b"content-location", b"location", b"x-trace-id")
 )
 _REQUEST_PREFIXES: Final = (b"x-forwarded-", b"proxy-")
+_PLAIN_NAME: Final = re.compile(rb"[a-z0-9-]+")
+_ODD_SIGN: Final = re.compile(rb"[^a-z0-9]")
 _MAX_KNOWN: Final = 1024
+_MAX_KNOWN_NAME: Final = 64
 
 
 class _Kind:
@@ -84,7 +88,8 @@ def _request_kind(name: bytes) -> _Kind:
     key = name.lower()
     if key in _REQUEST_DROPPED:
         return _Kind(key, crosses=False, is_fact=True)
-    stays = key.startswith(_REQUEST_PREFIXES) or (b"_" in key and _is_claim_in_disguise(key))
+    is_plain = _PLAIN_NAME.fullmatch(key) is not None
+    stays = key.startswith(_REQUEST_PREFIXES) or (not is_plain and _is_claim_in_disguise(key))
     return _Kind(key, crosses=not stays, is_fact=key in _REQUEST_FACTS)
 
 
@@ -96,7 +101,10 @@ def _response_kind(name: bytes) -> _Kind:
 
 
 class _Kinds(dict[bytes, _Kind]):
-    """Remembers the kinds of names met so far, of a bounded number of them."""
+    """Remembers the kinds of names met so far: not many, none long, so that peers cannot fill it.
+
+    Whoever sends a thousand names of their own makes it begin anew, no more.
+    """
 
     def __init__(self, decide: Callable[[bytes], _Kind]) -> None:
         super().__init__()
@@ -104,7 +112,9 @@ class _Kinds(dict[bytes, _Kind]):
 
     def __missing__(self, name: bytes) -> _Kind:
         kind = self._decide(name)
-        if len(self) < _MAX_KNOWN:
+        if len(self) >= _MAX_KNOWN:
+            self.clear()
+        if len(name) <= _MAX_KNOWN_NAME:
             self[name] = kind
         return kind
 
@@ -144,11 +154,12 @@ _FRAMING_OPTIONS: Final = frozenset((b"close", b"keep-alive", b"content-length")
 
 
 def _is_claim_in_disguise(key: bytes) -> bool:
-    """Say whether `key`, with `_` read as `-`, is a header that stays here (F4).
+    """Say whether `key`, with `-` for `_` and other signs, is a header that stays here (F4).
 
-    Applications that map headers to variables cannot tell the two apart.
+    Applications that map headers to variables cannot tell them apart: most read
+    `_` and `-` as one, some every sign that is no letter and no digit.
     """
-    plain = key.replace(b"_", b"-")
+    plain = _ODD_SIGN.sub(b"-", key)
     return (
         plain in _REQUEST_DROPPED
         or plain == b"content-length"
@@ -248,7 +259,7 @@ def read_response_headers(
         length = UNTIL_CLOSE
     if _has_no_body(method, status):
         length = 0
-        if status == 204:  # noqa: PLR2004 (RFC 9110 §8.6: it has no length either)
+        if status == 204 or status < 200:  # noqa: PLR2004 (RFC 9110 §8.6: no length either)
             kept = _without_length(kept)
     options = _connection_options(facts)
     return MessageHeaders(_without_named(kept, options), facts, length, options)

@@ -79,7 +79,10 @@ def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:
         rest = rest[len(base) :]
     if not rest.startswith(b"/"):
         rest = b"/" + rest
-    if origin and request.authority:
+    is_path_of_another = rest[1:2] in (b"/", b"\\")  # `//host` names a host to those who follow it
+    if origin or is_path_of_another:
+        if not request.authority:
+            return line if is_path_of_another else name + b": " + rest
         rest = b"http://" + request.authority + rest
     return name + b": " + rest
 

@@ -122,10 +122,12 @@ class UpstreamConnection(Connection):
             receiver.broken(str(error))
 
     def _read_head(self, receiver: ResponseReceiver, data: bytes) -> None:
-        while (end := data.find(HEAD_END)) >= 0:
+        # What came before was looked at then: a head that dribbles must not cost its square.
+        checked = len(self._buffer)
+        while (end := data.find(HEAD_END, max(0, checked - 3))) >= 0:
             if end > MAX_RESPONSE_HEAD:
                 break
-            head, data = data[: end + 4], data[end + 4 :]
+            head, data, checked = data[: end + 4], data[end + 4 :], 0
             lines, raw, status, is_http_10 = self._owner.parser.parse(head)
             headers = read_response_headers(
                 receiver.method, status, lines, raw, is_http_10=is_http_10
@@ -139,7 +141,7 @@ class UpstreamConnection(Connection):
                 raise MalformedMessageError("interim answers")
             if status != _CONTINUE:
                 receiver.interim(lines, headers)
-        if len(data) > MAX_RESPONSE_HEAD or is_doomed_answer(data):
+        if len(data) > MAX_RESPONSE_HEAD or is_doomed_answer(data, checked):
             raise MalformedMessageError("response head")
         self._buffer = data
 

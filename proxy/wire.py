@@ -45,6 +45,7 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
 _MAX_KNOWN: Final = 256
+_MAX_KNOWN_LINE: Final = 64
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
 _ANSWER_START: Final = b"HTTP/1."
 _CHUNKED_HEAD: Final = (
@@ -82,22 +83,26 @@ def is_doomed_head(data: bytes, checked: int = 0) -> bool:
     bytes were found good before, which keeps a head that comes byte by byte
     from costing the square of its length.
     """
-    new = data[max(0, checked - 1) :]
-    if checked and new.startswith(b"\n"):  # its CR was seen the time before
-        new = new[1:]
-    if _CONTROL.search(new) or new.count(b"\n") != new.count(CRLF):
+    if _has_bad_bytes(data, checked):
         return True
     end = data.find(CRLF)
     return end >= 0 and not data[:end].endswith((b" HTTP/1.1", b" HTTP/1.0"))
 
 
-def is_doomed_answer(data: bytes) -> bool:
-    """Say whether an unfinished head of an answer can no longer become a good one (F9)."""
-    return (
-        not data.startswith(_ANSWER_START[: len(data)])
-        or data.count(b"\n") != data.count(CRLF)
-        or _CONTROL.search(data) is not None
-    )
+def is_doomed_answer(data: bytes, checked: int = 0) -> bool:
+    """Say whether an unfinished head of an answer can no longer become a good one (F9).
+
+    The first `checked` bytes were found good before, as for `is_doomed_head`.
+    """
+    return not data.startswith(_ANSWER_START[: len(data)]) or _has_bad_bytes(data, checked)
+
+
+def _has_bad_bytes(data: bytes, checked: int) -> bool:
+    """Say whether what follows `checked` holds a control character or a bare LF."""
+    new = data[max(0, checked - 1) :]
+    if checked and new.startswith(b"\n"):  # its CR was seen the time before
+        new = new[1:]
+    return _CONTROL.search(new) is not None or new.count(b"\n") != new.count(CRLF)
 
 
 class _BodySink:
@@ -211,7 +216,7 @@ class ResponseHeadParser(_HeadParser):
         if match is None:
             raise MalformedMessageError("status line")
         status = int(match[2]), match[1] == b"0"
-        if len(self._known_status) < _MAX_KNOWN:
+        if len(self._known_status) < _MAX_KNOWN and len(line) <= _MAX_KNOWN_LINE:
             self._known_status[line] = status
         return status
 

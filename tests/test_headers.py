@@ -1,5 +1,7 @@
 """What crosses and what stays (F4, F5), as tables of header lines."""
 
+import tracemalloc
+
 import pytest
 
 from proxy.headers import (
@@ -62,7 +64,27 @@ STAYS = [
     b"Proxy_Authorization: x",
     b"Transfer_Encoding: chunked",
     b"Content_Length: 5",
+    b"X.Forwarded.For: 1.2.3.4",
+    b"X~Real+IP: 1.2.3.4",
+    b"Transfer.Encoding: chunked",
+    b"Content|Length: 5",
+    b"Proxy!Authorization: x",
 ]
+
+
+def test_names_of_a_peers_own_are_not_hoarded() -> None:
+    """A peer that sends ever new or huge names makes the proxy hold no more than a little."""
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            request_headers(b"X-%d-" % number + b"a" * 20_000 + b": 1")
+            response_headers(b"Y-%d-" % number + b"a" * 20_000 + b": 1")
+            request_headers(b"Z-%d: 1" % number)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000_000
+    assert request_headers(b"A: 1", STAYS[0]).lines == [b"A: 1"]
 
 
 @pytest.mark.parametrize("line", STAYS)
@@ -155,6 +177,13 @@ def test_chunked_http_10() -> None:
 def test_repeated_facts_are_joined() -> None:
     """A special header that stands twice is one list, so that a guard sees both."""
     assert request_headers(b"Origin: a", b"Origin: b").facts[b"origin"] == b"a, b"
+
+
+@pytest.mark.parametrize("status", [102, 103, 199, 204])
+def test_what_has_no_body_has_no_length(status: int) -> None:
+    """A caller that believed it would take the next answer for a body (RFC 9110 §8.6)."""
+    headers = response_headers(b"A: 1", b"Content-Length: 5", status=status)
+    assert (headers.length, headers.lines) == (0, [b"A: 1"])
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,10 @@ LOCATIONS = [
     (WITH_BASE, b"http://up.test:8443/basement/a", b"http://up.test:8443/basement/a"),
     (WITH_BASE, b"/base/a", b"/a"),
     (WITH_BASE, b"/other", b"/other"),
+    (SIGNICAT, b"https://api.signicat.com//evil.test", b"http://localhost:1//evil.test"),
+    (WITH_BASE, b"http://up.test:8443/base//evil.test", b"http://localhost:1//evil.test"),
+    (WITH_BASE, b"/base//evil.test", b"http://localhost:1//evil.test"),
+    (WITH_BASE, b"/base/\\evil.test", b"http://localhost:1/\\evil.test"),
 ]
 
 
@@ -125,6 +129,23 @@ async def test_location(names: UpstreamNames, header: bytes, given: bytes, expec
     head = b"HTTP/1.1 302 F\r\n" + header + b": " + given + b"\r\nContent-Length: 0\r\n\r\n"
     got = await answer_to(request, names, head, close=False)
     assert header + b": " + expected + b"\r\n" in got
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (b"http://up.test:8443/base/a", b"/a"),
+        (b"http://up.test:8443/base//evil.test", b"http://up.test:8443/base//evil.test"),
+        (b"/base//evil.test", b"/base//evil.test"),
+        (b"/base/\\evil.test", b"/base/\\evil.test"),
+    ],
+)
+async def test_no_location_becomes_one_on_another_host(given: bytes, expected: bytes) -> None:
+    """Where the caller's address is unknown, `//evil.test` is never what is left (F4)."""
+    request = await request_of(b"GET / HTTP/1.0\r\n\r\n")
+    head = b"HTTP/1.1 302 F\r\nLocation: " + given + b"\r\nContent-Length: 0\r\n\r\n"
+    got = await answer_to(request, WITH_BASE, head, close=True)
+    assert b"\r\nLocation: " + expected + b"\r\n" in got
 
 
 async def test_response_heads() -> None:

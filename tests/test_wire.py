@@ -244,6 +244,16 @@ def test_doomed_answer(data: bytes, *, doomed: bool) -> None:
     assert is_doomed_answer(data) is doomed
 
 
+@pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\nA: b\r\n", *(d for d, _ in DOOMED_ANSWERS)])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_doomed_answer_is_known_however_it_is_cut(data: bytes, step: int) -> None:
+    """Looking only at what is new says the same as looking at all of it."""
+    verdicts = [
+        is_doomed_answer(data[: end + step], checked=end) for end in range(0, len(data), step)
+    ]
+    assert any(verdicts) is is_doomed_answer(data)
+
+
 DOOMED = {
     "TLS hello": (b"\x16\x03\x01\x02\x00\x01", True),
     "SSH": (b"SSH-2.0-OpenSSH_9.2\r\n", True),
