@@ -3,7 +3,8 @@
 0 clean, 1 failed, 2 bad configuration or usage. A stop signal that comes while
 modules are still being imported must end the process as well, so the handler
 comes first and the imports stand inside the functions: the first process of a
-container has no default action for signals.
+container has no default action for signals. The image starts with these signals
+blocked, so that those sent before there is a handler wait for it.
 """
 
 import argparse
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _OK, _FAILED, _BAD_USAGE = 0, 1, 2
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _SECRETS: Final = frozenset(("client_secret", "egress_proxy"))
 _WITH_SETTINGS: Final = frozenset(("run", "check", "token", "config"))
 _COMMANDS: Final = {
@@ -201,8 +203,9 @@ def _faults_of(error: Exception) -> Sequence[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOP_SIGNALS:
         signal.signal(number, _stop_early)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in arguments if not word.startswith("-")), None)
     args = _new_parser(command).parse_args(arguments)

@@ -1,8 +1,10 @@
 """The process as its supervisor sees it: signals, output, exit codes (C1, C2)."""
 
 import asyncio
+import contextlib
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,20 @@ from tests.messages import reply, request
 from tests.peers import ByteServer, Channel
 from tests.proxy_process import proxy_process
 from tests.running_proxy import CLIENT_SECRET, environment
+from tests.source_tree import ROOT
 from tests.token_server import TokenServer
-from tests.waiting import eventually
+from tests.waiting import eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
+BLOCKED = """
+import os, signal, sys
+number = int(sys.argv[1])
+signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+os.kill(os.getpid(), number)
+os.execv(sys.executable, [sys.executable, "-m", "proxy", "mock", "--listen", "127.0.0.1:0"])
+"""
 
 
 def environ_for(tokens: TokenServer, upstream: ByteServer, **overrides: object) -> dict[str, str]:
@@ -82,6 +92,21 @@ async def test_a_signal_while_it_starts_ends_it(
         process.send(number)
         assert await process.ended(seconds=5) in {0, -number}
     assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_a_signal_that_waits_from_before_the_start_ends_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """The image starts with stop signals blocked, so that the first process loses none (C2)."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BLOCKED, str(number), cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    )
+    try:
+        assert await within(process.wait(), "the process to end") == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 async def test_hangup_renews_the_token(tokens: TokenServer, tmp_path: Path) -> None:

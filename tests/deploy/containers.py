@@ -48,10 +48,10 @@ network_config_dir = "{0}/networks"
 """
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> float:
+def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> float:
     """Wait until `condition` holds; return how many seconds that took."""
     begin = time.monotonic()
-    for pause in itertools.repeat(0.005):
+    for pause in itertools.repeat(0.02):
         if condition():
             break
         assert time.monotonic() - begin < seconds, f"waited {seconds:g} s in vain for {what}"
@@ -79,6 +79,20 @@ def need(reason: str) -> None:
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
+
+
+def _messages(log: Path) -> str:
+    """Return the messages in a log of containers, whose lines are `TIME STREAM F|P MESSAGE`."""
+    if not log.exists():
+        return ""
+    lines = [line.split(" ", 3) for line in log.read_text("utf-8").splitlines()]
+    return "".join(
+        message + ("\n" if part == "F" else "") for _, _, part, message in filter(_is_whole, lines)
+    )
+
+
+def _is_whole(line: Sequence[str]) -> bool:
+    return len(line) == 4
 
 
 class Engine:
@@ -165,12 +179,13 @@ class Engine:
 
     def output(self, name: str) -> str:
         """Return what a container has written to stdout and stderr."""
-        done = self.attempt("podman", "logs", name)
-        return done.stdout + done.stderr
+        return _messages(Path(self.inspect("inspect", name)["HostConfig"]["LogConfig"]["Path"]))
 
-    def wait_for(self, name: str, text: str, seconds: float = 20.0) -> float:
+    def wait_for(self, name: str, text: str, seconds: float = 60.0) -> float:
         """Wait until a container has written `text`; return how many seconds that took."""
-        return until(lambda: text in self.output(name), f"{text!r} of {name}", seconds)
+        # The file, because each `podman logs` would take time from what is waited for.
+        log = Path(self.inspect("inspect", name)["HostConfig"]["LogConfig"]["Path"])
+        return until(lambda: text in _messages(log), f"{text!r} of {name}", seconds)
 
     def exit_code(self, name: str) -> int:
         """Return the exit code of a container, once it has ended."""
