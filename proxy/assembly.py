@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.access_log import AccessLog
 from proxy.admin import create_admin_app
-from proxy.books import Books
+from proxy.books import Books, TokenBooks
 from proxy.clock import Clock
 from proxy.engine import Engine, Limits
 from proxy.heads import UpstreamNames
@@ -23,6 +23,7 @@ from proxy.metrics import Metrics
 from proxy.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
 from proxy.policy import Policy
 from proxy.pool import Pool
+from proxy.recent import RecentTrouble
 from proxy.routing import Route, Router
 from proxy.settings import Settings
 from proxy.tls import client_context
@@ -30,6 +31,7 @@ from proxy.token import ClientStatus
 from proxy.token_cache import TokenCache
 from proxy.token_endpoint import TokenEndpoint
 from proxy.token_refresher import TokenRefresher
+from proxy.traffic import Traffic
 from proxy.wire import RequestHeadParser
 
 __all__ = [
@@ -50,11 +52,14 @@ _SPARE_FILES: Final = 64  # listeners, token endpoint, admin port
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the server runs: the engine, and what keeps the tokens fresh."""
+    """What the server runs: the engine, what keeps the tokens fresh, and what people look at."""
 
     engine: Engine
     refreshers: tuple[TokenRefresher, ...]
     endpoints: tuple[TokenEndpoint, ...]
+    traffic: Traffic
+    recent: RecentTrouble
+    clock: Clock
 
     def renew_tokens(self) -> None:
         """Read all secrets again and renew all tokens now."""
@@ -128,7 +133,7 @@ def _limits(settings: Settings) -> Limits:
 def _new_refreshers(
     settings: Settings,
     endpoints: Iterable[TokenEndpoint],
-    metrics: Metrics,
+    books: TokenBooks,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Iterator[tuple[TokenCache, TokenRefresher]]:
@@ -143,7 +148,7 @@ def _new_refreshers(
             secret=new_secret_source(client),
             clock=clock,
             draw=draw,
-            metrics=metrics,
+            metrics=books,
             log=log,
         )
         yield cache, refresher
@@ -190,8 +195,9 @@ def assemble(
     log = logs.log
     tls = client_context(settings.ca_file)
     metrics = Metrics([client.name for client in settings.clients])
+    recent = RecentTrouble(clock.wall)
     endpoints = tuple(new_token_endpoint(c, settings, tls, clock) for c in settings.clients)
-    tokens = tuple(_new_refreshers(settings, endpoints, metrics, clock, log))
+    tokens = tuple(_new_refreshers(settings, endpoints, TokenBooks(metrics, recent), clock, log))
     router = new_router(settings)
     access_log = AccessLog(
         settings.access_log, log=logs.access, write_line=logs.write_line, wall=clock.wall
@@ -206,13 +212,15 @@ def assemble(
         pool=_new_pool(settings, tls, spawn, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
         metrics=metrics,
-        books=Books(metrics, access_log, clock.monotonic),
+        books=Books(metrics, access_log, recent, clock.monotonic),
         loop=loop,
         monotonic=clock.monotonic,
         spawn=spawn,
         log=log,
     )
-    parts = Parts(engine, tuple(refresher for _, refresher in tokens), endpoints)
+    refreshers = tuple(refresher for _, refresher in tokens)
+    traffic = Traffic(metrics.totals, clock.monotonic)
+    parts = Parts(engine, refreshers, endpoints, traffic, recent, clock)
     _bind_gauges(metrics, parts, settings)
     return parts
 
@@ -230,9 +238,12 @@ def new_admin_app(
         clients=parts.client_statuses,
         is_draining=lambda: engine.is_draining,
         metrics=engine.metrics,
+        traffic=parts.traffic,
+        recent=parts.recent,
         renew=parts.renew_tokens,
         quit_=quit_ if settings.admin_quit else None,
         settings_report=settings_report,
         policy=engine.policy,
         log=engine.log,
+        clock=parts.clock,
     )

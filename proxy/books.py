@@ -1,4 +1,7 @@
-"""The books: every request ends here, once, in the metrics and in the access log (M, L)."""
+"""The books: every request ends here, once, in the metrics and in the access log (M, L).
+
+What went wrong is noted for the status page too.
+"""
 
 import re
 import secrets
@@ -7,18 +10,27 @@ from itertools import count
 from typing import Final
 
 from proxy.access_log import AccessLog
-from proxy.errors import ProxyError
+from proxy.errors import ERROR_KINDS, ProxyError
 from proxy.metrics import Metrics
+from proxy.recent import RecentTrouble, Trouble, TroubleKind
 from proxy.request import Request
 from proxy.routing import Route
 from proxy.token import Token
 from proxy.upload import Upload
 
-__all__ = ["NO_CLIENT", "Books", "Entry"]
+__all__ = ["NO_CLIENT", "Books", "Entry", "TokenBooks"]
 
 NO_CLIENT: Final = "none"
 """The client label of requests that never got as far as a route."""
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
+_FIRST_ERROR: Final = 400
+_FIRST_SERVER_ERROR: Final = 500
+_UNAUTHORIZED: Final = 401  # the authority is ours, so the caller is not to blame
+_KINDS: Final[dict[str, TroubleKind]] = {
+    **{kind.code: "refused" for kind in ERROR_KINDS if kind.is_refusal},
+    "client_left": "left",
+    "client_stalled": "left",
+}
 _METHOD_LABELS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
@@ -70,15 +82,20 @@ def _text(value: bytes | None) -> str | None:
 
 
 class Books:
-    """Writes what is known at the end of a request to metrics and access log."""
+    """Writes what is known at the end of a request to metrics, access log and recent trouble."""
 
-    __slots__ = ("_access_log", "_id_prefix", "_ids", "_metrics", "_monotonic")
+    __slots__ = ("_access_log", "_id_prefix", "_ids", "_metrics", "_monotonic", "_recent")
 
     def __init__(
-        self, metrics: Metrics, access_log: AccessLog, monotonic: Callable[[], float]
+        self,
+        metrics: Metrics,
+        access_log: AccessLog,
+        recent: RecentTrouble,
+        monotonic: Callable[[], float],
     ) -> None:
         self._metrics = metrics
         self._access_log = access_log
+        self._recent = recent
         self._monotonic = monotonic
         self._id_prefix = secrets.token_hex(4)
         self._ids = count(1)
@@ -99,6 +116,8 @@ class Books:
         metrics.request_finished(client, method, entry.status, seconds, bytes_in, entry.bytes_out)
         if entry.head_seconds is not None:
             metrics.upstream_head(client, entry.head_seconds)
+        if entry.status >= _FIRST_ERROR or entry.outcome != "ok":
+            self._note_trouble(entry, method)
         log = self._access_log
         if log.is_enabled_for(entry.status, entry.outcome):
             facts = request.headers.facts
@@ -122,12 +141,29 @@ class Books:
                 }
             )
 
+    def _note_trouble(self, entry: Entry, method: str) -> None:
+        """Note what an operator looks for; most answers of 4xx are the application's own matter."""
+        status, code = entry.status, entry.outcome
+        if code == "ok":
+            if status < _FIRST_SERVER_ERROR and status != _UNAUTHORIZED:
+                return
+            code = "upstream_answer"
+        route = entry.route
+        request_id = entry.request_id or _text(entry.request.headers.facts.get(b"x-request-id"))
+        kind = _KINDS.get(code, "failed")
+        self._recent.add(
+            Trouble(kind, code, route.client, route.label, method, status or None, request_id)
+        )
+
     def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
         """Book a request that the guard refused at once, or bytes that were none."""
         kind = error.kind
         self._metrics.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
         self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, 0, 0)
+        self._recent.add(
+            Trouble("refused", kind.code, method=method, status=kind.status, request_id=request_id)
+        )
         if self._access_log.is_enabled_for(kind.status, kind.code):
             facts = {} if request is None else request.headers.facts
             self._access_log.write(
@@ -140,3 +176,23 @@ class Books:
                     "traceparent": _text(facts.get(b"traceparent")),
                 }
             )
+
+
+class TokenBooks:
+    """Counts token requests, and notes those that failed."""
+
+    __slots__ = ("_metrics", "_recent")
+
+    def __init__(self, metrics: Metrics, recent: RecentTrouble) -> None:
+        self._metrics = metrics
+        self._recent = recent
+
+    def token_request(self, client: str, outcome: str, seconds: float) -> None:
+        """Book one call of the token endpoint."""
+        self._metrics.token_request(client, outcome, seconds)
+        if outcome != "ok":
+            self._recent.add(Trouble("token", outcome, client))
+
+    def secret_fallback(self, client: str) -> None:
+        """Book a return to the last secret that worked (T7)."""
+        self._metrics.secret_fallback(client)

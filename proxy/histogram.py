@@ -3,10 +3,11 @@
 from bisect import bisect_left
 from typing import Final
 
-__all__ = ["Histogram"]
+__all__ = ["BOUNDS", "Histogram"]
 
 # From what the proxy adds by itself, about a millisecond, to READ_TIMEOUT_SECONDS.
-_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""Upper bounds of the buckets, in seconds; what is longer goes into one more."""
 
 
 class Histogram:
@@ -15,18 +16,22 @@ class Histogram:
     __slots__ = ("_counts", "_sum")
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(_BOUNDS) + 1)
+        self._counts = [0] * (len(BOUNDS) + 1)
         self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
         """Count one value."""
-        self._counts[bisect_left(_BOUNDS, seconds)] += 1
+        self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._sum += seconds
 
     def samples(self) -> tuple[list[tuple[str, float]], float]:
         """Return cumulative buckets and the sum, as the exposition format wants them."""
         buckets, total = [], 0
-        for bound, amount in zip((*map(str, _BOUNDS), "+Inf"), self._counts, strict=True):
+        for bound, amount in zip((*map(str, BOUNDS), "+Inf"), self._counts, strict=True):
             total += amount
             buckets.append((bound, float(total)))
         return buckets, self._sum
+
+    def counts(self) -> tuple[int, ...]:
+        """Return how many values lie in each bucket, those beyond the last bound at the end."""
+        return tuple(self._counts)

@@ -23,6 +23,7 @@ from proxy.histogram import Histogram
 from proxy.metric_families import PREFIX, counters, gauge, histograms, token_gauges
 from proxy.token import ClientStatus
 from proxy.token_answer import OUTCOMES
+from proxy.traffic import Totals, totals_of
 
 __all__ = ["CONTENT_TYPE", "UPSTREAM_ERROR_REASONS", "Metrics"]
 
@@ -157,9 +158,9 @@ class Metrics(Collector):
 
     # --- telling ---
 
-    def request_total(self) -> int:
-        """Return how many requests have ended, for people."""
-        return sum(self._requests.values())
+    def totals(self) -> Mapping[str, Totals]:
+        """Return what has been counted so far of each client's requests, for people."""
+        return totals_of(self._requests, self._request_seconds)
 
     def in_flight(self) -> int:
         """Return how many requests run now, for people."""

@@ -104,6 +104,7 @@ def _background(
     for refresher in parts.refreshers:
         yield refresher.run()
     yield _sweep(parts.engine, settings)
+    yield parts.traffic.run()
     if settings.startup_deadline_seconds is not None:
         yield _enforce_startup_deadline(parts, settings.startup_deadline_seconds, log)
 

@@ -1,0 +1,68 @@
+"""The last refusals and failures, for whoever looks at the status page (A).
+
+A bounded list in memory. Of a request it holds what the access log holds, and
+less: neither path nor query nor host, since these can name persons.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+__all__ = ["KEPT", "RecentTrouble", "Trouble", "TroubleKind"]
+
+TroubleKind = Literal["refused", "failed", "left", "token", "admin"]
+KEPT: Final = 20
+"""How many different ones are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that went wrong `times` times since `first`; `last` is the last time, Unix seconds.
+
+    `code` is the outcome of a request, or of a token request (`kind` `token`),
+    or `upstream_answer`. `client` is None where no route was known, `status`
+    where there was no answer. All but `request_id` come from closed sets, and
+    `request_id` is of the last time.
+    """
+
+    kind: TroubleKind
+    code: str
+    client: str | None = None
+    route: str | None = None
+    method: str | None = None
+    status: int | None = None
+    request_id: str | None = None
+    first: float = 0.0
+    last: float = 0.0
+    times: int = 1
+
+
+class RecentTrouble:
+    """Owns the list. The same again only counts, so that a flood of one hides no other."""
+
+    __slots__ = ("_troubles", "_wall")
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._troubles: dict[tuple[object, ...], Trouble] = {}  # the newest last
+
+    def add(self, trouble: Trouble) -> None:
+        """Keep one more, now; where that is too many the oldest is forgotten."""
+        key = (
+            trouble.kind,
+            trouble.code,
+            trouble.client,
+            trouble.route,
+            trouble.method,
+            trouble.status,
+        )
+        now = self._wall()
+        before = self._troubles.pop(key, None)
+        first, times = (now, 1) if before is None else (before.first, before.times + 1)
+        self._troubles[key] = replace(trouble, first=first, last=now, times=times)
+        if len(self._troubles) > KEPT:
+            del self._troubles[next(iter(self._troubles))]
+
+    def newest_first(self) -> list[Trouble]:
+        """Return what is kept."""
+        return list(reversed(self._troubles.values()))
