@@ -17,7 +17,7 @@ from proxy.traffic import Traffic
 
 __all__ = ["create_admin_app"]
 
-_OK, _UNAVAILABLE, _ACCEPTED = 200, 503, 202
+_OK, _ACCEPTED, _SEE_OTHER, _UNAVAILABLE = 200, 202, 303, 503
 
 
 def _json(status: int, body: Mapping[str, object]) -> web.Response:
@@ -83,10 +83,12 @@ class _Admin:
         text = self._page.render(self._reporter.report())
         return web.Response(text=text, content_type="text/html", headers=self._page.headers)
 
-    async def refresh(self, _: web.Request) -> web.Response:
-        """Read the secrets again and renew every token now."""
+    async def refresh(self, request: web.Request) -> web.Response:
+        """Read the secrets again and renew every token now; a form is shown the page again."""
         self._log.info("refresh_requested")
         self._renew()
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(status=_SEE_OTHER, headers={"Location": "../"})
         return _json(_ACCEPTED, {"status": "renewing"})
 
     async def quit(self, _: web.Request) -> web.Response:
@@ -147,7 +149,7 @@ def create_admin_app(
         quit_=quit_,
         log=log,
     )
-    app = web.Application(middlewares=[guarded(policy, metrics, log)])
+    app = web.Application(middlewares=[guarded(policy, metrics, recent, log)])
     app.on_response_prepare.append(harden)
     app.add_routes(_routes(admin))
     return app

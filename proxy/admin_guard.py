@@ -2,7 +2,8 @@
 
 Probes and metrics are open to whoever reaches the port, since a kubelet or a
 Prometheus calls them by address; everything else passes the same checks of
-`Host` and `Origin` as the traffic port.
+`Host` and `Origin` as the traffic port, with one exception: the button of the
+status page.
 """
 
 import secrets
@@ -16,10 +17,12 @@ from proxy.books import NO_CLIENT
 from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 from proxy.problem import problem_reply
+from proxy.recent import RecentTrouble, Trouble
 
 __all__ = ["Guard", "guarded", "harden"]
 
 _OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
+_BUTTON: Final = "/-/refresh"
 # Defence in depth, for browsers: no answer is run, framed, sniffed, kept or embedded by others.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -38,6 +41,9 @@ class Guard(Protocol):
     def check_host(self, host: bytes) -> None:
         """Raise `ProxyError` for a name this proxy does not answer to."""
 
+    def is_listed(self, host: bytes) -> bool:
+        """Say whether it is a name in the settings, even where any is allowed."""
+
     def check_browser(self, origin: bytes | None, fetch_site: bytes | None) -> None:
         """Raise `ProxyError` for a request made by a foreign web page."""
 
@@ -53,17 +59,47 @@ def _endpoint(request: web.Request) -> str | None:
     return None if resource is None else resource.canonical
 
 
+def _is_own_button(policy: Guard, request: web.Request, host: bytes) -> bool:
+    """Say whether the status page itself asks: the browser says so, under a name of ours.
+
+    A page that reached us under a name of its own by DNS rebinding would be
+    of the same origin too, but that name is in no settings (G2); and a page
+    from another port of this host is not.
+    """
+    return (
+        _endpoint(request) == _BUTTON
+        and _joined(request, "Sec-Fetch-Site") == b"same-origin"
+        and _joined(request, "Origin") == b"http://" + host
+        and policy.is_listed(host)
+    )
+
+
+def _check(policy: Guard, request: web.Request) -> None:
+    """Raise `ProxyError` for whoever may not ask."""
+    host = _joined(request, "Host") or b""
+    policy.check_host(host)
+    if not _is_own_button(policy, request, host):
+        policy.check_browser(_joined(request, "Origin"), _joined(request, "Sec-Fetch-Site"))
+
+
 def _refused(
-    request: web.Request, error: ProxyError, metrics: Metrics, log: FilteringBoundLogger
+    request: web.Request,
+    error: ProxyError,
+    metrics: Metrics,
+    recent: RecentTrouble,
+    log: FilteringBoundLogger,
 ) -> web.Response:
-    """Count and log a refusal; of what was asked only names of our own are logged (L)."""
+    """Count, note and log a refusal; of what was asked only names of our own are told (L)."""
     endpoint = _endpoint(request)
     request_id = secrets.token_hex(6)
-    metrics.error_reply(NO_CLIENT, error.kind)
+    method = "OTHER" if endpoint is None else request.method
+    kind = error.kind
+    metrics.error_reply(NO_CLIENT, kind)
+    recent.add(Trouble("admin", kind.code, None, endpoint, method, kind.status, request_id))
     log.warning(
         "admin_request_refused",
-        outcome=error.kind.code,
-        method="OTHER" if endpoint is None else request.method,
+        outcome=kind.code,
+        method=method,
         endpoint=endpoint,
         request_id=request_id,
         hint=error.detail,
@@ -72,7 +108,9 @@ def _refused(
     return web.Response(status=status, headers=dict(headers), body=body)
 
 
-def guarded(policy: Guard, metrics: Metrics, log: FilteringBoundLogger) -> Middleware:
+def guarded(
+    policy: Guard, metrics: Metrics, recent: RecentTrouble, log: FilteringBoundLogger
+) -> Middleware:
     """Return the middleware that lets nobody past the guard but to probes and metrics.
 
     A refusal is a reply of table E, counted in `rejected_total` and logged.
@@ -82,10 +120,9 @@ def guarded(policy: Guard, metrics: Metrics, log: FilteringBoundLogger) -> Middl
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if _endpoint(request) not in _OPEN_PATHS:
             try:
-                policy.check_host(_joined(request, "Host") or b"")
-                policy.check_browser(_joined(request, "Origin"), _joined(request, "Sec-Fetch-Site"))
+                _check(policy, request)
             except ProxyError as error:
-                return _refused(request, error, metrics, log)
+                return _refused(request, error, metrics, recent, log)
         return await handler(request)
 
     return middleware

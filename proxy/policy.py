@@ -141,6 +141,10 @@ class Policy:
         if len(self._known_hosts) < _MAX_REMEMBERED:
             self._known_hosts.add(host)
 
+    def is_listed(self, host: bytes) -> bool:
+        """Say whether the value of `Host` is a name in the settings, even where any is allowed."""
+        return _host_of(host) in self._allowed_hosts
+
     def check_target_authority(self, authority: bytes) -> None:
         """Check the authority of a target in absolute form (F3): one of ours or the upstream's."""
         if authority.lower() in self._upstream_authorities:

@@ -126,7 +126,7 @@
   function renew(event) {
     const said = document.getElementById("renewed");
     const answered = (request) => {
-      write(said, request.status === 202 ? "Asked for" : `Refused (${request.status})`);
+      write(said, request.status === 202 ? "Renewal has begun" : `Refused (${request.status})`);
       again(500);
     };
     event.preventDefault();

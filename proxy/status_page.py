@@ -84,6 +84,8 @@ class StatusPage:
             f"style-src {_hash(style)}; script-src {_hash(script)}; connect-src 'self'; "
             "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
             "require-trusted-types-for 'script'; trusted-types 'none'",
+            # So that the button's request names its origin; it is told to this port alone.
+            "Referrer-Policy": "same-origin",
         }
 
     def render(self, report: StatusReport) -> str:
@@ -161,7 +163,13 @@ def _quality(rates: Rates) -> Iterator[Element]:
 
 def _clients(report: StatusReport) -> Element:
     cards = [_card(status, report.rates[status.client]) for status in report.clients]
-    return _section("Clients", element("div", *cards, class_="cards"))
+    return _section("Clients", element("div", *cards, class_="cards"), beside=[_renew_button()])
+
+
+def _renew_button() -> Element:
+    said = element("output", id="renewed", class_="muted")
+    button = element("button", "Renew all tokens now")
+    return element("form", said, " ", button, action="-/refresh", method="post")
 
 
 def _card(status: ClientStatus, rates: Rates) -> Element:

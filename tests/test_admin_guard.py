@@ -1,6 +1,7 @@
 """The guard of the admin port: refused, counted, logged, and safe in a browser (G3)."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -128,8 +129,102 @@ async def test_every_answer_is_safe_in_a_browser(
     """Nothing is run, framed, sniffed, kept, or embedded by other pages; and no CORS is granted."""
     async with guarded(tokens) as proxy:
         head = (await (await on_admin(proxy)).ask(request(start, host=host))).head
-        assert {name: head.value(name) for name in SAFE} == SAFE
+        # The page's own button must name its origin, to this port alone.
+        is_page = (start, host) == ("GET /", "localhost")
+        expected = SAFE | ({"Referrer-Policy": "same-origin"} if is_page else {})
+        assert {name: head.value(name) for name in SAFE} == expected
         policy = head.value("Content-Security-Policy") or ""
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert not [name for name in head.names if name.lower().startswith("access-control-")]
+
+
+OWN = ("http://localhost:1", "same-origin")
+NOT_OWN = {
+    "another name": ("http://127.0.0.1:1", "same-origin"),
+    "another port": ("http://localhost:8080", "same-origin"),
+    "no port": ("http://localhost", "same-origin"),
+    "another scheme": ("https://localhost:1", "same-origin"),
+    "in capitals": ("http://LOCALHOST:1", "same-origin"),
+    "null": ("null", "same-origin"),
+    "the browser says another port": ("http://localhost:1", "same-site"),
+    "the browser says another site": ("http://localhost:1", "cross-site"),
+    "the browser says typed": ("http://localhost:1", "none"),
+    "the browser says nothing": ("http://localhost:1", None),
+}
+
+
+def from_page(origin: str, site: str | None) -> list[str]:
+    """Return the header lines by which a browser says where a request comes from."""
+    return [f"Origin: {origin}", *([] if site is None else [f"Sec-Fetch-Site: {site}"])]
+
+
+async def test_the_button_of_the_status_page_works(tokens: TokenServer) -> None:
+    """Its own page may renew the tokens; a form is led back to the page."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        start = "POST /-/refresh"
+        answer = await caller.ask(request(start, *from_page(*OWN), host="localhost:1"))
+        assert answer.status == 202
+        lines = ["Accept: text/html,*/*;q=0.8", *from_page(*OWN)]
+        answer = await caller.ask(request(start, *lines, host="localhost:1"))
+        assert (answer.status, answer.head.value("Location")) == (303, "../")
+        await proxy.metric_becomes(3, "token_requests_total", outcome="ok")
+        assert await proxy.metric("rejected_total") == 0
+
+
+@pytest.mark.parametrize(("origin", "site"), NOT_OWN.values(), ids=NOT_OWN.keys())
+async def test_no_other_page_has_a_button(
+    tokens: TokenServer, origin: str, site: str | None
+) -> None:
+    """Cross-site request forgery: what is not the very same origin is refused (G3)."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        lines = from_page(origin, site)
+        answer = await caller.ask(request("POST /-/refresh", *lines, host="localhost:1"))
+        assert_problem(answer, 403, "origin_not_allowed")
+        assert len(tokens.issued) == 1
+
+
+@pytest.mark.parametrize("start", ["POST /-/quit", "POST /status", "GET /nope"])
+async def test_the_page_may_do_nothing_else(tokens: TokenServer, start: str) -> None:
+    """Its own origin opens the one endpoint that has a button."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        answer = await caller.ask(request(start, *from_page(*OWN), host="localhost:1"))
+        assert_problem(answer, 403, "origin_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "status"),
+    [
+        ("*", "evil.test:1", 403),
+        ("*", "localhost:1", 403),
+        ("*", "*", 400),
+        ("*,localhost", "evil.test:1", 403),
+        ("*,localhost", "localhost:1", 202),
+    ],
+)
+async def test_a_rebound_name_has_no_button(
+    tokens: TokenServer, allowed: str, host: str, status: int
+) -> None:
+    """Also where any Host is allowed, a page is ours only under a listed name (G2)."""
+    async with proxied(tokens, allowed_hosts=allowed) as (proxy, _):
+        caller = await on_admin(proxy)
+        lines = from_page(f"http://{host}", "same-origin")
+        answer = await caller.ask(request("POST /-/refresh", *lines, host=host))
+        assert answer.status == status
+
+
+async def test_refusals_stand_on_the_status_page(tokens: TokenServer) -> None:
+    """The list of recent trouble has them, with our own name of the endpoint only."""
+    async with guarded(tokens) as proxy:
+        await proxy.admin("GET /status?private", "Origin: http://private.test")
+        await proxy.admin("GET /private", "Origin: http://private.test")
+        body = json.loads((await proxy.admin("GET /status")).body)
+    told = [(entry["kind"], entry["code"], entry["route"]) for entry in body["recent"]]
+    assert told == [
+        ("admin", "origin_not_allowed", None),
+        ("admin", "origin_not_allowed", "/status"),
+    ]
+    assert "private" not in str(body["recent"])
