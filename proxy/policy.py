@@ -128,11 +128,15 @@ class Policy:
         """Check the value of `Host`: exact names, any port, any case (G2).
 
         A name with a final dot is another name. Malformed values are
-        `bad_request` (RFC 9112 §3.2), others `host_not_allowed`.
+        `bad_request` (RFC 9112 §3.2), even where any host may be named; others
+        are `host_not_allowed`.
         """
-        if host in self._known_hosts or self._any_host:
+        if host in self._known_hosts:
             return
-        if _host_of(host) not in self._allowed_hosts:
+        name = _host_of(host)
+        if self._any_host:
+            return
+        if name not in self._allowed_hosts:
             raise ProxyError(
                 HOST_NOT_ALLOWED,
                 "The name in Host is not one this proxy answers to. Call it by a name listed in "

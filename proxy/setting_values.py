@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from proxy.addresses import parse_listen_address
 from proxy.egress import parse_egress_proxy
+from proxy.paths import has_dot_segment, lenient_reading
 
 __all__ = [
     "allowed_host",
@@ -23,7 +24,10 @@ __all__ = [
 ]
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]|\*")
-_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._-]+(:\d{1,5})?|null")
+_ORIGIN: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(:\d{1,5})?|null", re.IGNORECASE
+)
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]*")
 _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
 _VISIBLE: Final = re.compile(r"[!-~]+")
@@ -62,6 +66,8 @@ def url(value: str) -> str:
         raise ValueError("must be a URL like https://host/path")
     if not _VISIBLE.fullmatch(value) or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("must be a URL without credentials, query, fragment and blanks")
+    if has_dot_segment(lenient_reading(parts.path.encode())) or "\\" in value:
+        raise ValueError("must be a URL without '.' and '..' as segments, and without backslashes")
     try:
         _ = parts.port
     except ValueError:
@@ -93,10 +99,17 @@ def allowed_host(value: str) -> str:
 
 
 def origin(value: str) -> str:
-    """Check a browser origin (RFC 6454)."""
-    if not _ORIGIN.fullmatch(value):
+    """Check a browser origin; return it as browsers write it (RFC 6454 §6.2).
+
+    They leave out a scheme's own port and write letters small; an origin that
+    is written otherwise would never be let through.
+    """
+    match = _ORIGIN.fullmatch(value)
+    if match is None:
         raise ValueError(f"'{value[:60]}' is no origin; write scheme://host[:port]")
-    return value
+    scheme = value.partition(":")[0].lower()
+    is_default_port = match[2] is not None and match[2] == _DEFAULT_PORTS.get(scheme)
+    return (match[1] if is_default_port else value).lower()
 
 
 def method(value: str) -> str:

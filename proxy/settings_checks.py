@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.addresses import is_loopback
+from proxy.paths import lenient_path
 from proxy.secret_source import SecretSource, SecretUnreadableError
 from proxy.setting_values import secret as check_secret
 from proxy.settings_model import PREFIX, ClientSettings, Settings
@@ -70,9 +71,8 @@ def _secret_file_faults(client: ClientSettings, name: str) -> Iterator[str]:
 
 def _environment_faults(client: ClientSettings, settings: Settings) -> Iterator[str]:
     for environment, prefixes in _PREFIXES.items():
-        if settings.environment not in (None, environment) and client.client_id.startswith(
-            prefixes
-        ):
+        says_so = client.client_id.lower().startswith(prefixes)
+        if says_so and settings.environment not in (None, environment):
             yield (
                 f"{PREFIX}ENVIRONMENT: is {settings.environment}, but the client id "
                 f"{client.client_id} is for {environment}"
@@ -97,12 +97,24 @@ def _route_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
     for route in settings.route_tables:
         if route.client not in known:
             yield f"routes: {route.path} names the client '{route.client[:60]}', which there is not"
-    for path, amount in Counter(route.path for route in settings.route_tables).items():
-        if amount > 1:
-            yield f"routes: {path} stands {amount} times"
+    yield from _repeated_route_faults(settings)
     if settings.route_tables:
         for unused in sorted(known - {route.client for route in settings.route_tables}):
             yield f"routes: no route uses the client '{unused}'"
+
+
+def _repeated_route_faults(settings: Settings) -> Iterator[str]:
+    """Find paths that stand twice, or that the upstream may take for one another (G4)."""
+    paths = Counter(route.path for route in settings.route_tables)
+    for path, amount in paths.items():
+        if amount > 1:
+            yield f"routes: {path} stands {amount} times"
+    alike: dict[bytes, list[str]] = {}
+    for path in paths:
+        alike.setdefault(lenient_path(path.encode()), []).append(path)
+    for same in alike.values():
+        if len(same) > 1:
+            yield f"routes: {' and '.join(same)} differ only in case or in dots at the end"
 
 
 def _url_faults(settings: Settings) -> Iterator[str]:

@@ -87,6 +87,27 @@ def test_listed_host_passes_with_any_port_in_any_case(host: bytes) -> None:
         (b"127.1", HOST_NOT_ALLOWED),
         (b"[::2]:8080", HOST_NOT_ALLOWED),
         (b"[0:0:0:0:0:0:0:1]", HOST_NOT_ALLOWED),
+        (b"[::ffff:127.0.0.1]:8080", HOST_NOT_ALLOWED),
+        (b"[::]", HOST_NOT_ALLOWED),
+        (b"0.0.0.0:8080", HOST_NOT_ALLOWED),
+        (b"0", HOST_NOT_ALLOWED),
+        (b"2130706433", HOST_NOT_ALLOWED),
+        (b"0x7f.1", HOST_NOT_ALLOWED),
+        (b"localhost.:8080", HOST_NOT_ALLOWED),
+        (b"localhost..", HOST_NOT_ALLOWED),
+        (b"localhost:80a", BAD_REQUEST),
+        (b"localhost:-1", BAD_REQUEST),
+        (b"localhost:+80", BAD_REQUEST),
+        (b"localhost:8080, evil.example", BAD_REQUEST),
+        (b"localhost;evil.example", BAD_REQUEST),
+        (b"localhost%2eevil.example", BAD_REQUEST),
+        (b"user:pass@localhost:8080", BAD_REQUEST),
+        (b"http://localhost", BAD_REQUEST),
+        (b"[::1%25eth0]", BAD_REQUEST),
+        (b"[localhost]", BAD_REQUEST),
+        (b"[::1]:8080:1", BAD_REQUEST),
+        (b"\xe2\x93\x9bocalhost", BAD_REQUEST),
+        (b"/run/proxy.sock", BAD_REQUEST),
         (b"*", BAD_REQUEST),
         (b"", BAD_REQUEST),
         (b":8080", BAD_REQUEST),
@@ -124,6 +145,14 @@ def test_star_switches_the_host_check_off() -> None:
     policy = make_policy(allowed_hosts=("localhost", "*"))
     policy.check_host(b"anything.example:1")
     policy.check_target_authority(b"anything.example")
+
+
+@pytest.mark.parametrize("host", [b"", b"a b", b"a, b", b"a@b", b"a/b", b"[::1", b"a:b"])
+def test_star_lets_no_malformed_host_in(host: bytes) -> None:
+    """What is no name or address is a bad request whoever may call (RFC 9112 §3.2)."""
+    with pytest.raises(ProxyError) as caught:
+        make_policy(allowed_hosts=("*",)).check_host(host)
+    assert caught.value.kind is BAD_REQUEST
 
 
 def test_allowed_host_is_compared_in_lower_case_and_with_brackets() -> None:
@@ -194,6 +223,12 @@ LISTED = b"https://app.example"
         (None, b"", False),
         (None, b"none, cross-site", False),
         (None, b"something-new", False),
+        (None, b"NONE", False),
+        (None, b"none ", False),
+        (None, b"none, none", False),
+        (None, b"same-origin, cross-site", False),
+        (None, b'"none"', False),
+        (None, b"none;x", False),
         (LISTED, None, True),
         (LISTED, b"cross-site", True),
         (LISTED, b"same-site", True),
@@ -204,7 +239,16 @@ LISTED = b"https://app.example"
         (b"https://evil.example", b"same-origin", False),
         (b"http://localhost:8080", b"same-origin", False),
         (b"null", None, False),
+        (b"null", b"none", False),
         (b"", None, False),
+        (b"HTTPS://APP.EXAMPLE", None, False),
+        (b"https://app.example:443", None, False),
+        (b"https://app.example/", None, False),
+        (b"https://app.example.", None, False),
+        (b"https://u@app.example", None, False),
+        (b"https://app.example https://app.example", None, False),
+        (b"https://evil.example, https://app.example", b"same-origin", False),
+        (LISTED, b"none", True),
     ],
 )
 def test_web_pages_are_refused_unless_their_origin_is_listed(

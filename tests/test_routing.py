@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import AMBIGUOUS_PATH, ProxyError
-from proxy.paths import SegmentPrefixes
+from proxy.paths import SegmentPrefixes, lenient_path
+from proxy.policy import Policy
 from proxy.routing import Route, Router
 
 AUTH = Route(b"/auth/rest", "auth", None, "/auth/rest")
@@ -81,6 +84,26 @@ def test_no_spelling_takes_the_route_of_another(path: bytes) -> None:
 def test_an_odd_spelling_of_the_same_route_passes(path: bytes, expected: Route) -> None:
     """What leads to the same route however it is read is nobody's business (F2)."""
     assert Router([EVERYTHING, SIGN, DRAFTS]).match(path) is expected
+
+
+_ATOMS = [b"/", b"//", b";", b"%2e", b".", b"%64", b"D", b"d", b"rafts", b"drafts", b"%20",
+          b"%25", b"%ff", b"x", b"7"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_ATOMS), max_size=10).map(b"".join))
+def test_whatever_passes_has_one_route_in_every_reading(tail: bytes) -> None:
+    """Policy and router together let no path by that leads elsewhere when read leniently (G4)."""
+    policy = Policy(
+        upstream_url="https://up.test", token_urls=(), allowed_hosts=(), routes_restrict_paths=True
+    )
+    router = Router([EVERYTHING, SIGN, DRAFTS])
+    path = b"/sign" + tail
+    try:
+        policy.check_path(path)
+        route = router.match(path)
+    except ProxyError:
+        return
+    assert router.match(lenient_path(path)) is route
 
 
 def test_routes_that_differ_by_case_take_only_their_own_spelling() -> None:

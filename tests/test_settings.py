@@ -99,6 +99,14 @@ FAULTS: dict[str, tuple[Mapping[str, str], str]] = {
         {"ALLOWED_ORIGINS": "shop.example"},
         "ALLOWED_ORIGINS: 'shop.example' is no origin; write scheme://host[:port]",
     ),
+    "origin with a path": (
+        {"ALLOWED_ORIGINS": "https://shop.example/"},
+        "ALLOWED_ORIGINS: 'https://shop.example/' is no origin; write scheme://host[:port]",
+    ),
+    "upstream with dots": (
+        {"UPSTREAM_URL": "https://api.signicat.com/auth/x/%2e%2e"},
+        "UPSTREAM_URL: must be a URL without '.' and '..' as segments, and without backslashes",
+    ),
     "path": (
         {"ALLOWED_PATHS": "/a/../b"},
         "ALLOWED_PATHS: '/a/../b' is no plain path; write /a/b without '%', '..' and '//'",
@@ -115,6 +123,14 @@ FAULTS: dict[str, tuple[Mapping[str, str], str]] = {
     "environment": (
         {"ENVIRONMENT": "production"},
         "ENVIRONMENT: is production, but the client id sandbox-a is for sandbox",
+    ),
+    "environment, in any case": (
+        {"ENVIRONMENT": "sandbox", "CLIENT_ID": "Prod-a"},
+        "ENVIRONMENT: is sandbox, but the client id Prod-a is for production",
+    ),
+    "environment of a developer": (
+        {"ENVIRONMENT": "production", "CLIENT_ID": "dev-a"},
+        "ENVIRONMENT: is production, but the client id dev-a is for sandbox",
     ),
     "unknown": (
         {"READ_TIMEOUT": "5"},
@@ -242,6 +258,10 @@ CLIENT_FAULTS = {
         "[clients.a]" + 2 * '\n[[routes]]\npath = "/x/"\nclient = "a"',
         "routes: /x stands 2 times",
     ),
+    "paths alike": (
+        "[clients.a]" + "".join(f'\n[[routes]]\npath = "/{p}"\nclient = "a"' for p in ("x", "X.")),
+        "routes: /x and /X. differ only in case or in dots at the end",
+    ),
     "path": (
         '[clients.a]\n[[routes]]\npath = "x"\nclient = "a"',
         "routes.0.path: 'x' is no plain path; write /a/b without '%', '..' and '//'",
@@ -268,6 +288,36 @@ CLIENT_FAULTS = {
         f"{PREFIX}ALLOWED_HOSTS: must be a comma-separated list",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://Shop.Example", "https://shop.example"),
+        ("HTTPS://shop.example:443", "https://shop.example"),
+        ("http://shop.example:80", "http://shop.example"),
+        ("http://shop.example:443", "http://shop.example:443"),
+        ("https://shop.example:80", "https://shop.example:80"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("http://[FD00::1]:80", "http://[fd00::1]"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ("null", "null"),
+    ],
+)
+def test_origins_are_kept_as_browsers_send_them(tmp_path: Path, written: str, sent: str) -> None:
+    """An origin with capitals or its scheme's own port lets in what its owner means (G3)."""
+    assert loaded(tmp_path, ALLOWED_ORIGINS=written).settings.allowed_origins == (sent,)
+
+
+@pytest.mark.parametrize(
+    ("environment", "client_id"),
+    [("sandbox", "sandbox-a"), ("sandbox", "dev-a"), ("production", "prod-a"),
+     ("production", "a-sandbox-b"), ("sandbox", "other")],
+)  # fmt: skip
+def test_the_right_environment_passes(tmp_path: Path, environment: str, client_id: str) -> None:
+    """Only a prefix that says the other one is a fault."""
+    got = loaded(tmp_path, ENVIRONMENT=environment, CLIENT_ID=client_id).settings
+    assert (got.environment, got.client_id) == (environment, client_id)
 
 
 @pytest.mark.parametrize(("config", "line"), CLIENT_FAULTS.values(), ids=CLIENT_FAULTS.keys())
