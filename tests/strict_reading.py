@@ -19,6 +19,14 @@ _FIELD: Final = re.compile(
     rb"(?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*"
 )
 _SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_BARE: Final = re.compile(rb"\n|\r(?!\Z)")
+_ODD_SIGN: Final = re.compile(rb"[^a-z0-9]")
+# What some reader may take these for decides where a request ends, or who it is for.
+_DECISIVE: Final = frozenset(
+    (b"content-length", b"transfer-encoding", b"host", b"authorization", b"connection")
+)
+# Each asks the reader for another way of reading what follows.
+_NEVER_SENT: Final = frozenset((b"upgrade", b"expect", b"te", b"trailer", b"keep-alive"))
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 
@@ -55,6 +63,8 @@ class _Stream:
     def line(self) -> bytes:
         end = self._raw.find(b"\r\n", self._at)
         if end < 0:
+            if _BARE.search(self._raw, self._at):
+                raise AmbiguousError(f"bare line end in {self._raw[self._at :]!r}")
             raise _CutError
         line = self._raw[self._at : end]
         if b"\n" in line or b"\r" in line:
@@ -75,7 +85,14 @@ def _fields(stream: _Stream) -> Iterator[tuple[bytes, bytes]]:
         match = _FIELD.fullmatch(line)
         if match is None:
             raise AmbiguousError(f"field {line!r}")
-        yield match[1].lower(), match[2]
+        name = match[1].lower()
+        if name not in _DECISIVE and _ODD_SIGN.sub(b"-", name) in _DECISIVE:
+            raise AmbiguousError(f"disguised field {line!r}")
+        if name in _NEVER_SENT or name.startswith(b"proxy-"):
+            raise AmbiguousError(f"field of one hop {line!r}")
+        if name == b"connection" and match[2].lower() not in {b"close", b"keep-alive"}:
+            raise AmbiguousError(f"options {line!r}")
+        yield name, match[2]
 
 
 def _chunks(stream: _Stream) -> Iterator[bytes]:
@@ -112,8 +129,9 @@ def _request(stream: _Stream) -> StrictRequest:
     if match is None:
         raise AmbiguousError(f"request line {line!r}")
     fields = tuple(_fields(stream))
-    if [name for name, _ in fields].count(b"host") != 1:
-        raise AmbiguousError("Host")
+    names = [name for name, _ in fields]
+    if names.count(b"host") != 1 or names.count(b"authorization") > 1:
+        raise AmbiguousError("Host or Authorization")
     return StrictRequest(match[1], match[2], fields, _body(stream, fields))
 
 

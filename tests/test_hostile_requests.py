@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.messages import reply, request
+from tests.messages import assert_problem, reply, request
 from tests.peers import Channel, ClosedEarlyError
 from tests.running_proxy import proxied
 from tests.strict_reading import AmbiguousError, read_strictly
@@ -456,6 +456,60 @@ PROTOCOLS = {
 }
 
 
+EXTENSIONS = [
+    *(b"2;\nxx\r\n4c\r\n0\r\n\r\n", b"5;a=b\nabcde\r\n0\r\n\r\n", b"5;\rabcde\r\n0\r\n\r\n"),
+    *(b'5;a="\n"\r\nabcde\r\n0\r\n\r\n', b'5;a="\r\n0\r\n\r\n"\r\nabcde\r\n0\r\n\r\n'),
+    *(
+        b"5;a\rb\r\nabcde\r\n0\r\n\r\n",
+        b"5;a\r\n b\r\nabcde\r\n0\r\n\r\n",
+        b"5;\n\r\nabcde\r\n0\r\n\r\n",
+    ),
+    *(b"5\r\nabcdeXX2\r\n45\r\n0\r\n\r\n", b"5\r\nabcde\n0\r\n\r\n", b"5\r\nabcde0\r\n\r\n"),
+    *(b"5\r\nabcde\r0\r\n\r\n", b"5\r\nabcde\r\n\r\n0\r\n\r\n", b"5\nabcde\r\n0\r\n\r\n"),
+    *(b"5\r\nabcde\r\n0;\n\r\n\r\n", b"5\r\nabcde\r\n0\n\r\n", b"5\r\nabcde\r\n0\r\n\n"),
+]
+"""Bodies whose lines end, for one reader, where they do not for another (none may be repaired)."""
+
+EXPECTATIONS = [
+    *(
+        b"y 100-continue",
+        b"100-continue, x",
+        b"x, 100-continue",
+        b"100-Continue",
+        b"\n100-continue",
+    ),
+    *(
+        b"100-continue\r\nExpect: 100-continue",
+        b"100-continue;q=1",
+        b" 100-continue ",
+        b"\x0b",
+        b"",
+    ),
+]
+OPTIONS = [
+    *(b"content-length", b"Content-Length, close", b"transfer-encoding", b"host", b"authorization"),
+    *(
+        b"host, authorization, via",
+        b", ,",
+        b"keep-alive, upgrade",
+        b"content_length",
+        b"close, \x0bx",
+    ),
+]
+
+
+def asides() -> Iterator[tuple[str, bytes]]:
+    """Yield well-framed requests with fields that some readers let decide on the framing."""
+    for chunked in (False, True):
+        frame = TE + b": chunked\r\n" if chunked else CL + b": 5\r\n"
+        body = b"5\r\nabcde\r\n0\r\n\r\n" if chunked else b"abcde"
+        for field, values in ((b"Expect: ", EXPECTATIONS), (b"Connection: ", OPTIONS)):
+            for value in values:
+                raw = post(field + value + b"\r\n" + frame, body + HIDDEN)
+                yield f"{field!r} {value!r}, {chunked}", raw
+                yield f"{field!r} {value!r}, {chunked}, GET", b"GET" + raw[4:]
+
+
 def framings() -> Iterator[tuple[str, bytes]]:
     """Yield a request for each way to frame a body, one of its readings hiding another request."""
     chunks = b"5\r\nabcde\r\n0\r\n\r\n"
@@ -487,6 +541,8 @@ def chunk_tricks() -> Iterator[tuple[str, bytes]]:
     line = TE + b": chunked\r\n"
     for size in SIZES:
         yield f"size {size[:20]!r}", post(line, size + b"\r\nabcde\r\n0\r\n\r\n" + HIDDEN)
+    for body in EXTENSIONS:
+        yield f"lines {body[:20]!r}", post(line, body + HIDDEN)
     for end in CHUNK_ENDS:
         yield f"chunk end {end!r}", post(line, b"5\r\nabcde" + end + b"0\r\n\r\n" + HIDDEN)
     for last in LAST_CHUNKS:
@@ -530,6 +586,7 @@ GROUPS = {
     "framings": list(framings()),
     "chunks": list(chunk_tricks()),
     "heads": list(heads()),
+    "asides": list(asides()),
     "protocols": list(PROTOCOLS.items()),
 }
 CASES = [(name, raw) for group in GROUPS.values() for name, raw in group]
@@ -591,4 +648,17 @@ async def test_what_leaves_has_one_reading_or_nothing_leaves(
             allowed = [bearer(1).encode()]
             assert all(read.values(b"authorization") == allowed for read in left), name
             assert not any(read.values(b"x-forwarded-for") for read in left), name
+            assert not any(read.target == b"/hidden" and read.body for read in left), name
         assert (await proxy.ask(request("GET /"))).status == 299
+
+
+@pytest.mark.parametrize("body", EXTENSIONS)
+async def test_lines_of_chunks_are_not_repaired(tokens: TokenServer, body: bytes) -> None:
+    """Whoever stands before the proxy may read them otherwise: 400, and never a whole body (G5)."""
+    async with proxied(tokens, reply()) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(post(TE + b": chunked\r\n", body + HIDDEN))
+        answer = await caller.read_answer()
+        assert_problem(answer, 400, "bad_request")
+        assert await caller.read_to_end() == b""
+        assert read_strictly(upstream.received)[0] == []
