@@ -140,7 +140,7 @@ class RunningProxy:
         await within(poll(), f"{name}{labels} to become {expected}")
 
     async def assert_quiet(self) -> None:
-        """Drop the callers; see that nothing runs any more, and that no secret was told."""
+        """Drop the callers; see that nothing runs, nothing was raised, no secret was told."""
         for caller in self.callers:
             caller.reset()
         told = [self._stream.getvalue()]
@@ -150,6 +150,9 @@ class RunningProxy:
         told.append(await within(self._metrics_at_rest(), "requests to end"))
         for text in told:
             assert_no_secret(text)
+        # What is raised in a callback of a connection is only logged, by the loop.
+        raised = [log for log in self.logs if log.get("event") == "library"]
+        assert not [log for log in raised if log["level"] in {"error", "critical"}]
 
     async def _metrics_at_rest(self) -> str:
         for pause in itertools.repeat(0.005):
