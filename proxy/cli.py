@@ -145,12 +145,7 @@ def _check(args: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop_failed)  # what was cut short must not look healthy
-    code = run_check(lambda: _load(args), as_json=args.json, with_call=not args.no_call)
-    sys.stdout.flush()
-    if code != _OK:
-        # A look-up of a name that hangs in a thread must not keep the process alive.
-        os._exit(code)
-    return code
+    return run_check(lambda: _load(args), as_json=args.json, with_call=not args.no_call)
 
 
 def _token(args: argparse.Namespace) -> int:

@@ -77,7 +77,7 @@ class Doctor:
             async for finding in self._client_findings(client):
                 yield finding
         for setting, address in self._addresses():
-            yield await _port_finding(setting, address)
+            yield await _port_finding(setting, address, self._settings.connect_timeout_seconds)
 
     def _settings_findings(self) -> Iterator[Finding]:
         names = ", ".join(client.name for client in self._settings.clients)
@@ -162,10 +162,14 @@ class Doctor:
         )
 
 
-async def _port_finding(setting: str, address: ListenAddress) -> Finding:
+async def _port_finding(setting: str, address: ListenAddress, timeout_seconds: float) -> Finding:
     """Say whether the proxy could listen there, or does so already."""
     try:
-        await asyncio.to_thread(check_address, setting, address)
+        async with asyncio.timeout(timeout_seconds):  # the address may be a name
+            await asyncio.to_thread(check_address, setting, address)
+    except TimeoutError:
+        fix = f"Give an address in SIGNICAT_PROXY_{setting} instead of a name, or check the DNS."
+        return Finding("port", "failed", f"{setting} {address}", "DNS does not answer", fix)
     except CannotListenError as error:
         if error.is_taken and await asyncio.to_thread(is_signicat_proxy, address):
             detail = "in use by a signicat-proxy that is running"
@@ -195,26 +199,35 @@ async def _examine(doctor: Doctor, report: Report) -> None:
         report.add(finding)
 
 
+def _end(report: Report, *, as_json: bool) -> None:
+    report.end()
+    if not as_json:
+        sys.stderr.write(f"{report.summary()}\n")
+        sys.stderr.flush()
+
+
 def run_check(load: Callable[[], Loaded], *, as_json: bool, with_call: bool) -> int:
-    """Examine the settings that `load` brings; write findings to stdout; return the exit code."""
+    """Examine the settings that `load` brings; write findings to stdout; return the exit code.
+
+    Ends the process at once where something failed: a look-up of a name that
+    hangs in a thread would keep it alive for longer than any of the time-outs.
+    """
     require_c_parsers()
     harden()
     redact = Redactor()
     report = Report(sys.stdout, redact, as_json=as_json, no_color=bool(os.environ.get("NO_COLOR")))
-    code = _FAILED
     try:
         settings = load().settings
     except ConfigurationError as error:
-        code = _BAD_USAGE
         for finding in _configuration_findings(error):
             report.add(finding)
-    else:
-        doctor = Doctor(settings, tls=client_context(settings.ca_file), with_call=with_call)
-        redact.watch(lambda: doctor.secrets)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_examine(doctor, report))
-        code = _FAILED if report.has_failed else _OK
-    report.end()
-    if not as_json:
-        sys.stderr.write(f"{report.summary()}\n")
-    return code
+        _end(report, as_json=as_json)
+        return _BAD_USAGE
+    doctor = Doctor(settings, tls=client_context(settings.ca_file), with_call=with_call)
+    redact.watch(lambda: doctor.secrets)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_examine(doctor, report))
+        _end(report, as_json=as_json)
+        if report.has_failed:
+            os._exit(_FAILED)
+    return _OK
