@@ -730,6 +730,19 @@ def test_wrong_credentials_for_the_egress_proxy_are_named(run: Run) -> None:
     run(scenario())
 
 
+def test_name_that_no_egress_proxy_can_be_told_is_named(run: Run) -> None:
+    """A host that is no name is refused before CONNECT; the egress proxy hears nothing."""
+
+    async def scenario() -> None:
+        async with ConnectProxy() as proxy:
+            dialer = make_dialer(443, host="a" * 64, egress=parse_egress_proxy(proxy.url))
+            error = await failure_of(dialer)
+            assert proxy.requests == []
+        assert (error.reason, error.cause) == ("dns", "not a host name")
+
+    run(scenario())
+
+
 def test_egress_proxy_that_hangs_up_is_tried_twice(run: Run) -> None:
     """A proxy that closes in answer to CONNECT gets a second attempt, then is reported."""
 

@@ -1,5 +1,6 @@
 """The doctor and the API clients: secret, clock, token, scope, and the one authorised call."""
 
+import contextlib
 import email.utils
 import json
 import os
@@ -14,6 +15,7 @@ from tests.diagnosis import diagnose, settings_for
 from tests.messages import Message, reply
 from tests.peers import ByteServer
 from tests.token_server import TokenServer, number_of
+from tests.waiting import eventually, task_group, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -224,6 +226,23 @@ async def test_a_call_without_an_answer(
     call = diagnosis.one("call")
     assert detail in call.detail
     assert f"SIGNICAT_PROXY_{fix}" in (call.fix or "")
+
+
+async def test_an_upstream_that_goes_away_meanwhile(tokens: TokenServer) -> None:
+    """The call makes a connection of its own, and says why there is none."""
+    async with contextlib.AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(ByteServer(reply()))
+        settings = settings_for(upstream=upstream.url, token_url=tokens.token_url)
+        tokens.gate.clear()
+        async with task_group() as tasks:
+            diagnosing = tasks.create_task(diagnose(settings), name="peer")
+            await eventually(lambda: bool(tokens.requests), "the token request")
+            await stack.aclose()
+            tokens.gate.set()
+            diagnosis = await within(diagnosing, "the diagnosis")
+    assert diagnosis.failed == ["call"]
+    call = diagnosis.one("call")
+    assert (call.detail, "UPSTREAM_URL" in (call.fix or "")) == ("ECONNREFUSED", True)
 
 
 async def test_interim_answers_are_waited_through(tokens: TokenServer) -> None:
