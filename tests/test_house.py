@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePath
 
 import pytest
 from packaging.requirements import Requirement
@@ -138,3 +139,19 @@ def test_one_environment_can_hold_all_locks() -> None:
     """A package that stands in two lock files stands there in one version."""
     first, second = locked("requirements.txt"), locked("requirements-dev.txt")
     assert first.items() <= second.items()
+
+
+def test_every_file_of_the_package_gets_into_the_image() -> None:
+    """What stands beside the modules is package data, and no secret to the image's build."""
+    project = tomllib.loads(read("pyproject.toml"))
+    data = [f"proxy/{name}" for name in project["tool"]["setuptools"]["package-data"]["proxy"]]
+    kept = [line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")]
+    files = [relative(path) for path in kept_files(ROOT / "proxy")]
+    packed = [name for name in files if name.endswith(".py") or any(map(name_matcher(name), data))]
+    assert packed == files
+    assert [name for name in files if not any(map(name_matcher(name), kept))] == []
+
+
+def name_matcher(name: str) -> Callable[[str], bool]:
+    """Return a test whether a pattern means this file; `*` stops at a slash."""
+    return lambda pattern: PurePath(name).match(pattern) and name.count("/") == pattern.count("/")
