@@ -85,8 +85,11 @@ methods = {{ toJson . }}
 {{- $own := include "signicat-proxy.clientSettings" (dict "name" $name "client" (get .Values.clients $name)) | fromJson -}}
 {{- range $key, $value := merge $own (include "signicat-proxy.flatSettings" . | fromJson) }}
 - name: SIGNICAT_PROXY_{{ upper $key }}
+  {{- /* toJson: a large number would be written with an exponent. */}}
+  {{- $text := kindIs "string" $value | ternary $value (toJson $value) }}
+  {{- if kindIs "slice" $value }}{{ $text = join "," $value }}{{ end }}
   {{- /* The kubelet would put a variable in place of $(NAME); $$ keeps it from that. */}}
-  value: {{ ternary (join "," $value) (toString $value) (kindIs "slice" $value) | replace "$(" "$$(" | quote }}
+  value: {{ $text | replace "$(" "$$(" | quote }}
 {{- end }}
 {{- end }}
 {{- if .Values.egressProxy.secretName }}

@@ -1,0 +1,233 @@
+"""What outsiders' tools say of the chart's manifests, and whom its NetworkPolicy lets through.
+
+checkov and the models of the Prometheus operator live in an environment of their own.
+"""
+
+import copy
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from tests.deploy.chart import (
+    CHART,
+    GATEWAY_VALUES,
+    SIDECAR_VALUES,
+    Manifest,
+    merged,
+    only,
+    render,
+    render_application,
+)
+from tests.deploy.containers import need
+from tests.deploy.test_chart_manifests import RENDERED
+from tests.source_tree import ROOT
+
+TOOLS: Final = ROOT / ".venv" / "manifests" / "bin"
+PINNED: Final = {"image": {"digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"}}
+SKIPPED: Final = {
+    "CKV2_K8S_6": "who reaches an application's pods is the application's to say; "
+    "docs/kubernetes.md has a policy for a pod with a sidecar",
+}
+"""Checks of the sidecar's pod that are not ours to keep. The gateway keeps them all."""
+MODELLED: Final = """
+import json, sys
+from cloudcoil.models.prometheus_operator import v1
+for document in json.load(sys.stdin):
+    model = getattr(v1, document["kind"]).model_validate(document)
+    kept = model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    print(document["kind"], kept == document)
+"""
+
+
+def environment(program: str) -> str:
+    """Return a program of the environment of the manifests' tools; without it, skip."""
+    path = TOOLS / program
+    need("" if path.exists() else f"not installed: {program} (make test-deploy does it)")
+    return str(path)
+
+
+def sidecar_alone() -> Manifest:
+    """Return the example's Deployment with the sidecar as its only, ordinary container."""
+    deployment = copy.deepcopy(
+        only(render_application(merged(SIDECAR_VALUES, PINNED)), "Deployment")
+    )
+    deployment["metadata"]["namespace"] = "prod"
+    pod = deployment["spec"]["template"]["spec"]
+    (sidecar,) = pod.pop("initContainers")
+    del sidecar["restartPolicy"]
+    pod["containers"] = [sidecar]
+    return deployment
+
+
+def failed_checks(folder: Path) -> dict[str, set[str]]:
+    """Return the ids of checkov's failed checks by the name of the file."""
+    done = subprocess.run(
+        [
+            *(environment("checkov"), "--skip-download", "--framework", "kubernetes"),
+            *("--directory", str(folder), "-o", "json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    report = json.loads(done.stdout)
+    assert report["summary"]["parsing_errors"] == 0, done.stderr
+    found: dict[str, set[str]] = {path.stem: set() for path in folder.iterdir()}
+    for check in report["results"]["failed_checks"]:
+        found[Path(check["file_path"]).stem].add(check["check_id"])
+    passed = {Path(check["file_path"]).stem for check in report["results"]["passed_checks"]}
+    assert passed == set(found)
+    return found
+
+
+def test_the_policy_scan_finds_nothing(tmp_path: Path) -> None:
+    """Checkov passes every check of the gateway, and every one of the sidecar that is its own."""
+    lax = sidecar_alone()
+    lax["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privileged"] = True
+    for name, manifests in (
+        ("gateway", render(merged(GATEWAY_VALUES, PINNED))),
+        ("sidecar", [sidecar_alone()]),
+        ("lax", [lax]),
+    ):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(manifests), "utf-8")
+    found = failed_checks(tmp_path)
+    assert found["gateway"] == set()
+    assert found["sidecar"] == set(SKIPPED)
+    assert found["lax"] > found["sidecar"], "the scan is not blind"
+
+
+def test_the_prometheus_operator_accepts_it() -> None:
+    """Its models keep every field of what we make for it; they would drop one they do not know."""
+    python = environment("python")
+    ours = [
+        manifest
+        for case in ("gateway with everything", "sidecar with everything")
+        for manifest in RENDERED[case]
+        if manifest["apiVersion"] == "monitoring.coreos.com/v1"
+    ]
+    assert [manifest["kind"] for manifest in ours] == [
+        *("ServiceMonitor", "PrometheusRule", "PodMonitor", "PrometheusRule")
+    ]
+    unknown = merged(ours[0], {"spec": {"endpoint": []}})
+    done = subprocess.run(
+        [python, "-c", MODELLED],
+        input=json.dumps([*ours, unknown]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        *(f"{manifest['kind']} True" for manifest in ours),
+        "ServiceMonitor False",
+    ]
+
+
+def test_the_alerts_are_those_of_the_file() -> None:
+    """The rule holds files/alerts.yaml as it is; no template has read its braces."""
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text("utf-8"))
+    assert "{{ $labels" in json.dumps(alerts)
+    for case in ("gateway with everything", "sidecar with everything"):
+        assert only(RENDERED[case], "PrometheusRule")["spec"] == alerts
+
+
+def test_own_labels_of_monitors_and_rules_are_kept() -> None:
+    """Prometheus selects by labels that values give; the chart's own stay beside them."""
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        labels = only(RENDERED["gateway with everything"], kind)["metadata"]["labels"]
+        assert labels["release"] == "prometheus"
+        assert labels["app.kubernetes.io/name"] == "signicat-proxy"
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Say whether a label selector selects, as Kubernetes defines it: every requirement holds."""
+    assert set(selector) <= {"matchLabels", "matchExpressions"}
+    expressions = selector.get("matchExpressions", [])
+    assert all(expression["operator"] == "In" for expression in expressions)
+    return all(
+        labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()
+    ) and all(labels.get(expression["key"]) in expression["values"] for expression in expressions)
+
+
+def lets_in(policy: Manifest, namespace: str, labels: Mapping[str, str], port: int) -> bool:
+    """Say whether a policy lets a pod reach a port, as Kubernetes defines it.
+
+    A peer without `namespaceSelector` is in the policy's own namespace, one without
+    `podSelector` any pod; a rule without `from` or `ports` is for everybody, or every port.
+    """
+    names = {"kubernetes.io/metadata.name": namespace}
+    return any(
+        any(entry["port"] == port for entry in rule.get("ports", [{"port": port}]))
+        and any(
+            selects(peer.get("podSelector", {}), labels)
+            and (
+                selects(peer["namespaceSelector"], names)
+                if "namespaceSelector" in peer
+                else namespace == policy["metadata"]["namespace"]
+            )
+            for peer in rule.get("from", [{"namespaceSelector": {}}])
+        )
+        for rule in policy["spec"]["ingress"]
+    )
+
+
+CALLER: Final = {"signicat-proxy-client": "true", "app": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "namespace", "labels", "port", "expected"),
+    [
+        ([], "prod", CALLER, 8080, True),
+        ([], "prod", CALLER, 8081, False),
+        ([], "prod", {"app": "shop"}, 8080, False),
+        ([], "prod", {"signicat-proxy-client": "false"}, 8080, False),
+        ([], "other", CALLER, 8080, False),
+        ([], "monitoring", {}, 8081, True),
+        ([], "monitoring", {}, 8080, False),
+        ([], "monitoring", CALLER, 8080, False),
+        (["shop", "bank"], "shop", CALLER, 8080, True),
+        (["shop", "bank"], "bank", CALLER, 8080, True),
+        (["shop", "bank"], "bank", {}, 8080, False),
+        (["shop", "bank"], "prod", CALLER, 8080, False),
+        (["shop", "bank"], "shop", CALLER, 8081, False),
+        ([], "prod", CALLER, 22, False),
+    ],
+)
+def test_only_labelled_callers_reach_the_traffic_port(
+    namespaces: list[str], namespace: str, labels: dict[str, str], port: int, *, expected: bool
+) -> None:
+    """Label and namespace both count; the monitoring reaches the admin port and nothing else."""
+    values = {"networkPolicy": {"callerNamespaces": namespaces}}
+    policy = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")
+    assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+    assert lets_in(policy, namespace, labels, port) is expected
+
+
+def test_the_gateway_reaches_dns_and_the_ports_that_are_named() -> None:
+    """Whatever the process is made to do, it connects to no other port."""
+    values = {"networkPolicy": {"egressPorts": [443, 3128]}}
+    egress = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")["spec"]["egress"]
+    open_ports = {(port["protocol"], port["port"]) for rule in egress for port in rule["ports"]}
+    assert open_ports == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 3128)}
+
+
+def test_what_can_be_switched_off_is_gone() -> None:
+    """Each optional part goes away with its value, and nothing else with it."""
+    whole = [manifest["kind"] for manifest in render(GATEWAY_VALUES)]
+    for value, key, kind in (
+        ("networkPolicy", "enabled", "NetworkPolicy"),
+        ("autoscaling", "enabled", "HorizontalPodAutoscaler"),
+        ("podDisruptionBudget", "enabled", "PodDisruptionBudget"),
+        ("serviceAccount", "create", "ServiceAccount"),
+    ):
+        less = render(merged(GATEWAY_VALUES, {value: {key: False}}))
+        assert [manifest["kind"] for manifest in less] == [k for k in whole if k != kind]
+    fixed = only(render(merged(GATEWAY_VALUES, {"autoscaling": {"enabled": False}})), "Deployment")
+    assert fixed["spec"]["replicas"] == 2

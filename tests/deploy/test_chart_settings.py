@@ -1,0 +1,243 @@
+"""The proxy itself reads what the chart makes of values: the same settings, and no fault."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import helm_python as helm
+import pytest
+import trustme
+
+from proxy.settings import ConfigurationError, Settings, load
+from tests.deploy.chart import (
+    GATEWAY_VALUES,
+    SIDECAR_VALUES,
+    Manifest,
+    merged,
+    only,
+    render,
+    render_application,
+)
+from tests.deploy.test_chart_values import FULL
+
+CONFIG: Final = "/etc/signicat-proxy/config.toml"
+SECRET: Final = "s3cret-of-the-test"
+CLIENTS: Final = ("auth", "sign", "shop")
+CA: Final = {"caBundle": {"configMapName": "authority", "key": "bundle.pem"}}
+
+
+def read_by_the_proxy(manifests: list[Manifest], folder: Path) -> Settings:
+    """Load the settings as the container would, its mounts being in `folder`."""
+    for client in CLIENTS:
+        file = folder / "run" / "secrets" / client / "client-secret"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(SECRET, "utf-8")
+    authority = folder / "etc" / "signicat-proxy-ca" / "ca.crt"
+    authority.parent.mkdir(parents=True, exist_ok=True)
+    trustme.CA().cert_pem.write_to_path(authority)
+    pod = only(manifests, "Deployment")["spec"]["template"]["spec"]
+    container = [*pod.get("initContainers", []), *pod["containers"]][0]
+    environ = {
+        variable["name"]: as_the_kubelet(variable["value"], folder)
+        for variable in container.get("env", [])
+        if "value" in variable
+    }
+    config = None
+    if "--config" in container["args"]:
+        assert container["args"] == ["run", "--config", CONFIG]
+        config = folder / "config.toml"
+        text = only(manifests, "ConfigMap")["data"]["config.toml"]
+        config.write_text(in_folder(text, folder), "utf-8")
+    else:
+        assert container["args"] == ["run"]
+    return load(config_file=config, environ=environ, directory=folder).settings
+
+
+def in_folder(text: str, folder: Path) -> str:
+    """Put the mounts' paths under `folder`."""
+    for mount in ("/run/secrets/", "/etc/signicat-proxy-ca/"):
+        text = text.replace(mount, f"{folder}{mount}")
+    return text
+
+
+def as_the_kubelet(value: str, folder: Path) -> str:
+    """Return a variable's value as the kubelet passes it: `$$(` stands for `$(`."""
+    assert "$(" not in value.replace("$$(", "")
+    return in_folder(value.replace("$$(", "$("), folder)
+
+
+def as_given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of values as the proxy holds them."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
+def test_a_gateway_has_the_settings_of_its_values(tmp_path: Path) -> None:
+    """Every setting, client and route arrives; what the chart gives itself stands beside them."""
+    settings = read_by_the_proxy(render(merged(FULL, CA)), tmp_path)
+    given = as_given(FULL["settings"])
+    assert {name: getattr(settings, name) for name in given} == given
+    assert list(map(str, settings.listen)) == ["0.0.0.0:8080"]
+    assert str(settings.admin_listen) == "0.0.0.0:8081"
+    assert settings.allowed_hosts == (
+        *("localhost", "127.0.0.1", "[::1]"),
+        *("demo-signicat-proxy", "demo-signicat-proxy.prod", "demo-signicat-proxy.prod.svc"),
+        *("demo-signicat-proxy.prod.svc.cluster.local", "signicat.internal"),
+    )
+    assert (settings.shutdown_delay_seconds, settings.drain_seconds) == (10, 25)
+    assert settings.ca_file == tmp_path / "etc" / "signicat-proxy-ca" / "ca.crt"
+    auth, sign = settings.clients
+    assert (auth.name, auth.client_id) == ("auth", "sandbox-round-apple-123")
+    assert auth.client_auth == "client_secret_post"
+    assert (sign.name, sign.client_id) == ("sign", "sandbox-calm-otter-101")
+    assert sign.client_secret_file == tmp_path / "run" / "secrets" / "sign" / "client-secret"
+    assert [(route.path, route.client, route.methods) for route in settings.routes] == [
+        ("/auth/rest", "auth", ("GET",)),
+        ("/sign", "sign", None),
+    ]
+
+
+def test_a_sidecar_has_the_settings_of_its_values(tmp_path: Path) -> None:
+    """In the environment too, lists, numbers and switches arrive as they were given."""
+    values = merged(SIDECAR_VALUES, {**CA, "settings": FULL["settings"]})
+    settings = read_by_the_proxy(render_application(values), tmp_path)
+    given = as_given(FULL["settings"])
+    assert {name: getattr(settings, name) for name in given} == given
+    assert list(map(str, settings.listen)) == ["127.0.0.1:8080"]
+    assert settings.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
+    (client,) = settings.clients
+    assert client.client_id == "sandbox-round-apple-123"
+    assert client.client_secret_file == tmp_path / "run" / "secrets" / "shop" / "client-secret"
+
+
+def test_a_sidecar_with_routes_reads_them(tmp_path: Path) -> None:
+    """With routes the settings stand in a file, and the traffic port stays on loopback."""
+    values = merged(SIDECAR_VALUES, {"routes": [{"path": "/sign", "client": "shop"}]})
+    settings = read_by_the_proxy(render_application(values), tmp_path)
+    assert [(route.path, route.client) for route in settings.routes] == [("/sign", "shop")]
+    assert list(map(str, settings.listen)) == ["127.0.0.1:8080"]
+
+
+@pytest.mark.parametrize("example", [GATEWAY_VALUES, SIDECAR_VALUES], ids=["gateway", "sidecar"])
+def test_an_ipv6_cluster_is_listened_on(example: dict[str, Any], tmp_path: Path) -> None:
+    """With `ipFamily: IPv6` the ports beyond loopback are IPv6."""
+    values = merged(example, {"ipFamily": "IPv6"})
+    manifests = render_application(values) if example is SIDECAR_VALUES else render(values)
+    settings = read_by_the_proxy(manifests, tmp_path)
+    assert str(settings.admin_listen) == "[::]:8081"
+
+
+def test_credentials_of_the_egress_proxy_stand_in_no_manifest() -> None:
+    """A URL with credentials is refused in values; the Secret's comes in by reference."""
+    with pytest.raises(helm.HelmError, match="/egressProxy/url"):
+        render(merged(GATEWAY_VALUES, {"egressProxy": {"url": "http://user:pass@proxy:3128"}}))
+    manifests = render(merged(GATEWAY_VALUES, {"egressProxy": {"secretName": "egress"}}))
+    (container,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [
+        {
+            "name": "SIGNICAT_PROXY_EGRESS_PROXY",
+            "valueFrom": {"secretKeyRef": {"name": "egress", "key": "url"}},
+        }
+    ]
+
+
+def test_an_egress_proxy_without_credentials_is_a_plain_setting(tmp_path: Path) -> None:
+    """It stands in the file with the others."""
+    values = merged(GATEWAY_VALUES, {"egressProxy": {"url": "http://proxy.example.com:3128"}})
+    settings = read_by_the_proxy(render(values), tmp_path)
+    assert settings.egress_proxy is not None
+    assert settings.egress_proxy.get_secret_value() == "http://proxy.example.com:3128"
+
+
+SAMPLES: Final = (
+    ("token_url", "https://api.signicat.com/auth/open/connect/token", True),
+    ("token_url", "http://localhost:9090", True),
+    ("token_url", "https://[2001:db8::1]:8443/a", True),
+    ("token_url", "https://user:pass@api.signicat.com/", False),
+    ("token_url", "https://api.signicat.com/?a=b", False),
+    ("token_url", "https://api.signicat.com/#a", False),
+    ("token_url", "https://api.signicat.com:port/", False),
+    ("token_url", "ftp://api.signicat.com", False),
+    ("token_url", "https:///token", False),
+    ("token_url", "api.signicat.com", False),
+    ("upstream_url", "https://api.signicat.com/v1", True),
+    ("upstream_url", "https://api.signicat.com/a b", False),
+    ("scope", "signicat-api", True),
+    ("scope", "one two", True),
+    ("allowed_origins", ["https://shop.example.com:8443", "null"], True),
+    ("allowed_origins", ["https://shop.example.com/"], False),
+    ("allowed_origins", ["*"], False),
+    ("allowed_paths", ["/sign", "/a$(b)", "/"], True),
+    ("allowed_paths", ["/a/../b"], False),
+    ("allowed_paths", ["/a//b"], False),
+    ("allowed_paths", ["/a/."], False),
+    ("allowed_paths", ["/a%2Fb"], False),
+    ("allowed_paths", ["sign"], False),
+    ("allowed_methods", ["GET", "M-SEARCH"], True),
+    ("allowed_methods", ["CONNECT"], False),
+    ("allowed_methods", ["TRACE"], False),
+    ("allowed_methods", ["get"], False),
+    ("read_timeout_seconds", 0.5, True),
+    ("read_timeout_seconds", 0, False),
+    ("read_timeout_seconds", 86401, False),
+    ("max_replay_bytes", 0, True),
+    ("max_replay_bytes", 16777217, False),
+    ("max_upstream_connections", 0, False),
+    ("environment", "sandbox", True),
+    ("environment", "test", False),
+    ("log_level", "critical", False),
+    ("unsafe_plain_http", True, True),
+)
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), SAMPLES)
+@pytest.mark.parametrize("mode", ["gateway", "sidecar"])
+def test_chart_and_proxy_agree_on_a_value(
+    mode: str, name: str, value: Any, tmp_path: Path, *, expected: bool
+) -> None:
+    """What the chart takes the proxy can start with; what the proxy would refuse it refuses."""
+    values = {"settings": {name: value}}
+    if expected and mode == "gateway":
+        settings = read_by_the_proxy(render(merged(GATEWAY_VALUES, values)), tmp_path)
+    elif expected:
+        settings = read_by_the_proxy(render_application(merged(SIDECAR_VALUES, values)), tmp_path)
+    else:
+        with pytest.raises(helm.HelmError, match=f"/settings/{name}"):
+            render(merged(GATEWAY_VALUES, values))
+        environ = {
+            "SIGNICAT_PROXY_CLIENT_ID": "a",
+            "SIGNICAT_PROXY_CLIENT_SECRET": SECRET,
+            f"SIGNICAT_PROXY_{name.upper()}": ",".join(value)
+            if isinstance(value, list)
+            else str(value),
+        }
+        with pytest.raises(ConfigurationError, match=name.upper()):
+            load(environ=environ, directory=tmp_path)
+        return
+    assert getattr(settings, name) == as_given({name: value})[name]
+
+
+CLIENT_SAMPLES: Final = (
+    ({"clientId": "a$(HOME)b"}, True),
+    ({"clientId": 'quote"and\\back'}, True),
+    ({"clientId": "<&>é"}, False),
+    ({"clientId": "a b"}, False),
+    ({"clientId": ""}, False),
+    ({"clientAuth": "private_key_jwt"}, False),
+    ({"scope": ""}, False),
+)
+
+
+@pytest.mark.parametrize(("client", "expected"), CLIENT_SAMPLES)
+def test_a_client_arrives_as_it_was_given(
+    client: dict[str, str], tmp_path: Path, *, expected: bool
+) -> None:
+    """Quotes, backslashes and what looks like a variable come through both ways unchanged."""
+    for values, make in ((GATEWAY_VALUES, render), (SIDECAR_VALUES, render_application)):
+        name = next(iter(values["clients"]))
+        changed = merged(values, {"clients": {name: client}})
+        if not expected:
+            with pytest.raises(helm.HelmError, match=f"/clients/{name}"):
+                make(changed)
+            continue
+        settings = read_by_the_proxy(make(changed), tmp_path)
+        assert settings.clients[0].client_id == client["clientId"]
