@@ -1,7 +1,9 @@
 """The admin port: health in three grades, metrics, and a page for people (A)."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -18,6 +20,7 @@ from proxy.traffic import Traffic
 __all__ = ["create_admin_app"]
 
 _OK, _ACCEPTED, _SEE_OTHER, _UNAVAILABLE = 200, 202, 303, 503
+_RENEWAL_EVERY_SECONDS: Final = 1.0
 
 
 def _json(status: int, body: Mapping[str, object]) -> web.Response:
@@ -38,6 +41,7 @@ class _Admin:
         renew: Callable[[], None],
         quit_: Callable[[], None] | None,
         log: FilteringBoundLogger,
+        monotonic: Callable[[], float],
     ) -> None:
         self._reporter = reporter
         self._clients = clients
@@ -47,6 +51,8 @@ class _Admin:
         self._quit = quit_
         self._log = log
         self._page = StatusPage()
+        self._monotonic = monotonic
+        self._renewed_at = -math.inf
 
     def _health(self, *, is_good: bool) -> web.Response:
         clients = {status.client: client_facts(status) for status in self._clients()}
@@ -85,8 +91,12 @@ class _Admin:
 
     async def refresh(self, request: web.Request) -> web.Response:
         """Read the secrets again and renew every token now; a form is shown the page again."""
-        self._log.info("refresh_requested")
-        self._renew()
+        now = self._monotonic()
+        # Whoever asks faster is told the same: nobody floods the token endpoint from here.
+        if now - self._renewed_at >= _RENEWAL_EVERY_SECONDS:
+            self._renewed_at = now
+            self._log.info("refresh_requested")
+            self._renew()
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(status=_SEE_OTHER, headers={"Location": "../"})
         return _json(_ACCEPTED, {"status": "renewing"})
@@ -148,6 +158,7 @@ def create_admin_app(
         renew=renew,
         quit_=quit_,
         log=log,
+        monotonic=clock.monotonic,
     )
     app = web.Application(middlewares=[guarded(policy, metrics, recent, log)])
     app.on_response_prepare.append(harden)

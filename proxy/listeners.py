@@ -7,7 +7,7 @@ import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ __all__ = ["AdminPort", "CannotListenError", "TrafficPorts", "check_address"]
 _BACKLOG: Final = 1024
 _ADMIN_IDLE_SECONDS: Final = 75.0
 _ADMIN_SHUTDOWN_SECONDS: Final = 1.0
+_MAX_ADMIN_CONNECTIONS: Final = 32  # half of the files that are spared for other than callers
 
 
 class CannotListenError(Exception):
@@ -92,6 +93,22 @@ def _real_address(address: ListenAddress, sock: socket.socket) -> ListenAddress:
     return ListenAddress(host=address.host, port=sock.getsockname()[1], path=None)
 
 
+async def _listen(
+    factory: Callable[[], asyncio.Protocol], setting: str, address: ListenAddress
+) -> asyncio.Server:
+    """Listen on one address; raise `CannotListenError`."""
+    loop = asyncio.get_running_loop()
+    try:
+        if address.path is not None:
+            _remove_leftover(address.path)
+            return await loop.create_unix_server(factory, address.path, backlog=_BACKLOG)
+        return await loop.create_server(
+            factory, address.host, address.port or 0, backlog=_BACKLOG, reuse_address=True
+        )
+    except OSError as error:
+        raise CannotListenError(setting, address, error) from error
+
+
 class TrafficPorts:
     """The listeners of LISTEN."""
 
@@ -103,24 +120,9 @@ class TrafficPorts:
 
     async def open(self, address: ListenAddress) -> None:
         """Listen on one more address; raise `CannotListenError`."""
-        loop = asyncio.get_running_loop()
-        try:
-            if address.path is not None:
-                _remove_leftover(address.path)
-                server = await loop.create_unix_server(
-                    self._protocol_factory, address.path, backlog=_BACKLOG
-                )
-                self._paths.append(address.path)
-            else:
-                server = await loop.create_server(
-                    self._protocol_factory,
-                    address.host,
-                    address.port or 0,
-                    backlog=_BACKLOG,
-                    reuse_address=True,
-                )
-        except OSError as error:
-            raise CannotListenError("LISTEN", address, error) from error
+        server = await _listen(self._protocol_factory, "LISTEN", address)
+        if address.path is not None:
+            self._paths.append(address.path)
         self._servers.append(server)
         self.addresses.append(_real_address(address, server.sockets[0]))
 
@@ -135,9 +137,14 @@ class TrafficPorts:
 
 
 class AdminPort:
-    """The listener of ADMIN_LISTEN."""
+    """The listener of ADMIN_LISTEN; of too many connections the oldest has to go.
+
+    aiohttp bounds neither their number nor the time that one may take for its
+    first request, and every open file is one less for the callers (G6).
+    """
 
     def __init__(self, app: web.Application) -> None:
+        self._server: asyncio.Server | None = None
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -149,20 +156,18 @@ class AdminPort:
     async def open(self, address: ListenAddress) -> ListenAddress:
         """Listen; return the real address; raise `CannotListenError`."""
         await self._runner.setup()
-        site: web.BaseSite
-        try:
-            if address.path is not None:
-                _remove_leftover(address.path)
-                site = web.UnixSite(self._runner, address.path)
-            else:
-                site = web.TCPSite(self._runner, address.host, address.port, reuse_address=True)
-            await site.start()
-        except OSError as error:
-            raise CannotListenError("ADMIN_LISTEN", address, error) from error
-        if address.path is not None:
-            return address
-        return ListenAddress(host=address.host, port=self._runner.addresses[0][1], path=None)
+        requests = cast("web.Server", self._runner.server)  # there since the line above
+
+        def accept() -> asyncio.Protocol:
+            for too_old in requests.connections[: 1 - _MAX_ADMIN_CONNECTIONS]:
+                too_old.force_close()
+            return requests()
+
+        self._server = await _listen(accept, "ADMIN_LISTEN", address)
+        return _real_address(address, self._server.sockets[0])
 
     async def close(self) -> None:
         """Stop listening and end open admin connections."""
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()

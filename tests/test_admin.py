@@ -191,6 +191,14 @@ async def test_refresh_and_quit(bench: Bench, client: Client) -> None:
     assert (bench.renewed, bench.quits) == (1, 1)
 
 
+async def test_many_refreshes_are_one(bench: Bench, client: Client) -> None:
+    """Whoever reaches the port cannot flood the token endpoint from here (T5): one a second."""
+    for _ in range(20):
+        async with client.post("/-/refresh") as answer:
+            assert answer.status == 202
+    assert bench.renewed == 1
+
+
 async def test_quit_is_off_unless_enabled(bench: Bench) -> None:
     """Without ADMIN_QUIT nobody stops the process by HTTP; the answer names the setting."""
     async with (

@@ -274,3 +274,28 @@ async def test_many_callers_at_once(tokens: TokenServer) -> None:
                 tasks.create_task(call(number))
         assert len(upstream.connections) <= 100
         await within(proxy.metric_becomes(0, "requests_in_flight"), "the last request")
+
+
+async def test_resting_connections_to_the_admin_port_are_bounded(tokens: TokenServer) -> None:
+    """However many are opened and say nothing, or half of a head, probes are answered (G6)."""
+    async with proxied(tokens, reply()) as (proxy, _):
+        resting = []
+        for number in range(300):
+            resting.append(proxy.keep(await Channel.connect("127.0.0.1", proxy.admin_port)))
+            if number % 2:
+                await resting[-1].send(b"GET /livez HT")
+        assert (await proxy.admin("GET /livez")).status == 200
+        for oldest in resting[:200]:
+            await oldest.read_whatever()
+        assert (await proxy.ask(request("GET /"))).status == 200
+
+
+async def test_a_connection_to_the_admin_port_outlives_a_few_others(tokens: TokenServer) -> None:
+    """A scrape in its middle is not what has to go."""
+    async with proxied(tokens, reply()) as (proxy, _):
+        scrape = proxy.keep(await Channel.connect("127.0.0.1", proxy.admin_port))
+        await scrape.send(b"GET /metrics HTTP/1.1\r\n")
+        for _ in range(20):
+            proxy.keep(await Channel.connect("127.0.0.1", proxy.admin_port))
+        await scrape.send(b"Host: localhost\r\n\r\n")
+        assert (await scrape.read_answer()).status == 200
