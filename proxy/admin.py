@@ -137,10 +137,7 @@ def create_admin_app(
     log: FilteringBoundLogger,
     clock: Clock = SYSTEM_CLOCK,
 ) -> web.Application:
-    """Return the admin application; `settings_report` is already redacted.
-
-    The uptime it tells counts from this call, by `clock`.
-    """
+    """Return the admin application, up from now on; `settings_report` is already redacted."""
     reporter = Reporter(
         clients=clients,
         is_draining=is_draining,
