@@ -1,7 +1,9 @@
 """The alert rules, by Prometheus's own tool: valid, unit-tested, and each with its page."""
 
+import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ RULES = "helm/signicat-proxy/files/alerts.yaml"
 CASES = "tests/deploy/alert_cases.yaml"
 RULE = re.compile(r"^ +- alert: (\w+)\n(.*?)(?=^ +- (?:alert|name): |\Z)", re.MULTILINE | re.DOTALL)
 CASE = re.compile(r"- alertname: (\w+)\n +eval_time: \w+\n +exp_alerts:( \[\])?$", re.MULTILINE)
+CONFIGURATION = re.compile(r"```yaml\n(scrape_configs:.*?)```", re.DOTALL)
 SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 ALERTS = dict(RULE.findall(read(RULES)))
 RUNBOOK = dict(SECTION.findall(read("docs/runbook.md")))
@@ -38,6 +41,50 @@ def test_the_rules_are_valid() -> None:
 def test_every_alert_fires_when_it_should_and_only_then() -> None:
     """The unit tests of the rules pass: labels, texts and times."""
     assert "SUCCESS" in promtool("test", "rules", CASES)
+
+
+def discovered(port: str, phase: str) -> dict[str, object]:
+    """Return a target as Kubernetes would name it."""
+    meta = {"pod_container_port_name": port, "pod_phase": phase}
+    meta |= {"namespace": "shop", "pod_name": "orders-1"}
+    labels = {f"__meta_kubernetes_{name}": value for name, value in meta.items()}
+    return {"targets": ["10.1.2.3:8081"], "labels": labels}
+
+
+def test_the_configuration_for_sidecars_finds_them(tmp_path: Path) -> None:
+    """Of all ports of all pods the proxies' are kept, and named after their pods.
+
+    Debian's Prometheus is built without Kubernetes, so the targets are written down.
+    """
+    sidecars, _ = CONFIGURATION.findall(read("docs/monitor.md"))
+    ports = [("proxy-admin", "Running"), ("http", "Running"), ("proxy-admin", "Succeeded")]
+    targets = json.dumps([discovered(*port) for port in ports])
+    find = "    kubernetes_sd_configs:\n      - role: pod\n"
+    assert find in sidecars
+    path = tmp_path / "prometheus.yml"
+    path.write_text(sidecars.replace(find, f"    static_configs: {targets}\n"), "utf-8")
+    (tmp_path / "alerts.yaml").write_text(read(RULES), "utf-8")
+    assert f"SUCCESS: {len(ALERTS)} rules found" in promtool("check", "config", str(path))
+    command = ("check", "service-discovery", "--timeout=1s", str(path), "signicat-proxy")
+    kept = [target["labels"] for target in json.loads(promtool(*command)) if target["labels"]]
+    names = [{k: v for k, v in labels.items() if not k.startswith("__")} for labels in kept]
+    assert names == [
+        {
+            "instance": "10.1.2.3:8081",
+            "job": "signicat-proxy",
+            "namespace": "shop",
+            "pod": "orders-1",
+        }
+    ]
+
+
+def test_the_configuration_for_one_process_is_valid(tmp_path: Path) -> None:
+    """Prometheus reads it beside the rule file."""
+    _, single = CONFIGURATION.findall(read("docs/monitor.md"))
+    path = tmp_path / "prometheus.yml"
+    path.write_text(single, "utf-8")
+    (tmp_path / "alerts.yaml").write_text(read(RULES), "utf-8")
+    assert f"SUCCESS: {len(ALERTS)} rules found" in promtool("check", "config", str(path))
 
 
 @pytest.mark.parametrize("alert", ALERTS)

@@ -2,48 +2,18 @@
 
 import asyncio
 import contextlib
-import itertools
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
-from proxy.mock import MockClient, serve_mock
-from proxy.mock.command import new_mock
+from tests.deploy.scene import Fault, Scene, scene
 from tests.deploy.watch import RULES, Watch, shortened, watching
-from tests.proxy_process import ProxyProcess, proxy_process
-from tests.running_proxy import CLIENT_SECRET, environment
+from tests.running_proxy import CLIENT_SECRET
 from tests.source_tree import read
-from tests.waiting import task_group
 
 FACTOR = 60
-CLIENT = "dev-tester-1"
-Fault = Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What runs: a mock of its own, a proxy before it, and callers."""
-
-    mock_url: str
-    admin: int
-    process: ProxyProcess
-    secret: Path
-    session: aiohttp.ClientSession
-
-    async def break_it(self, *faults: Fault) -> None:
-        """Have the mock fail so, from now on; without faults: no more."""
-        url = f"{self.mock_url}/__mock__/faults"
-        async with self.session.put(url, json=list(faults)) as answer:
-            assert answer.ok
-
-    async def refresh(self) -> None:
-        """Have the proxy renew its token now."""
-        async with self.session.post(f"http://127.0.0.1:{self.admin}/-/refresh") as answer:
-            assert answer.status == 202
 
 
 Story = Callable[[Scene, Watch], Awaitable[None]]
@@ -56,49 +26,6 @@ class Plot:
     story: Story
     callers: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-async def send_for_ever(session: aiohttp.ClientSession, url: str) -> None:
-    """Send about twenty requests a second, whatever becomes of them."""
-    for pause in itertools.repeat(0.05):
-        with contextlib.suppress(aiohttp.ClientError):
-            async with session.get(url) as answer:
-                await answer.read()
-        await asyncio.sleep(pause)
-
-
-@contextlib.asynccontextmanager
-async def scene(plot: Plot, folder: Path) -> AsyncIterator[Scene]:
-    """Run mock, proxy and callers."""
-    folder.mkdir()  # noqa: ASYNC240 (a folder of the test, in memory)
-    secret = folder / "secret"
-    secret.write_text(CLIENT_SECRET, "utf-8")
-    mock = new_mock([MockClient(CLIENT, [CLIENT_SECRET])])
-    async with (
-        serve_mock(mock, "127.0.0.1", 0) as running,
-        aiohttp.ClientSession() as session,
-        task_group() as tasks,
-    ):
-        environ = environment(
-            upstream=running.url,
-            token_url=f"{running.url}/auth/open/connect/token",
-            client_id=CLIENT,
-            client_secret_file=secret,
-            access_log="off",
-            **plot.settings,
-        )
-        async with proxy_process(environ, "run", directory=folder) as process:
-            port, admin = await process.ports()
-            url = f"http://127.0.0.1:{port}/mock/echo"
-            traffic = [
-                tasks.create_task(send_for_ever(session, url), name=f"peer {number}")
-                for number in range(plot.callers)
-            ]
-            try:
-                yield Scene(running.url, admin, process, secret, session)
-            finally:
-                for task in traffic:
-                    task.cancel()
 
 
 def test_only_durations_are_shortened() -> None:
@@ -185,7 +112,9 @@ async def test_alerts_fire_and_resolve(tmp_path: Path) -> None:
     """Each fault fires its own alerts and no others, and they end with it; all at one time."""
     async with contextlib.AsyncExitStack() as stack:
         scenes = {
-            name: await stack.enter_async_context(scene(plot, tmp_path / name))
+            name: await stack.enter_async_context(
+                scene(tmp_path / name, *(["/mock/echo"] * plot.callers), **plot.settings)
+            )
             for name, plot in PLOTS.items()
         }
         targets = [running.admin for running in scenes.values()]

@@ -1,0 +1,88 @@
+"""A real proxy between steady callers and the mock, for whoever watches it."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from proxy.mock import MockClient, serve_mock
+from proxy.mock.command import new_mock
+from tests.proxy_process import ProxyProcess, proxy_process
+from tests.running_proxy import CLIENT_SECRET, environment
+from tests.waiting import task_group
+
+__all__ = ["Fault", "Scene", "scene"]
+
+CLIENT: Final = "dev-tester-1"
+Fault = Mapping[str, object]
+"""One entry of `PUT /__mock__/faults`."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What runs: a mock of its own, a proxy before it, and callers."""
+
+    mock_url: str
+    admin: int
+    process: ProxyProcess
+    secret: Path
+    session: aiohttp.ClientSession
+
+    async def break_it(self, *faults: Fault) -> None:
+        """Have the mock fail so, from now on; without faults: no more."""
+        url = f"{self.mock_url}/__mock__/faults"
+        async with self.session.put(url, json=list(faults)) as answer:
+            assert answer.ok
+
+    async def refresh(self) -> None:
+        """Have the proxy renew its token now."""
+        async with self.session.post(f"http://127.0.0.1:{self.admin}/-/refresh") as answer:
+            assert answer.status == 202
+
+
+async def send_for_ever(session: aiohttp.ClientSession, url: str) -> None:
+    """Send about twenty requests a second, whatever becomes of them."""
+    for pause in itertools.repeat(0.05):
+        with contextlib.suppress(aiohttp.ClientError):
+            async with session.get(url) as answer:
+                await answer.read()
+        await asyncio.sleep(pause)
+
+
+@contextlib.asynccontextmanager
+async def scene(folder: Path, *paths: str, **settings: Any) -> AsyncIterator[Scene]:
+    """Run a mock, a proxy with these settings, and a steady caller of each path."""
+    folder.mkdir()  # noqa: ASYNC240 (a folder of the test, in memory)
+    secret = folder / "secret"
+    secret.write_text(CLIENT_SECRET, "utf-8")
+    mock = new_mock([MockClient(CLIENT, [CLIENT_SECRET])])
+    async with (
+        serve_mock(mock, "127.0.0.1", 0) as running,
+        aiohttp.ClientSession() as session,
+        task_group() as tasks,
+    ):
+        environ = environment(
+            upstream=running.url,
+            token_url=f"{running.url}/auth/open/connect/token",
+            client_id=CLIENT,
+            client_secret_file=secret,
+            access_log="off",
+            **settings,
+        )
+        async with proxy_process(environ, "run", directory=folder) as process:
+            port, admin = await process.ports()
+            base = f"http://127.0.0.1:{port}"
+            traffic = [
+                tasks.create_task(send_for_ever(session, base + path), name="peer")
+                for path in paths
+            ]
+            try:
+                yield Scene(running.url, admin, process, secret, session)
+            finally:
+                for task in traffic:
+                    task.cancel()
