@@ -1,8 +1,35 @@
-"""`python -m proxy` is `signicat-proxy`."""
+"""`python -m proxy` is `signicat-proxy`; both begin here, with the signals.
 
+A stop signal that comes while modules are still being imported must end the
+process as well, so the handlers come before every other import: the first
+process of a container has no default action for signals. The image starts
+with these signals blocked, so that those sent before there is a handler wait
+for it.
+"""
+
+import os
+import signal
 import sys
+from typing import NoReturn
 
-from proxy.cli import main
+__all__ = ["main"]
+
+
+def _stop_early(*_: object) -> NoReturn:
+    # A check that was cut short must not look healthy.
+    os._exit(1 if sys.argv[1:2] == ["check"] else 0)
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        signal.signal(number, _stop_early)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    from proxy import cli
+
+    return cli.main()
+
 
 if __name__ == "__main__":
     sys.exit(main())

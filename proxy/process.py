@@ -1,10 +1,12 @@
 """The process around the server: signals, limits, and what it refuses to run without (C2, G7)."""
 
 import asyncio
+import ctypes
 import os
 import resource
 import signal
 import sys
+from typing import Final, NoReturn
 
 import uvloop
 
@@ -17,9 +19,19 @@ from proxy.wire import require_c_parsers
 __all__ = ["harden", "listen_to_signals", "run_proxy"]
 
 
+_PR_SET_DUMPABLE: Final = 4
+
+
 def harden() -> None:
-    """Allow no core files, which would hold tokens, and as many open files as we may (G7, G6)."""
+    """Allow no core files, which would hold tokens, and as many open files as we may (G7, G6).
+
+    On Linux the process is not dumpable either: a core_pattern that is a pipe
+    ignores the limit, and others of the same user could read memory and
+    environment in /proc.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -32,8 +44,8 @@ def listen_to_signals(control: Control) -> None:
     loop.add_signal_handler(signal.SIGHUP, control.reload)
 
 
-def run_proxy(loaded: Loaded) -> int:
-    """Serve until a signal; return the exit code.
+def run_proxy(loaded: Loaded) -> NoReturn:
+    """Serve until a signal; end the process with the exit code.
 
     Raises `MissingCParsersError` and `CannotListenError`.
     """
@@ -51,8 +63,8 @@ def run_proxy(loaded: Loaded) -> int:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(run())
-    if code != 0:
-        # A look-up of a name that hangs in a thread must not keep a dead process alive.
+        # All is closed. What is left is a look-up of a name that hangs in a thread: closing
+        # the loop would wait for it, which no deadline of ours bounds. And from here to the
+        # end of the interpreter a late signal would change the exit code.
         sys.stderr.flush()
         os._exit(code)
-    return code

@@ -5,11 +5,16 @@ that a proxy wrote, said and counted, with the log's net switched off, and fail
 on a secret. Here every kind of secret is marked and every kind of fault met.
 """
 
+import asyncio
 import contextlib
 import json
+import os
 import re
+import shutil
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -149,7 +154,7 @@ def files_in(directory: Path) -> list[Path]:
 
 @contextlib.asynccontextmanager
 async def marked(
-    tokens: TokenServer, directory: Path, **settings: object
+    tokens: TokenServer, directory: Path, *, prefix: Sequence[str] = (), **settings: object
 ) -> AsyncIterator[ProxyProcess]:
     """Run a process whose settings hold marks."""
     async with ByteServer(upstream_answer) as upstream:
@@ -161,7 +166,7 @@ async def marked(
             token_wait_seconds=0.3,
             **{"client_secret": MARKS["client secret"], **settings},
         )
-        async with proxy_process(environ, "run", directory=directory) as process:
+        async with proxy_process(environ, "run", directory=directory, prefix=prefix) as process:
             yield process
 
 
@@ -232,6 +237,42 @@ async def test_a_crash_leaves_nothing_behind(
         await process.ended()
     assert files_in(tmp_path) == []
     assert_nothing_told({"output": process.output})
+
+
+def without_capabilities() -> tuple[str, ...]:
+    """Return the command that runs another one without what root may do beyond others."""
+    if os.geteuid() != 0:
+        return ()
+    return ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
+
+
+def can_read(path: str) -> bool:
+    """Say whether another process of the same user can read a file."""
+    reading = subprocess.run(
+        [*without_capabilities(), "cat", path], stdout=subprocess.DEVNULL, check=False
+    )
+    return reading.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.skipif(
+    os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs setpriv for root"
+)
+async def test_others_of_the_same_user_cannot_look_inside(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Neither memory nor environment, where a secret may stand; so no core file of any kind."""
+    prefix = without_capabilities()
+    other = await asyncio.create_subprocess_exec(*prefix, "sleep", "60")
+    await eventually(lambda: can_read(f"/proc/{other.pid}/environ"), "one that does not mind")
+    other.kill()
+    await other.wait()
+    async with marked(tokens, tmp_path, prefix=prefix) as process:
+        await process.ports()
+        assert not can_read(f"/proc/{process.pid}/environ")
+        assert not can_read(f"/proc/{process.pid}/maps")
+        process.send(signal.SIGTERM)
+        assert await process.ended() == 0
 
 
 async def test_the_commands_tell_nothing(tokens: TokenServer, tmp_path: Path) -> None:
