@@ -35,8 +35,6 @@ class _Admin:
         self,
         *,
         reporter: Reporter,
-        clients: Callable[[], Sequence[ClientStatus]],
-        is_draining: Callable[[], bool],
         metrics: Metrics,
         renew: Callable[[], None],
         quit_: Callable[[], None] | None,
@@ -44,8 +42,8 @@ class _Admin:
         monotonic: Callable[[], float],
     ) -> None:
         self._reporter = reporter
-        self._clients = clients
-        self._is_draining = is_draining
+        self._clients = reporter.clients
+        self._is_draining = reporter.is_draining
         self._metrics = metrics
         self._renew = renew
         self._quit = quit_
@@ -149,8 +147,6 @@ def create_admin_app(
     )
     admin = _Admin(
         reporter=reporter,
-        clients=clients,
-        is_draining=is_draining,
         metrics=metrics,
         renew=renew,
         quit_=quit_,

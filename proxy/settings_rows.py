@@ -45,5 +45,5 @@ def _rows(name: str, value: object) -> Iterator[SettingsRow]:
 
 def _text(value: object) -> str:
     if value is None:
-        return ""
+        return "unset"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -93,9 +93,14 @@ class StatusPage:
         words, _ = _STATES[_state(report)]
         content = element(
             "div",
-            *_header(report),
-            element("main", _traffic(report), _clients(report), *_recent(report)),
-            _settings(settings_rows(report.settings)),
+            _header(report),
+            element(
+                "main",
+                _traffic(report),
+                _clients(report),
+                *_recent(report),
+                _settings(settings_rows(report.settings)),
+            ),
             _footer(),
             id="content",
             data_build=self._build,
@@ -123,14 +128,15 @@ def _pill(state: str, **attributes: str) -> Element:
     return element("p", words, class_=f"pill {class_}", **attributes)
 
 
-def _header(report: StatusReport) -> Iterator[Element]:
+def _header(report: StatusReport) -> Element:
     state = _state(report)
     title = element("h1", "signicat-proxy ", element("small", __version__))
     sentence = element("p", _SENTENCES[state])
-    yield element("header", element("div", title, _pill(state, id="state"), class_="bar"), sentence)
+    bar = element("div", title, _pill(state, id="state"), class_="bar")
     reload_link = element("noscript", " ", element("a", "Reload", href=""))
     now = ("As of ", moment(report.wall, report.wall), " UTC.", reload_link)
-    yield element("p", *now, id="live", class_="live", role="status")
+    live = element("p", *now, id="live", class_="live", role="status")
+    return element("header", bar, sentence, live)
 
 
 def _section(heading: str, *content: Element, beside: Sequence[Element] = ()) -> Element:
@@ -230,7 +236,9 @@ def _entry(trouble: Trouble, now: float) -> Element:
 def _settings(rows: Sequence[SettingsRow]) -> Element:
     ours = sum(row.is_set for row in rows)
     count = f" {ours} set, {len(rows) - ours} at their defaults"
-    summary = element("summary", element("h2", "Settings in force"), element("span", count))
+    summary = element(
+        "summary", element("h2", "Settings in force"), element("span", count, class_="muted")
+    )
     head = element("tr", *(element("th", name, scope="col") for name in SettingsRow.HEADINGS))
     body = [
         element(

@@ -58,8 +58,8 @@ class Reporter:
         settings_report: Mapping[str, object],
         clock: Clock,
     ) -> None:
-        self._clients = clients
-        self._is_draining = is_draining
+        self.clients = clients
+        self.is_draining = is_draining
         self._metrics = metrics
         self._traffic = traffic
         self._recent = recent
@@ -72,11 +72,11 @@ class Reporter:
         return StatusReport(
             wall=self._clock.wall(),
             uptime_seconds=self._clock.monotonic() - self._started,
-            is_draining=self._is_draining(),
+            is_draining=self.is_draining(),
             in_flight=self._metrics.in_flight(),
             requests=sum(row.requests for row in self._metrics.totals().values()),
             connections=self._metrics.connections(),
-            clients=self._clients(),
+            clients=self.clients(),
             rates=self._traffic.rates(),
             total=self._traffic.total(),
             recent=self._recent.newest_first(),
