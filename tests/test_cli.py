@@ -38,6 +38,21 @@ async def test_faults_are_lines_on_stderr(tmp_path: Path) -> None:
     assert all(line.startswith(f"signicat-proxy: {PREFIX}") for line in lines)
 
 
+@pytest.mark.parametrize("name", ["run", "demo"])
+async def test_pure_python_parsers_are_refused(
+    tokens: TokenServer, tmp_path: Path, name: str
+) -> None:
+    """The fall-back of aiohttp reads requests less strictly: there is no start with it (G7)."""
+    environ = {"AIOHTTP_NO_EXTENSIONS": "1"}
+    if name == "run":
+        environ |= environment(upstream="https://up.test", token_url=tokens.token_url)
+    code, _, err = await command(name, directory=tmp_path, environ=environ)
+    assert code != 0
+    assert "AIOHTTP_NO_EXTENSIONS" in err
+    assert "Traceback" not in err
+    assert tokens.requests == []
+
+
 async def test_config_shows_what_is_in_force(tmp_path: Path) -> None:
     """`config` names value and origin of every setting, as a table or as JSON, with flags too."""
     environ = environment(upstream="https://up.test", token_url="https://idp.test/t")

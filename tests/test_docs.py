@@ -22,6 +22,12 @@ SETTING = re.compile(r"SIGNICAT_PROXY_([A-Z_]+[A-Z])\b")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 ROW = re.compile(r"^\| ((?:`[^`|]+`(?:, )?)+) \|(?: (\d{3}) \|)?", re.MULTILINE)
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+
+def is_test(module: str, name: str) -> bool:
+    """Say whether a module of the suite has a test of that name."""
+    return bool(re.search(rf"^(?:async )?def {name}\(", read(module), re.MULTILINE))
 
 
 def first_cells(page: str) -> dict[str, str | None]:
@@ -58,6 +64,17 @@ def test_every_page_is_reachable_from_the_readme() -> None:
         (ROOT / target.partition("#")[0]).resolve() for target in LINK.findall(read("README.md"))
     }
     assert {page for page in PAGES if page.name != "README.md"} <= linked
+
+
+def test_every_promise_of_the_threat_model_has_its_tests() -> None:
+    """Each row of promises names tests, and all of them exist."""
+    page = read("docs/threat-model.md")
+    promises = page.partition("## Promises")[2].partition("## What it does not promise")[0]
+    rows = [row for row in re.findall(r"^\| (.*) \|$", promises, re.MULTILINE) if "---" not in row]
+    silent = [row for row in rows if not row.startswith("promise |") and not TEST.search(row)]
+    assert len(rows) > 30
+    assert silent == []
+    assert [named for named in TEST.findall(page) if not is_test(*named)] == []
 
 
 def test_every_error_code_is_explained() -> None:
