@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.settings_model import PREFIX, Settings
 
 __all__ = ["Risk", "risks_of"]
+
+_WHO_REACHES: Final = {
+    "LISTEN": "whoever reaches this address acts as your organisation",
+    "ADMIN_LISTEN": "whoever reaches this address sees state and metrics and can have tokens "
+    "renewed; probes and a Prometheus elsewhere need it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ def risks_of(settings: Settings) -> Iterator[Risk]:
             yield Risk(
                 "listening_beyond_loopback",
                 PREFIX + name,
-                "whoever reaches this address acts as your organisation",
+                _WHO_REACHES[name],
                 str(address),
             )
     if "*" in settings.allowed_hosts:

@@ -399,6 +399,7 @@ def test_several_sidecars_can_share_a_namespace() -> None:
                 "kubectl -n prod get secret signicat-auth -o name",
                 "kubectl -n prod get secret signicat-sign -o name",
                 "kubectl -n prod rollout status deployment/demo-signicat-proxy",
+                "-- signicat-proxy check --config /etc/signicat-proxy/config.toml\n",
                 "curl http://localhost:8081/readyz",
             ],
             "networkPolicy.enabled is false",
@@ -413,7 +414,19 @@ def test_several_sidecars_can_share_a_namespace() -> None:
             ["(in shop, bank)"],
             "(in prod)",
         ),
-        (SIDECAR_VALUES, ["logs POD -c signicat-proxy | grep token_request"], "deployment/"),
+        (
+            SIDECAR_VALUES,
+            [
+                "logs POD -c signicat-proxy | grep token_request\n",
+                "exec POD -c signicat-proxy -- signicat-proxy check\n",
+            ],
+            "deployment/",
+        ),
+        (
+            merged(SIDECAR_VALUES, ROUTED),
+            ["-- signicat-proxy check --config /etc/signicat-proxy/config.toml\n"],
+            "deployment/",
+        ),
     ],
 )
 def test_the_notes_say_how_to_check(

@@ -51,6 +51,14 @@ except urllib.error.HTTPError as error:
     answer = error
 print(json.dumps([answer.status, answer.read().decode()]))
 """
+NEW_SECRET: Final = "s3cret-that-is-new"
+ROTATE: Final = """
+import json, sys, urllib.request
+url, secret = sys.argv[1:]
+body = json.dumps({"secrets": [secret]}).encode()
+request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="PUT")
+print(urllib.request.urlopen(request).status)
+"""
 ABOUT: Final = """
 import json, os, pathlib
 def refusal(path):
@@ -236,6 +244,24 @@ def test_each_client_of_the_gateway_has_its_token(gateway: Pod) -> None:
     assert (status, json.loads(body)["code"]) == (404, "no_route")
 
 
+def test_a_rotated_secret_is_used_without_a_restart(sidecar: Pod) -> None:
+    """When the kubelet swaps the folder, a token is got with the new secret at once (T7)."""
+    pod = only(render_application(SIDECAR_VALUES), "Deployment")["spec"]["template"]["spec"]
+    (source,) = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+    secrets = sidecar.secrets / source["secretName"]
+    url = f"{MOCK_URL}/__mock__/clients/sandbox-shop/secrets"
+    assert sidecar.python(f"{sidecar.name}-mock", ROTATE, url, NEW_SECRET) < 300
+    mount_secret(secrets, source, 0, NEW_SECRET)
+
+    def granted() -> int:
+        events = map(json.loads, sidecar.engine.output(sidecar.proxy).splitlines())
+        return sum(e["event"] == "token_request" and e["outcome"] == "ok" for e in events)
+
+    until(lambda: granted() == 2, "a token with the new secret", 30)
+    assert "new_secret_refused" not in sidecar.engine.output(sidecar.proxy)
+    assert sidecar.get("http://localhost:8080/sign/signing-sessions")[0] == 200
+
+
 @pytest.mark.parametrize("name", ["sidecar", "gateway"])
 def test_the_settings_in_force_show_where_they_are_from(
     request: pytest.FixtureRequest, name: str
@@ -246,6 +272,16 @@ def test_the_settings_in_force_show_where_they_are_from(
     text = pod.engine.run("podman", "exec", pod.proxy, "signicat-proxy", "config", *options)
     assert MOCK_URL in text
     assert not [secret for secret in SECRETS.values() if secret in text]
+
+
+@pytest.mark.parametrize("name", ["sidecar", "gateway"])
+def test_the_doctor_finds_nothing_wrong(request: pytest.FixtureRequest, name: str) -> None:
+    """`signicat-proxy check` in the running pod, as the notes of the chart have it, is content."""
+    pod = request.getfixturevalue(name)
+    options = ("--config", "/etc/signicat-proxy/config.toml") if name == "gateway" else ()
+    done = pod.engine.attempt("podman", "exec", pod.proxy, "signicat-proxy", "check", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("in use by a signicat-proxy that is running") == 2
 
 
 @pytest.mark.parametrize(("name", "grace"), [("sidecar", 10), ("gateway", 35)])

@@ -1,0 +1,44 @@
+"""What settings open up is said, each risk by its setting."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.settings import PREFIX, load
+from proxy.settings_risks import Risk, risks_of
+
+
+def risks(folder: Path, **changes: str) -> list[Risk]:
+    """Return the risks of the least settings with these changes."""
+    environ = {"CLIENT_ID": "a", "CLIENT_SECRET": "s3cret-of-the-test", **changes}
+    loaded = load(environ={PREFIX + name: v for name, v in environ.items()}, directory=folder)
+    return list(risks_of(loaded.settings))
+
+
+def test_the_defaults_take_no_risk(tmp_path: Path) -> None:
+    """Loopback, exact hosts, TLS: nothing to warn of."""
+    assert risks(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "event", "hint"),
+    [
+        ("LISTEN", "0.0.0.0:8080", "listening_beyond_loopback", "acts as your organisation"),
+        ("ADMIN_LISTEN", "[::]:8081", "listening_beyond_loopback", "sees state and metrics"),
+        ("ALLOWED_HOSTS", "*", "host_check_off", "DNS rebinding"),
+        ("UNSAFE_PLAIN_HTTP", "true", "plain_http_allowed", "readable"),
+    ],
+)
+def test_a_risk_names_its_setting_and_what_it_means(
+    tmp_path: Path, setting: str, value: str, event: str, hint: str
+) -> None:
+    """One risk for one setting; the admin port gives nobody the organisation's authority (G1)."""
+    (risk,) = risks(tmp_path, **{setting: value})
+    assert (risk.event, risk.setting) == (event, PREFIX + setting)
+    assert hint in risk.hint
+
+
+def test_each_wide_address_is_a_risk(tmp_path: Path) -> None:
+    """Of several addresses those beyond loopback are named, and no others."""
+    found = risks(tmp_path, LISTEN="127.0.0.1:8080,unix:/run/proxy.sock,10.0.0.1:80,[::]:8080")
+    assert [risk.address for risk in found] == ["10.0.0.1:80", "[::]:8080"]
