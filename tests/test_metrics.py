@@ -13,6 +13,7 @@ from proxy.histogram import Histogram
 from proxy.metrics import UPSTREAM_ERROR_REASONS, Metrics
 from proxy.token import ClientStatus
 from proxy.token_answer import OUTCOMES
+from tests.deploy.expressions import assert_names_exist
 
 STATUS = ClientStatus(
     client="a",
@@ -183,6 +184,11 @@ def test_a_histogram_is_cumulative() -> None:
     assert buckets[1] == ("0.0025", 3.0)
     assert buckets[-1] == ("+Inf", 4.0)
     assert total == pytest.approx(100.0026)
+
+
+def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
+    """No rule, panel or query of the runbook names a metric or label that a scrape lacks."""
+    assert_names_exist(used().render().decode())
 
 
 def test_promtool_finds_nothing() -> None:

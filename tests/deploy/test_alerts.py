@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.expressions import RULES
 from tests.oidc_server import required_program
 from tests.source_tree import ROOT, read
 
-RULES = "helm/signicat-proxy/files/alerts.yaml"
 CASES = "tests/deploy/alert_cases.yaml"
 RULE = re.compile(r"^ +- alert: (\w+)\n(.*?)(?=^ +- (?:alert|name): |\Z)", re.MULTILINE | re.DOTALL)
 CASE = re.compile(r"- alertname: (\w+)\n +eval_time: \w+\n +exp_alerts:( \[\])?$", re.MULTILINE)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.deploy.expressions import RULES
 from tests.deploy.scene import Fault, Scene, scene
-from tests.deploy.watch import RULES, Watch, shortened, watching
+from tests.deploy.watch import Watch, shortened, watching
 from tests.running_proxy import CLIENT_SECRET
 from tests.source_tree import read
 

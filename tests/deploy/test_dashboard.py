@@ -4,46 +4,39 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.deploy.expressions import (
+    DASHBOARD,
+    MATCHERS,
+    PANELS,
+    QUERIES,
+    RULES,
+    TARGETS,
+    VARIABLES,
+    assert_names_exist,
+)
 from tests.deploy.scene import scene
 from tests.deploy.test_alerts import promtool
-from tests.deploy.watch import RULES, Watch, watching
+from tests.deploy.watch import Watch, watching
 from tests.source_tree import read
 from tests.waiting import within
 
-DASHBOARD: dict[str, Any] = json.loads(read("helm/signicat-proxy/files/dashboard.json"))
-PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-TARGETS = [target for panel in PANELS for target in panel["targets"]]
-QUERIES = re.findall(r"```promql\n(.*?)\n```", read("docs/runbook.md"), re.DOTALL)
 COMMANDS = [
     command
     for block in re.findall(r"```sh\n(.*?)\n```", read("docs/runbook.md"), re.DOTALL)
     for command in block.splitlines()
     if "$ADMIN" in command
 ]
-METRIC = re.compile(r"\b((?:signicat_proxy|process|python)_\w+)\b")
-MATCHERS = re.compile(r"\b(\w+)\{([^}]*)\}")
-GROUPING = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
-SCRAPED = {"job", "instance"}
 FAULTS = [
     {"kind": "reset", "probability": 0.3, "target": "api"},
     {"kind": "unauthorized", "probability": 0.3, "target": "api"},
 ]
-
-
-def rule_expressions() -> list[str]:
-    """Return what the alerts look at."""
-    pattern = re.compile(
-        r"^ +expr: (?:\|\n)?(.*?)(?=^ +(?:for|labels): ?)", re.MULTILINE | re.DOTALL
-    )
-    return pattern.findall(read(RULES))
 
 
 def concrete(expression: str, window: str) -> str:
@@ -53,37 +46,16 @@ def concrete(expression: str, window: str) -> str:
     return re.sub(r"\[(?:\$__rate_interval|\d+m)\]", f"[{window}]", chosen)
 
 
-def labels_of(exposition: str) -> dict[str, set[str]]:
-    """Return the labels of each series name of a scrape."""
-    found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(exposition):
-        for sample in family.samples:
-            found.setdefault(sample.name, set()).update(sample.labels)
-    return found
-
-
-def assert_names_exist(expression: str, known: Mapping[str, set[str]]) -> None:
-    """See that metrics exist, and that matchers and groupings name labels that they have."""
-    names = set(METRIC.findall(expression))
-    assert names <= set(known), expression
-    for name, matchers in MATCHERS.findall(expression):
-        assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= known[name] | SCRAPED, expression
-    available = set().union(*(known[name] for name in names)) | SCRAPED
-    for labels in GROUPING.findall(expression):
-        assert set(re.findall(r"\w+", labels)) <= available, expression
-
-
 def test_rows_and_variables() -> None:
     """The dashboard has these rows, and can be turned to any data source, process and client."""
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     assert rows == [
         *("Overview", "Tokens", "Requests", "Latency", "Refusals", "Upstream", "Resources")
     ]
-    variables = DASHBOARD["templating"]["list"]
-    assert [variable["name"] for variable in variables] == [
+    assert [variable["name"] for variable in VARIABLES] == [
         *("datasource", "job", "instance", "client")
     ]
-    for asked in (*PANELS, *TARGETS, *variables[1:]):
+    for asked in (*PANELS, *TARGETS, *VARIABLES[1:]):
         assert asked["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -188,11 +160,4 @@ async def test_everything_finds_something_at_a_running_proxy(tmp_path: Path) -> 
             await run(command, running.admin)
         url = f"http://127.0.0.1:{running.admin}/metrics"
         async with running.session.get(url) as answer:
-            known = labels_of(await answer.text())
-    queries = [variable["query"]["query"] for variable in DASHBOARD["templating"]["list"][1:]]
-    for expression in [target["expr"] for target in TARGETS] + QUERIES + rule_expressions():
-        assert_names_exist(expression, known)
-    for query in queries:
-        metric, label = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", query).groups()  # type: ignore[union-attr]
-        assert label in known[metric] | SCRAPED
-    assert len(rule_expressions()) == read(RULES).count("- alert:")
+            assert_names_exist(await answer.text())

@@ -13,13 +13,13 @@ from typing import Final
 
 import aiohttp
 
+from tests.deploy.expressions import RULES
 from tests.oidc_server import required_program
 from tests.source_tree import read
 from tests.waiting import within
 
-__all__ = ["RULES", "Watch", "shortened", "watching"]
+__all__ = ["Watch", "shortened", "watching"]
 
-RULES: Final = "helm/signicat-proxy/files/alerts.yaml"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _DURATION: Final = re.compile(r"(?<=for: )(\d+)([smh])$|(?<=\[)(\d+)([smh])(?=\])", re.MULTILINE)
 _ALERTMANAGER: Final = """\

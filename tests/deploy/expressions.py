@@ -1,0 +1,70 @@
+"""What alerts, dashboard and runbook ask Prometheus, and whether there are such names."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.source_tree import read
+
+__all__ = [
+    "DASHBOARD",
+    "MATCHERS",
+    "PANELS",
+    "QUERIES",
+    "RULES",
+    "RULE_EXPRESSIONS",
+    "TARGETS",
+    "VARIABLES",
+    "assert_names_exist",
+]
+
+RULES: Final = "helm/signicat-proxy/files/alerts.yaml"
+DASHBOARD: Final[dict[str, Any]] = json.loads(read("helm/signicat-proxy/files/dashboard.json"))
+PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+TARGETS: Final = [target for panel in PANELS for target in panel["targets"]]
+VARIABLES: Final = DASHBOARD["templating"]["list"]
+QUERIES: Final = re.findall(r"```promql\n(.*?)\n```", read("docs/runbook.md"), re.DOTALL)
+RULE_EXPRESSIONS: Final = re.findall(
+    r"^ +expr: (?:\|\n)?(.*?)(?=^ +(?:for|labels): ?)", read(RULES), re.MULTILINE | re.DOTALL
+)
+MATCHERS: Final = re.compile(r"\b(\w+)\{([^}]*)\}")
+_METRIC: Final = re.compile(r"\b((?:signicat_proxy|process|python)_\w+)\b")
+_GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
+_VARIABLE: Final = re.compile(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)")
+_SCRAPED: Final = {"job", "instance"}
+
+
+def _labels_of(exposition: str) -> dict[str, set[str]]:
+    """Return the labels of each series name of a scrape."""
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def _assert_exist(expression: str, known: Mapping[str, set[str]]) -> None:
+    """See that metrics exist, and that matchers and groupings name labels that they have."""
+    names = set(_METRIC.findall(expression))
+    assert names <= set(known), expression
+    for name, matchers in MATCHERS.findall(expression):
+        assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= known[name] | _SCRAPED, expression
+    available = set().union(*(known[name] for name in names)) | _SCRAPED
+    for labels in _GROUPING.findall(expression):
+        assert set(re.findall(r"\w+", labels)) <= available, expression
+
+
+def assert_names_exist(exposition: str) -> None:
+    """See that a scrape has every metric and label that anything here asks for."""
+    known = _labels_of(exposition)
+    asked = [target["expr"] for target in TARGETS] + QUERIES + RULE_EXPRESSIONS
+    assert len(RULE_EXPRESSIONS) == read(RULES).count("- alert:")
+    for expression in asked:
+        _assert_exist(expression, known)
+    for variable in VARIABLES[1:]:
+        match = _VARIABLE.fullmatch(variable["query"]["query"])
+        assert match, variable
+        assert match[2] in known[match[1]] | _SCRAPED
