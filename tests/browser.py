@@ -96,6 +96,13 @@ class Browser:
             await self._ask(f"GET /json/close/{tab}")
         assert self._process.poll() is None, "the browser ended by itself"
 
+    @contextlib.asynccontextmanager
+    async def tab(self) -> AsyncIterator[str]:
+        """Open an empty tab; yield the URL of its DevTools; close it in the end."""
+        tab = json.loads((await self._ask("PUT /json/new?about:blank")).body)
+        yield tab["webSocketDebuggerUrl"]
+        await self._ask(f"GET /json/close/{tab['id']}")
+
     async def press(self, url: str, selector: str) -> None:
         """Click on an element of the page in the tab that shows `url`, once it is there."""
         devtools_url = await within(self._devtools_of(url), f"a tab with {url}", _LOAD_SECONDS)

@@ -1,15 +1,16 @@
-"""Fixtures of the whole suite: the event loop of the product, and no leaks."""
+"""Fixtures of the whole suite: the event loop of the product, no leaks, a browser."""
 
 import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from tests.browser import Browser
 from tests.token_server import TokenServer
 from tests.waiting import eventually
 
@@ -50,3 +51,11 @@ async def tokens(no_leaks: None) -> AsyncIterator[TokenServer]:
     del no_leaks
     async with TokenServer() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Provide one browser for all tests of a file: to start it takes longer than a test."""
+    started = Browser(tmp_path_factory.mktemp("browser"))
+    yield started
+    started.stop()

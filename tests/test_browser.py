@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pytest
@@ -26,14 +26,6 @@ OPEN_TO_ALL = (
     "Access-Control-Allow-Methods: *",
     "Access-Control-Allow-Headers: *",
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Provide one browser for all tests: to start it takes longer than a test."""
-    started = Browser(tmp_path_factory.mktemp("browser"))
-    yield started
-    started.stop()
 
 
 class Attempt(NamedTuple):
