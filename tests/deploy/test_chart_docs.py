@@ -1,6 +1,8 @@
 """The pages on Kubernetes show what works, and name what there is."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 import helm_python as helm
@@ -19,6 +21,7 @@ from tests.deploy.chart import (
     render_application,
     written_readme,
 )
+from tests.deploy.containers import need, tool
 from tests.source_tree import ROOT, read
 
 PAGES: Final = [
@@ -56,17 +59,59 @@ def check_as_values(block: dict[str, Any]) -> None:
         assert render(block)
 
 
+def check_as_manifest(block: dict[str, Any]) -> None:
+    """Keep the schemas of the oldest and the newest Kubernetes, unknown fields refused."""
+    for version in ("1.29", kubernetes_validate.latest_version()):
+        kubernetes_validate.validate(block, version, strict=True)
+
+
+def check_as_dependency(block: dict[str, Any]) -> None:
+    """Name this chart, in the version that there is."""
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    (dependency,) = block["dependencies"]
+    assert (dependency["name"], dependency["version"]) == (about["name"], about["version"])
+
+
+def check_with(command: list[str], block: dict[str, Any], folder: Path) -> None:
+    """Have a program check the block as a file, the alerts lying beside it."""
+    need("" if tool(command[0]) else f"not installed: {command[0]}")
+    (folder / "alerts.yaml").write_bytes((CHART / "files" / "alerts.yaml").read_bytes())
+    file = folder / "block.yaml"
+    file.write_text(yaml.safe_dump(block), "utf-8")
+    words = [str(tool(command[0])), *command[1:]]
+    done = subprocess.run(
+        [word.replace("BLOCK", str(file)) for word in words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def without_kubernetes(block: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the discovery of pods, which Debian's Prometheus is built without."""
+    for job in block["scrape_configs"]:
+        assert job.pop("kubernetes_sd_configs", [{"role": "pod"}]) == [{"role": "pod"}]
+    return block
+
+
+PROMTOOL: Final = ["promtool", "check", "config", "BLOCK"]
+COMPOSE: Final = ["docker-compose", "-f", "docker-compose.yml", "-f", "BLOCK", "config", "-q"]
+
+
 @pytest.mark.parametrize("text", YAML_BLOCKS)
-def test_every_yaml_block_is_valid(text: str) -> None:
-    """A manifest keeps its schema, values can be rendered, a dependency is this chart."""
+def test_every_yaml_block_is_valid(text: str, tmp_path: Path) -> None:
+    """Manifests, values, a dependency, Prometheus' and Compose's files: each by its own checker."""
     for block in documents(text):
         if "apiVersion" in block:
-            for version in ("1.29", kubernetes_validate.latest_version()):
-                kubernetes_validate.validate(block, version, strict=True)
+            check_as_manifest(block)
         elif "dependencies" in block:
-            about = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
-            (dependency,) = block["dependencies"]
-            assert (dependency["name"], dependency["version"]) == (about["name"], about["version"])
+            check_as_dependency(block)
+        elif "scrape_configs" in block:
+            check_with(PROMTOOL, without_kubernetes(block), tmp_path)
+        elif "services" in block:
+            check_with(COMPOSE, block, tmp_path)
         else:
             check_as_values(block)
 

@@ -37,7 +37,10 @@ VERSIONS: Final = [
 ]
 EVERYTHING: Final = merged(
     FULL,
-    {name: {"enabled": True} for name in ("serviceMonitor", "podMonitor", "prometheusRule")},
+    {
+        name: {"enabled": True}
+        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "grafanaDashboard")
+    },
 )
 ROUTED: Final = {"routes": [{"path": "/", "client": "shop"}]}
 RENDERED: Final[Mapping[str, list[Manifest]]] = {
@@ -71,12 +74,14 @@ KINDS: Final = {
     "gateway": OF_GATEWAY,
     "gateway with everything": [
         *OF_GATEWAY[:4],
-        *("ServiceMonitor", "PrometheusRule"),
+        *("ServiceMonitor", "PrometheusRule", "ConfigMap"),
         *OF_GATEWAY[4:],
     ],
     "sidecar": ["Deployment"],
     "sidecar with a file": ["ConfigMap", "Deployment"],
-    "sidecar with everything": [*("ConfigMap", "PodMonitor", "PrometheusRule", "Deployment")],
+    "sidecar with everything": [
+        *("ConfigMap", "PodMonitor", "PrometheusRule", "ConfigMap", "Deployment")
+    ],
     "sidecar by hand": ["Deployment"],
 }
 CASES: Final = list(RENDERED)

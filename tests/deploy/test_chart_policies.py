@@ -138,6 +138,20 @@ def test_the_alerts_are_those_of_the_file() -> None:
         assert only(RENDERED[case], "PrometheusRule")["spec"] == alerts
 
 
+def test_the_dashboard_is_that_of_the_file() -> None:
+    """A ConfigMap holds files/dashboard.json as it is, with the label that Grafana looks for."""
+    file = json.loads((CHART / "files" / "dashboard.json").read_text("utf-8"))
+    assert "{{" in json.dumps(file)
+    for case in ("gateway with everything", "sidecar with everything"):
+        (dashboard,) = [
+            manifest
+            for manifest in RENDERED[case]
+            if manifest["metadata"]["labels"].get("grafana_dashboard") == "1"
+        ]
+        assert json.loads(dashboard["data"]["signicat-proxy.json"]) == file
+        assert len(json.dumps(dashboard)) < 1024 * 1024, "a ConfigMap holds 1 MiB"
+
+
 def test_own_labels_of_monitors_and_rules_are_kept() -> None:
     """Prometheus selects by labels that values give; the chart's own stay beside them."""
     for kind in ("ServiceMonitor", "PrometheusRule"):
