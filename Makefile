@@ -76,7 +76,7 @@ soak: $(DEV) ## long run against a faulty mock (REQUESTS=200000 ROLL_OVERS=100)
 		$(BIN)/pytest --quiet --timeout 0 tests/test_soak.py
 
 fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
-	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 tests/test_fuzz.py
+	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 --capture no tests/test_fuzz.py
 
 bench: $(DEV) ## compare with other proxies (long; needs an idle machine)
 	@$(BIN)/python -m bench

@@ -7,6 +7,7 @@ each time. A failing exchange is shown in its smallest form.
 import asyncio
 import os
 import re
+import sys
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -299,7 +300,11 @@ async def test_no_exchange_breaks_a_promise(tokens: TokenServer) -> None:
         def wait_for(what: Coroutine[Any, Any, T]) -> T:
             return asyncio.run_coroutine_threadsafe(what, loop).result(PATIENCE)
 
+        tried = 0
+
         def run(stream: bytes, answer: bytes) -> None:
+            nonlocal tried
+            tried += 1
             wait_for(exchange(proxy, upstream, hostile, stream, answer))
 
         def keep_searching() -> None:
@@ -309,3 +314,5 @@ async def test_no_exchange_breaks_a_promise(tokens: TokenServer) -> None:
                 search(run, examples=EXAMPLES, is_new=True)
 
         await asyncio.to_thread(keep_searching)
+        sys.stdout.write(f"{tried} exchanges tried\n")  # `make fuzz` shows it
+        assert tried >= EXAMPLES
