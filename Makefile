@@ -6,7 +6,7 @@ WORKERS ?= auto
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
-SOURCES := proxy tests $(wildcard bench)
+SOURCES := proxy tests compose $(wildcard bench)
 
 # Stamps live inside .venv, so that removing it removes them.
 BUILD := .venv/.stamp-build

@@ -12,7 +12,7 @@ import pytest
 
 from proxy import __version__
 from tests.deploy.containers import BASE, Engine, need, tool, until
-from tests.source_tree import PACKAGE_MODULES, ROOT, relative
+from tests.source_tree import ROOT, kept_files, relative
 
 LARGEST_ADDITION_BYTES = 120_000_000
 SLOWEST_START_SECONDS = 1.0
@@ -117,7 +117,7 @@ def test_the_build_sees_only_what_the_image_is_made_of(engine: Engine, tmp_path:
         str(tmp_path / "saved"),
     )
     files = {line.removeprefix("./") for line in seen.splitlines() if not line.endswith("/")}
-    assert files == {*made_of, "proxy/py.typed", *map(relative, PACKAGE_MODULES)}
+    assert files == {*made_of, *map(relative, kept_files(ROOT / "proxy"))}
 
 
 def test_the_image_adds_little_to_its_base(engine: Engine, image: str) -> None:
