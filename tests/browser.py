@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import signal
@@ -12,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
-
-import aiohttp
 
 from tests.messages import Message, reply, request
 from tests.oidc_server import required_program
@@ -44,14 +41,6 @@ _FLAGS: Final = (
     "--disable-renderer-backgrounding",
     "--host-resolver-rules=" + _RESOLVER_RULES,
 )
-_PRESS: Final = """new Promise(done => {{
-  const press = () => {{
-    const element = document.querySelector({});
-    if (element) done(element.click());
-    else setTimeout(press, 5);
-  }};
-  press();
-}})"""
 _STOP_SECONDS: Final = 10.0
 _LOAD_SECONDS: Final = 30.0
 
@@ -89,46 +78,27 @@ class Browser:
     async def showing(self, *urls: str) -> AsyncIterator[None]:
         """Open a tab for each URL, as if a person had typed it; close all tabs in the end."""
         earlier = await self._tabs()
-        for url in urls:
-            await self._ask(f"PUT /json/new?{quote(url, safe=':/?=&')}")
-        yield
-        for tab in await self._tabs() - earlier:
-            await self._ask(f"GET /json/close/{tab}")
+        try:
+            for url in urls:
+                await self._ask(f"PUT /json/new?{quote(url, safe=':/?=&')}")
+            yield
+        finally:
+            for tab in await self._tabs() - earlier:
+                await self._ask(f"GET /json/close/{tab}")
         assert self._process.poll() is None, "the browser ended by itself"
 
     @contextlib.asynccontextmanager
     async def tab(self) -> AsyncIterator[str]:
         """Open an empty tab; yield the URL of its DevTools; close it in the end."""
         tab = json.loads((await self._ask("PUT /json/new?about:blank")).body)
-        yield tab["webSocketDebuggerUrl"]
-        await self._ask(f"GET /json/close/{tab['id']}")
-
-    async def press(self, url: str, selector: str) -> None:
-        """Click on an element of the page in the tab that shows `url`, once it is there."""
-        devtools_url = await within(self._devtools_of(url), f"a tab with {url}", _LOAD_SECONDS)
-        call = {"expression": _PRESS.format(json.dumps(selector)), "awaitPromise": True}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(devtools_url) as devtools,
-        ):
-            await devtools.send_json({"id": 1, "method": "Runtime.evaluate", "params": call})
-            done = await within(devtools.receive_json(), f"{selector} in {url}", _LOAD_SECONDS)
-        assert "exceptionDetails" not in done["result"], done
-
-    async def _devtools_of(self, url: str) -> str:
-        for pause in itertools.repeat(0.01):
-            for tab in await self._list():
-                if tab["url"] == url:
-                    return tab["webSocketDebuggerUrl"]
-            await asyncio.sleep(pause)
-        raise AssertionError
+        try:
+            yield tab["webSocketDebuggerUrl"]
+        finally:
+            await self._ask(f"GET /json/close/{tab['id']}")
 
     async def _tabs(self) -> set[str]:
-        return {tab["id"] for tab in await self._list() if tab["type"] == "page"}
-
-    async def _list(self) -> list[dict[str, str]]:
-        tabs: list[dict[str, str]] = json.loads((await self._ask("GET /json/list")).body)
-        return tabs
+        tabs = json.loads((await self._ask("GET /json/list")).body)
+        return {tab["id"] for tab in tabs if tab["type"] == "page"}
 
     async def _ask(self, start: str) -> Message:
         file = self._profile / "DevToolsActivePort"

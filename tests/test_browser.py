@@ -505,15 +505,3 @@ async def test_person_at_the_address_bar_gets_through(
             ["/typed?localhost", "/typed?address", *["/again?again"] * 2]
         )
         assert await proxy.metric("rejected_total", reason="origin_not_allowed") == 2
-
-
-async def test_person_at_the_status_page_may_press_its_button(
-    tokens: TokenServer, browser: Browser
-) -> None:
-    """In a real browser the page of the admin port may renew the tokens, and nothing is refused."""
-    async with proxied(tokens, ANSWER) as (proxy, _):
-        url = f"http://localhost:{proxy.admin_port}/"
-        async with browser.showing(url):
-            await browser.press(url, "form button")
-            await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
-        assert await proxy.metric("rejected_total") == 0
