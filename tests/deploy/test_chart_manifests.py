@@ -1,6 +1,7 @@
 """What the chart makes: accepted by every supported Kubernetes, its parts fit, and it is shut."""
 
 import copy
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -155,10 +156,30 @@ def test_an_unknown_field_of_the_sidecar_is_seen() -> None:
         kubernetes_validate.validate(wrong, VERSIONS[0], strict=True)
 
 
-def test_a_kubernetes_without_native_sidecars_is_refused() -> None:
-    """The chart says which Kubernetes it needs."""
-    about = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
-    assert about["kubeVersion"] == ">=1.29.0-0"
+def test_a_kubernetes_without_native_sidecars_is_refused(tmp_path: Path) -> None:
+    """The chart says which Kubernetes it needs, and Helm holds an install to that."""
+    wanted = 'kubeVersion: ">=1.29.0-0"'
+    copied = shutil.copytree(CHART, tmp_path / CHART.name)
+    about = (copied / "Chart.yaml").read_text("utf-8")
+    assert wanted in about
+    newer = about.replace(wanted, 'kubeVersion: ">=1.99.0-0"')
+    (copied / "Chart.yaml").write_text(newer, "utf-8")
+    with (
+        helm.Config(namespace="prod", storage_driver="memory") as config,
+        pytest.raises(helm.HelmError, match="incompatible with Kubernetes"),
+    ):
+        config.install(copied, "demo", GATEWAY_VALUES, dry_run="client")
+
+
+def test_the_example_finds_the_chart(tmp_path: Path) -> None:
+    """`helm dependency update` resolves the example application's chart where it stands."""
+    copied = shutil.copytree(CHART, tmp_path / CHART.name)
+    application = copied / "examples" / "application"
+    helm.dependency_update(application)
+    with helm.Chart.load(application) as loaded:
+        files = loaded.render({}, name="demo", namespace="prod")
+    (deployment,) = documents(files["shop/templates/deployment.yaml"])
+    assert deployment == only(RENDERED["sidecar"], "Deployment")
 
 
 def test_the_chart_has_the_version_of_the_proxy() -> None:
@@ -365,6 +386,15 @@ def test_names_are_valid_and_unique(release: str) -> None:
     ]
     assert len(set(found)) == len(found)
     assert all(0 < len(name) <= 63 and not name.endswith("-") for _, name in found)
+
+
+@pytest.mark.parametrize("release", ["9demo", "a.demo"])
+def test_a_name_that_no_service_can_have_is_refused(release: str) -> None:
+    """Helm allows releases such names, Kubernetes no Service; the refusal names the way out."""
+    with pytest.raises(helm.HelmError, match="fullnameOverride: no Service can be called"):
+        render(GATEWAY_VALUES, name=release)
+    named = merged(GATEWAY_VALUES, {"fullnameOverride": "signicat"})
+    assert only(render(named, name=release), "Deployment")["metadata"]["name"] == "signicat"
 
 
 @pytest.mark.parametrize("client", ["proxy-config", "proxy-ca", "secret", "a" * 40])

@@ -9,6 +9,10 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- if not .Values.image.repository -}}
 {{- fail "image.repository: say where your build of the image is; none is published" -}}
 {{- end -}}
+{{- $name := include "signicat-proxy.fullname" . -}}
+{{- if and (eq .Values.mode "gateway") (not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name)) -}}
+{{- fail (printf "fullnameOverride: no Service can be called %s; give a name of a-z, 0-9 and - that begins with a letter" $name) -}}
+{{- end -}}
 {{- if eq (int .Values.ports.traffic) (int .Values.ports.admin) -}}
 {{- fail "ports: traffic and admin must differ" -}}
 {{- end -}}
