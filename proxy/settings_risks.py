@@ -1,4 +1,4 @@
-"""What settings that are allowed open up all the same (G1, G2)."""
+"""What settings that are allowed open up all the same (G1 to G3)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +43,12 @@ def risks_of(settings: Settings) -> Iterator[Risk]:
             "host_check_off",
             f"{PREFIX}ALLOWED_HOSTS",
             "web pages can reach the proxy by DNS rebinding",
+        )
+    if "null" in settings.allowed_origins:
+        yield Risk(
+            "null_origin_allowed",
+            f"{PREFIX}ALLOWED_ORIGINS",
+            "any web page can send requests with the origin null: it needs a sandboxed frame",
         )
     if settings.unsafe_plain_http:
         yield Risk(
