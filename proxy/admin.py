@@ -48,7 +48,7 @@ class _Admin:
         self._renew = renew
         self._quit = quit_
         self._log = log
-        self._page = StatusPage()
+        self._page = StatusPage(reporter.settings)
         self._monotonic = monotonic
         self._renewed_at = -math.inf
 

@@ -17,7 +17,7 @@ from proxy.books import NO_CLIENT
 from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 from proxy.problem import problem_reply
-from proxy.recent import RecentTrouble, Trouble
+from proxy.recent import RecentTrouble
 
 __all__ = ["Guard", "guarded", "harden"]
 
@@ -95,7 +95,7 @@ def _refused(
     method = "OTHER" if endpoint is None else request.method
     kind = error.kind
     metrics.error_reply(NO_CLIENT, kind)
-    recent.add(Trouble("admin", kind.code, None, endpoint, method, kind.status, request_id))
+    recent.add("admin", kind.code, None, endpoint, method, kind.status, request_id)
     log.warning(
         "admin_request_refused",
         outcome=kind.code,

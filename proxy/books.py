@@ -12,7 +12,7 @@ from typing import Final
 from proxy.access_log import AccessLog
 from proxy.errors import ERROR_KINDS, ProxyError
 from proxy.metrics import Metrics
-from proxy.recent import RecentTrouble, Trouble, TroubleKind
+from proxy.recent import RecentTrouble, TroubleKind
 from proxy.request import Request
 from proxy.routing import Route
 from proxy.token import Token
@@ -151,9 +151,7 @@ class Books:
         route = entry.route
         request_id = entry.request_id or _text(entry.request.headers.facts.get(b"x-request-id"))
         kind = _KINDS.get(code, "failed")
-        self._recent.add(
-            Trouble(kind, code, route.client, route.label, method, status or None, request_id)
-        )
+        self._recent.add(kind, code, route.client, route.label, method, status or None, request_id)
 
     def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
         """Book a request that the guard refused at once, or bytes that were none."""
@@ -161,9 +159,7 @@ class Books:
         self._metrics.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
         self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, 0, 0)
-        self._recent.add(
-            Trouble("refused", kind.code, method=method, status=kind.status, request_id=request_id)
-        )
+        self._recent.add("refused", kind.code, None, None, method, kind.status, request_id)
         if self._access_log.is_enabled_for(kind.status, kind.code):
             facts = {} if request is None else request.headers.facts
             self._access_log.write(
@@ -191,7 +187,7 @@ class TokenBooks:
         """Book one call of the token endpoint."""
         self._metrics.token_request(client, outcome, seconds)
         if outcome != "ok":
-            self._recent.add(Trouble("token", outcome, client))
+            self._recent.add("token", outcome, client)
 
     def secret_fallback(self, client: str) -> None:
         """Book a return to the last secret that worked (T7)."""

@@ -5,8 +5,7 @@ less: neither path nor query nor host, since these can name persons.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 __all__ = ["KEPT", "RecentTrouble", "Trouble", "TroubleKind"]
 
@@ -15,8 +14,7 @@ KEPT: Final = 20
 """How many different ones are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """Something that went wrong `times` times since `first`; `last` is the last time, Unix seconds.
 
     `code` is the outcome of a request, or of a token request (`kind` `token`),
@@ -46,20 +44,22 @@ class RecentTrouble:
         self._wall = wall
         self._troubles: dict[tuple[object, ...], Trouble] = {}  # the newest last
 
-    def add(self, trouble: Trouble) -> None:
+    def add(
+        self,
+        kind: TroubleKind,
+        code: str,
+        client: str | None = None,
+        route: str | None = None,
+        method: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
         """Keep one more, now; where that is too many the oldest is forgotten."""
-        key = (
-            trouble.kind,
-            trouble.code,
-            trouble.client,
-            trouble.route,
-            trouble.method,
-            trouble.status,
-        )
+        key = (kind, code, client, route, method, status)
         now = self._wall()
         before = self._troubles.pop(key, None)
         first, times = (now, 1) if before is None else (before.first, before.times + 1)
-        self._troubles[key] = replace(trouble, first=first, last=now, times=times)
+        self._troubles[key] = Trouble(*key, request_id, first, now, times)
         if len(self._troubles) > KEPT:
             del self._troubles[next(iter(self._troubles))]
 

@@ -70,15 +70,23 @@ def _hash(text: str) -> str:
 
 
 class StatusPage:
-    """Renders the page; `headers` go with it."""
+    """Renders the page; `headers` go with it. `settings` are redacted, and shown as they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, object]) -> None:
         style, script, shell = (
             (files("proxy") / name).read_text(encoding="utf-8")
             for name in ("status.css", "status.js", "status.html")
         )
-        self._style, self._script, self._shell = style, script, Template(shell)
-        self._build = hashlib.sha256((style + script + __version__).encode()).hexdigest()[:12]
+        # What never changes is written once; `$$` is what a `$` in a value has to be.
+        fixed = {
+            "build": hashlib.sha256((style + script + __version__).encode()).hexdigest()[:12],
+            "style": style,
+            "script": script,
+            "settings": _written(_settings(settings_rows(settings))),
+            "footer": _written(_footer()),
+        }
+        fixed = {name: text.replace("$", "$$") for name, text in fixed.items()}
+        self._shell = Template(Template(shell).safe_substitute(fixed))
         self.headers: Mapping[str, str] = {
             "Content-Security-Policy": "default-src 'none'; "
             f"style-src {_hash(style)}; script-src {_hash(script)}; connect-src 'self'; "
@@ -91,27 +99,17 @@ class StatusPage:
     def render(self, report: StatusReport) -> str:
         """Return the document."""
         words, _ = _STATES[_state(report)]
-        content = element(
-            "div",
-            _header(report),
-            element(
-                "main",
-                _traffic(report),
-                _clients(report),
-                *_recent(report),
-                _settings(settings_rows(report.settings)),
-            ),
-            _footer(),
-            id="content",
-            data_build=self._build,
-            data_wall=f"{report.wall:.0f}",
-        )
+        main = (_traffic(report), _clients(report), *_recent(report))
         return self._shell.substitute(
             title=html.escape(f"{words} · signicat-proxy"),
-            style=self._style,
-            script=self._script,
-            content=tostring(content, encoding="unicode", method="html"),
+            wall=f"{report.wall:.0f}",
+            header=_written(_header(report)),
+            main="".join(map(_written, main)),
         )
+
+
+def _written(part: Element) -> str:
+    return tostring(part, encoding="unicode", method="html")
 
 
 def _state(report: StatusReport) -> str:

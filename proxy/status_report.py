@@ -1,7 +1,7 @@
 """What the admin port tells of the running process, for its JSON and its page alike (A)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from proxy import __version__
 from proxy.clock import Clock
@@ -63,7 +63,7 @@ class Reporter:
         self._metrics = metrics
         self._traffic = traffic
         self._recent = recent
-        self._settings = settings_report
+        self.settings = settings_report
         self._clock = clock
         self._started = clock.monotonic()
 
@@ -80,7 +80,7 @@ class Reporter:
             rates=self._traffic.rates(),
             total=self._traffic.total(),
             recent=self._recent.newest_first(),
-            settings=self._settings,
+            settings=self.settings,
         )
 
 
@@ -132,6 +132,6 @@ def status_json(report: StatusReport) -> dict[str, object]:
         "connections": dict(report.connections),
         "last_minute": window | _rate_facts(report.total),
         "clients": clients,
-        "recent": [asdict(trouble) for trouble in report.recent],
+        "recent": [trouble._asdict() for trouble in report.recent],
         "settings": report.settings,
     }

@@ -15,7 +15,7 @@ def test_the_same_again_only_counts() -> None:
     times = iter([1.0, 2.0, 3.0])
     recent = RecentTrouble(lambda: next(times))
     for code, request_id in (("no_route", "a"), ("bad_request", "b"), ("no_route", "c")):
-        recent.add(Trouble("refused", code, status=400, request_id=request_id))
+        recent.add("refused", code, status=400, request_id=request_id)
     assert recent.newest_first() == [
         Trouble("refused", "no_route", status=400, request_id="c", first=1.0, last=3.0, times=2),
         Trouble("refused", "bad_request", status=400, request_id="b", first=2.0, last=2.0),
@@ -26,9 +26,9 @@ def test_the_oldest_is_forgotten() -> None:
     """Memory does not grow, whatever goes wrong; a flood of one code pushes nothing out."""
     recent = RecentTrouble(lambda: 0.0)
     for number in range(KEPT + 5):
-        recent.add(Trouble("failed", f"code{number}"))
+        recent.add("failed", f"code{number}")
     for _ in range(1000):
-        recent.add(Trouble("refused", "flood"))
+        recent.add("refused", "flood")
     codes = [trouble.code for trouble in recent.newest_first()]
     assert codes == ["flood", *(f"code{number}" for number in reversed(range(6, KEPT + 5)))]
     assert recent.newest_first()[0].times == 1000

@@ -92,7 +92,7 @@ class Page(HTMLParser):
 
 def rendered(report: StatusReport) -> Page:
     """Return the page of a report."""
-    return Page(StatusPage().render(report))
+    return Page(StatusPage(report.settings).render(report))
 
 
 def directives(answer: Message) -> dict[str, str]:
@@ -188,7 +188,7 @@ def test_no_secret_is_on_the_page(tmp_path: Path) -> None:
         egress_proxy="http://user:pass-of-egress@egress.test:3128",
     )
     report = settings_report(load(environ=environ, directory=tmp_path))
-    page = StatusPage().render(replace(REPORT, settings=report))
+    page = StatusPage(report).render(REPORT)
     assert_no_secret(page)
     assert "pass-of-egress" not in page
     assert CLIENT_SECRET not in page
