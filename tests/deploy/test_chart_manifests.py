@@ -1,8 +1,7 @@
-"""What the chart makes: accepted by every supported Kubernetes, its parts fit, and it is shut."""
+"""What the chart makes is accepted by every supported Kubernetes, and its parts fit."""
 
 import copy
 import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,23 +11,25 @@ import pytest
 import yaml
 
 from proxy import __version__
-from proxy.settings import Settings
 from tests.deploy.chart import (
     CHART,
-    DEFAULTS,
-    EXAMPLE,
     GATEWAY_VALUES,
     SIDECAR_VALUES,
-    Manifest,
     application_chart,
     documents,
     merged,
     notes,
     only,
     render,
-    render_application,
 )
-from tests.deploy.test_chart_values import FULL
+from tests.deploy.chart_cases import (
+    CASES,
+    EVERYTHING,
+    RENDERED,
+    ROUTED,
+    pod_of,
+    proxy_of,
+)
 
 OLDEST: Final = (1, 29)
 VERSIONS: Final = [
@@ -36,31 +37,6 @@ VERSIONS: Final = [
     for version in kubernetes_validate.utils.all_versions()
     if tuple(map(int, version.split(".")))[:2] >= OLDEST
 ]
-EVERYTHING: Final = merged(
-    FULL,
-    {
-        name: {"enabled": True}
-        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "grafanaDashboard")
-    },
-)
-ROUTED: Final = {"routes": [{"path": "/", "client": "shop"}]}
-RENDERED: Final[Mapping[str, list[Manifest]]] = {
-    "gateway": render(GATEWAY_VALUES),
-    "gateway with everything": render(EVERYTHING),
-    "sidecar": render_application(SIDECAR_VALUES),
-    "sidecar with a file": render_application(merged(SIDECAR_VALUES, ROUTED)),
-    "sidecar with everything": render_application(
-        merged(
-            EVERYTHING,
-            {
-                "mode": "sidecar",
-                "sidecar": {"gatesReadiness": False},
-                "routes": [*EVERYTHING["routes"], {"path": "/shop", "client": "shop"}],
-            },
-        )
-    ),
-    "sidecar by hand": documents(EXAMPLE.read_text("utf-8")),
-}
 OF_GATEWAY: Final = [
     "HorizontalPodAutoscaler",
     "PodDisruptionBudget",
@@ -85,26 +61,7 @@ KINDS: Final = {
     ],
     "sidecar by hand": ["Deployment"],
 }
-CASES: Final = list(RENDERED)
 RELEASES: Final = ("demo", "signicat-proxy", "a" * 53)
-
-
-def pod_of(case: str) -> dict[str, Any]:
-    """Return the specification of the pods."""
-    spec: dict[str, Any] = only(RENDERED[case], "Deployment")["spec"]["template"]["spec"]
-    return spec
-
-
-def proxy_of(case: str) -> dict[str, Any]:
-    """Return the proxy's container, wherever it stands."""
-    pod = pod_of(case)
-    (found,) = [
-        container
-        for container in [*pod.get("initContainers", []), *pod["containers"]]
-        if container["name"] == "signicat-proxy"
-    ]
-    assert isinstance(found, dict)
-    return found
 
 
 @pytest.mark.parametrize("version", ["v1.29.0", "v1.36.0"])
@@ -203,119 +160,6 @@ def test_a_package_makes_the_same(tmp_path: Path) -> None:
     assert found == RENDERED["gateway with everything"]
 
 
-def containers(case: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield each container of a case's pods, with what its pod says."""
-    pod = pod_of(case)
-    for container in [*pod.get("initContainers", []), *pod["containers"]]:
-        yield container, pod.get("securityContext", {})
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_it_keeps_the_restricted_pod_security_standard(case: str) -> None:
-    """Every rule of the level `restricted`, each container by itself."""
-    pod = pod_of(case)
-    assert not any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC"))
-    kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
-    assert kinds <= {"secret", "configMap"}
-    for container, of_pod in containers(case):
-        context = container["securityContext"]
-        assert context["allowPrivilegeEscalation"] is False
-        assert context["capabilities"] == {"drop": ["ALL"]}
-        assert context.get("privileged", False) is False
-        assert {**of_pod, **context}["runAsNonRoot"] is True
-        assert context["runAsUser"] >= 10_000
-        assert {**of_pod, **context}["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert not any("hostPort" in port for port in container.get("ports", []))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_proxy_needs_no_trust_of_its_pod(case: str) -> None:
-    """Read-only root, bounded memory, and no token of the Kubernetes API in the pod."""
-    container = proxy_of(case)
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
-    assert pod_of(case)["automountServiceAccountToken"] is False
-    assert all(mount["readOnly"] for mount in container["volumeMounts"])
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_secrets_are_files_that_rotate(case: str) -> None:
-    """Each Secret is mounted as a folder in the proxy alone; the kubelet swaps no `subPath`."""
-    pod = pod_of(case)
-    secrets = {volume["name"] for volume in pod["volumes"] if "secret" in volume}
-    assert secrets
-    for container, _ in containers(case):
-        mounts = container.get("volumeMounts", [])
-        assert not any("subPath" in mount for mount in mounts)
-        mounted = {mount["name"] for mount in mounts} & secrets
-        assert mounted == (secrets if container["name"] == "signicat-proxy" else set())
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_volumes_and_mounts_match(case: str) -> None:
-    """What is mounted is there, once; what is there is mounted."""
-    names = [volume["name"] for volume in pod_of(case)["volumes"]]
-    mounts = [
-        mount for container, _ in containers(case) for mount in container.get("volumeMounts", [])
-    ]
-    assert sorted(mount["name"] for mount in mounts) == sorted(set(names)) == sorted(names)
-    assert len({mount["mountPath"] for mount in mounts}) == len(mounts)
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("sidecar")])
-def test_the_sidecar_is_native(case: str) -> None:
-    """It starts before the application, which waits for its start-up probe, and stops after it."""
-    pod = pod_of(case)
-    (sidecar,) = pod["initContainers"]
-    assert sidecar["restartPolicy"] == "Always"
-    assert sidecar["startupProbe"]["httpGet"] == {"path": "/startupz", "port": "proxy-admin"}
-    assert [container["name"] for container in pod["containers"]] == ["shop"]
-    assert [port["name"] for port in sidecar["ports"]] == ["proxy-admin"]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_probes_ask_the_admin_port(case: str) -> None:
-    """Each probe has its meaning; none asks the traffic port."""
-    container = proxy_of(case)
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    expected = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
-    if case == "sidecar with everything":  # gatesReadiness: false
-        del expected["readinessProbe"]
-    probes = {name: probe["httpGet"] for name, probe in container.items() if "Probe" in name}
-    assert probes == {
-        name: {"path": path, "port": "proxy-admin"} for name, path in expected.items()
-    }
-    assert ports["proxy-admin"] == DEFAULTS["ports"]["admin"]
-
-
-def test_the_start_up_probe_outlasts_the_first_token_request() -> None:
-    """A slow token endpoint gets the proxy no restart: TOKEN_TIMEOUT_SECONDS and 30 more."""
-    assert proxy_of("gateway")["startupProbe"]["failureThreshold"] == (
-        Settings.model_fields["token_timeout_seconds"].default + 30
-    )
-    values = merged(GATEWAY_VALUES, {"settings": {"token_timeout_seconds": 60.5}})
-    pod = only(render(values), "Deployment")["spec"]["template"]["spec"]
-    assert pod["containers"][0]["startupProbe"]["failureThreshold"] == 61 + 30
-
-
-@pytest.mark.parametrize(
-    ("case", "mode"),
-    [("gateway", "gateway"), ("sidecar", "sidecar"), ("sidecar by hand", "sidecar")],
-)
-def test_the_grace_period_is_long_enough(case: str, mode: str) -> None:
-    """Application, delay and drain are over before the pod is killed."""
-    times = DEFAULTS[mode]
-    spent = times["shutdownDelaySeconds"] + times["drainSeconds"]
-    spent += times.get("applicationStopSeconds", 0)
-    assert spent + 5 <= pod_of(case)["terminationGracePeriodSeconds"]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_services_leave_no_variables(case: str) -> None:
-    """A Service called signicat-proxy would put unknown settings into the environment."""
-    assert pod_of(case)["enableServiceLinks"] is False
-
-
 def test_the_parts_of_the_gateway_find_each_other() -> None:
     """Every selector selects the pods, and every name and port is one that there is."""
     manifests = RENDERED["gateway with everything"]
@@ -353,30 +197,6 @@ def test_the_parts_of_the_gateway_find_each_other() -> None:
     assert labels["team"] == "identity"
 
 
-def test_own_labels_win_over_those_of_values() -> None:
-    """A pod label of values cannot take the pods out of the Service or the NetworkPolicy."""
-    stolen = {"gateway": {"podLabels": {"app.kubernetes.io/name": "shop"}}}
-    manifests = render(merged(GATEWAY_VALUES, stolen))
-    deployment = only(manifests, "Deployment")["spec"]
-    assert deployment["selector"]["matchLabels"].items() <= (
-        deployment["template"]["metadata"]["labels"].items()
-    )
-
-
-def test_a_changed_setting_starts_new_pods() -> None:
-    """The checksum of the settings stands in the pods' annotations."""
-
-    def checksum(values: dict[str, Any]) -> str:
-        template = only(render(merged(GATEWAY_VALUES, values)), "Deployment")["spec"]["template"]
-        text = template["metadata"]["annotations"]["checksum/config"]
-        assert isinstance(text, str)
-        return text
-
-    first = checksum({})
-    assert first == checksum({"service": {"port": 81}})
-    assert first != checksum({"settings": {"read_timeout_seconds": 30}})
-
-
 @pytest.mark.parametrize("release", RELEASES)
 def test_names_are_valid_and_unique(release: str) -> None:
     """However long the release's name is, no two objects of a kind have one name."""
@@ -395,23 +215,6 @@ def test_a_name_that_no_service_can_have_is_refused(release: str) -> None:
         render(GATEWAY_VALUES, name=release)
     named = merged(GATEWAY_VALUES, {"fullnameOverride": "signicat"})
     assert only(render(named, name=release), "Deployment")["metadata"]["name"] == "signicat"
-
-
-@pytest.mark.parametrize("client", ["proxy-config", "proxy-ca", "secret", "a" * 40])
-def test_a_client_of_any_name_has_its_own_volume(client: str) -> None:
-    """No name of a client meets the name of another volume, or is too long for one."""
-    values = merged(
-        SIDECAR_VALUES,
-        {
-            "clients": {client: {"clientId": "sandbox-a", "secretName": "a"}},
-            "routes": [{"path": "/a", "client": client}, {"path": "/", "client": "shop"}],
-            "caBundle": {"configMapName": "authority"},
-        },
-    )
-    pod = only(render_application(values), "Deployment")["spec"]["template"]["spec"]
-    names = [volume["name"] for volume in pod["volumes"]]
-    assert len(set(names)) == len(names) == 4
-    assert max(map(len, names)) <= 63
 
 
 def test_several_sidecars_can_share_a_namespace() -> None:
@@ -471,14 +274,3 @@ def test_the_notes_say_how_to_check(
     text = notes(values)
     assert [line for line in expected if line not in text] == []
     assert absent not in text
-
-
-def test_the_example_by_hand_is_what_the_template_makes() -> None:
-    """examples/sidecar.yaml and the named template say the same, field by field."""
-    (by_hand,) = RENDERED["sidecar by hand"]
-    by_chart = copy.deepcopy(only(RENDERED["sidecar"], "Deployment"))
-    del by_chart["spec"]["template"]["metadata"]["annotations"]  # of the settings: here they stand
-    for manifest in (by_hand, by_chart):
-        (sidecar,) = manifest["spec"]["template"]["spec"]["initContainers"]
-        sidecar["env"].sort(key=lambda variable: variable["name"])
-    assert by_hand == by_chart

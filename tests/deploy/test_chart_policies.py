@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from tests.deploy.chart import (
-    CHART,
     GATEWAY_VALUES,
     SIDECAR_VALUES,
     Manifest,
@@ -23,8 +22,8 @@ from tests.deploy.chart import (
     render,
     render_application,
 )
+from tests.deploy.chart_cases import RENDERED
 from tests.deploy.containers import need
-from tests.deploy.test_chart_manifests import RENDERED
 from tests.source_tree import ROOT
 
 TOOLS: Final = ROOT / ".venv" / "manifests" / "bin"
@@ -128,28 +127,6 @@ def test_the_prometheus_operator_accepts_it() -> None:
         *(f"{manifest['kind']} True" for manifest in ours),
         "ServiceMonitor False",
     ]
-
-
-def test_the_alerts_are_those_of_the_file() -> None:
-    """The rule holds files/alerts.yaml as it is; no template has read its braces."""
-    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text("utf-8"))
-    assert "{{ $labels" in json.dumps(alerts)
-    for case in ("gateway with everything", "sidecar with everything"):
-        assert only(RENDERED[case], "PrometheusRule")["spec"] == alerts
-
-
-def test_the_dashboard_is_that_of_the_file() -> None:
-    """A ConfigMap holds files/dashboard.json as it is, with the label that Grafana looks for."""
-    file = json.loads((CHART / "files" / "dashboard.json").read_text("utf-8"))
-    assert "{{" in json.dumps(file)
-    for case in ("gateway with everything", "sidecar with everything"):
-        (dashboard,) = [
-            manifest
-            for manifest in RENDERED[case]
-            if manifest["metadata"]["labels"].get("grafana_dashboard") == "1"
-        ]
-        assert json.loads(dashboard["data"]["signicat-proxy.json"]) == file
-        assert len(json.dumps(dashboard)) < 1024 * 1024, "a ConfigMap holds 1 MiB"
 
 
 def test_own_labels_of_monitors_and_rules_are_kept() -> None:

@@ -18,7 +18,7 @@ from tests.deploy.chart import (
     render,
     render_application,
 )
-from tests.deploy.test_chart_values import FULL
+from tests.deploy.chart_cases import FULL
 
 CONFIG: Final = "/etc/signicat-proxy/config.toml"
 SECRET: Final = "s3cret-of-the-test"

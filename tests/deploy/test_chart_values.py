@@ -18,74 +18,7 @@ from tests.deploy.chart import (
     render,
     render_application,
 )
-
-FULL: Final = merged(
-    merged(DEFAULTS, GATEWAY_VALUES),
-    {
-        "global": {"of": "a parent"},
-        "imagePullSecrets": ["registry"],
-        "extraAllowedHosts": ["signicat.internal"],
-        "clients": {
-            "auth": {
-                "secretKey": "secret",
-                "clientAuth": "client_secret_post",
-                "tokenUrl": "https://api.signicat.com/auth/open/connect/token",
-                "scope": "signicat-api",
-            }
-        },
-        "routes": [
-            {"path": "/auth/rest", "client": "auth", "methods": ["GET"]},
-            {"path": "/sign", "client": "sign"},
-        ],
-        "settings": {
-            "client_auth": "client_secret_basic",
-            "token_url": "https://api.signicat.com/auth/open/connect/token",
-            "scope": "signicat-api",
-            "upstream_url": "https://api.signicat.com",
-            "environment": "sandbox",
-            "allowed_origins": ["https://shop.example.com"],
-            "allowed_paths": ["/auth/rest", "/sign"],
-            "allowed_methods": ["GET", "POST"],
-            "connect_timeout_seconds": 4,
-            "read_timeout_seconds": 50.5,
-            "head_timeout_seconds": 9,
-            "caller_idle_seconds": 60,
-            "upstream_idle_seconds": 20,
-            "token_timeout_seconds": 12.5,
-            "token_wait_seconds": 4,
-            "startup_deadline_seconds": 60,
-            "max_upstream_connections": 200,
-            "max_replay_bytes": 16777216,
-            "no_proxy": ["10.0.0.0/8", "internal"],
-            "log_level": "debug",
-            "log_format": "json",
-            "access_log": "errors",
-            "unsafe_plain_http": False,
-        },
-        "gateway": {
-            "podLabels": {"team": "identity"},
-            "podAnnotations": {"example.com/note": "any text"},
-            "nodeSelector": {"kubernetes.io/os": "linux"},
-            "tolerations": [
-                {
-                    "key": "dedicated",
-                    "operator": "Equal",
-                    "value": "identity",
-                    "effect": "NoExecute",
-                    "tolerationSeconds": 60,
-                }
-            ],
-            "priorityClassName": "high",
-        },
-        "service": {"annotations": {"example.com/note": "any text"}},
-        "serviceAccount": {"name": "signicat", "annotations": {"example.com/role": "none"}},
-        "networkPolicy": {"callerNamespaces": ["shop"]},
-        "serviceMonitor": {"labels": {"release": "prometheus"}},
-        "podMonitor": {"labels": {"release": "prometheus"}, "podLabels": {"app": "shop"}},
-        "prometheusRule": {"labels": {"release": "prometheus"}},
-    },
-)
-"""Every value there is, each valid."""
+from tests.deploy.chart_cases import FULL
 
 WRONG_TYPES: Final[dict[str, list[Any]]] = {
     "string": [7, True, ["text"], {"a": "b"}],

@@ -1,0 +1,139 @@
+"""Values and what Helm makes of them, for the tests that look at manifests."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tests.deploy.chart import (
+    DEFAULTS,
+    EXAMPLE,
+    GATEWAY_VALUES,
+    SIDECAR_VALUES,
+    Manifest,
+    documents,
+    merged,
+    only,
+    render,
+    render_application,
+)
+
+__all__ = ["CASES", "EVERYTHING", "FULL", "RENDERED", "ROUTED", "containers", "pod_of", "proxy_of"]
+
+FULL: Final = merged(
+    merged(DEFAULTS, GATEWAY_VALUES),
+    {
+        "global": {"of": "a parent"},
+        "imagePullSecrets": ["registry"],
+        "extraAllowedHosts": ["signicat.internal"],
+        "clients": {
+            "auth": {
+                "secretKey": "secret",
+                "clientAuth": "client_secret_post",
+                "tokenUrl": "https://api.signicat.com/auth/open/connect/token",
+                "scope": "signicat-api",
+            }
+        },
+        "routes": [
+            {"path": "/auth/rest", "client": "auth", "methods": ["GET"]},
+            {"path": "/sign", "client": "sign"},
+        ],
+        "settings": {
+            "client_auth": "client_secret_basic",
+            "token_url": "https://api.signicat.com/auth/open/connect/token",
+            "scope": "signicat-api",
+            "upstream_url": "https://api.signicat.com",
+            "environment": "sandbox",
+            "allowed_origins": ["https://shop.example.com"],
+            "allowed_paths": ["/auth/rest", "/sign"],
+            "allowed_methods": ["GET", "POST"],
+            "connect_timeout_seconds": 4,
+            "read_timeout_seconds": 50.5,
+            "head_timeout_seconds": 9,
+            "caller_idle_seconds": 60,
+            "upstream_idle_seconds": 20,
+            "token_timeout_seconds": 12.5,
+            "token_wait_seconds": 4,
+            "startup_deadline_seconds": 60,
+            "max_upstream_connections": 200,
+            "max_replay_bytes": 16777216,
+            "no_proxy": ["10.0.0.0/8", "internal"],
+            "log_level": "debug",
+            "log_format": "json",
+            "access_log": "errors",
+            "unsafe_plain_http": False,
+        },
+        "gateway": {
+            "podLabels": {"team": "identity"},
+            "podAnnotations": {"example.com/note": "any text"},
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "tolerations": [
+                {
+                    "key": "dedicated",
+                    "operator": "Equal",
+                    "value": "identity",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": 60,
+                }
+            ],
+            "priorityClassName": "high",
+        },
+        "service": {"annotations": {"example.com/note": "any text"}},
+        "serviceAccount": {"name": "signicat", "annotations": {"example.com/role": "none"}},
+        "networkPolicy": {"callerNamespaces": ["shop"]},
+        "serviceMonitor": {"labels": {"release": "prometheus"}},
+        "podMonitor": {"labels": {"release": "prometheus"}, "podLabels": {"app": "shop"}},
+        "prometheusRule": {"labels": {"release": "prometheus"}},
+    },
+)
+"""Every value there is, each valid."""
+
+EVERYTHING: Final = merged(
+    FULL,
+    {
+        name: {"enabled": True}
+        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "grafanaDashboard")
+    },
+)
+ROUTED: Final = {"routes": [{"path": "/", "client": "shop"}]}
+RENDERED: Final[Mapping[str, list[Manifest]]] = {
+    "gateway": render(GATEWAY_VALUES),
+    "gateway with everything": render(EVERYTHING),
+    "sidecar": render_application(SIDECAR_VALUES),
+    "sidecar with a file": render_application(merged(SIDECAR_VALUES, ROUTED)),
+    "sidecar with everything": render_application(
+        merged(
+            EVERYTHING,
+            {
+                "mode": "sidecar",
+                "sidecar": {"gatesReadiness": False},
+                "routes": [*EVERYTHING["routes"], {"path": "/shop", "client": "shop"}],
+            },
+        )
+    ),
+    "sidecar by hand": documents(EXAMPLE.read_text("utf-8")),
+}
+CASES: Final = list(RENDERED)
+
+
+def pod_of(case: str) -> dict[str, Any]:
+    """Return the specification of the pods."""
+    spec: dict[str, Any] = only(RENDERED[case], "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def proxy_of(case: str) -> dict[str, Any]:
+    """Return the proxy's container, wherever it stands."""
+    pod = pod_of(case)
+    (found,) = [
+        container
+        for container in [*pod.get("initContainers", []), *pod["containers"]]
+        if container["name"] == "signicat-proxy"
+    ]
+    assert isinstance(found, dict)
+    return found
+
+
+def containers(case: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each container of a case's pods, with what its pod says."""
+    pod = pod_of(case)
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        yield container, pod.get("securityContext", {})
