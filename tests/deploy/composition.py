@@ -1,7 +1,6 @@
 """A real Docker Compose against podman, in a network of its own: nothing of it is on the host."""
 
 import contextlib
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -32,14 +31,6 @@ COPY prometheus /bin/prometheus
 ENTRYPOINT ["/bin/prometheus"]
 CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]
 """
-
-
-def _docker_compose() -> Path:
-    """Return the program itself: the command that its package installs loses the exit code."""
-    package = importlib.util.find_spec("compose")
-    assert package
-    assert package.origin
-    return Path(package.origin).with_name("docker-compose")
 
 
 def project(folder: Path) -> Path:
@@ -74,7 +65,7 @@ class Composition:
         """Run docker-compose, whatever comes of it."""
         docker = {"DOCKER_HOST": f"unix://{self._engine.folder / 'podman.sock'}"}
         return subprocess.run(
-            (_docker_compose(), *arguments),
+            (str(tool("docker-compose")), *arguments),
             cwd=self.folder,
             env={**self._engine.environ, **docker, **(environ or {})},
             capture_output=True,

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.base_image import base_archive
+from tests.deploy.composition import COMPOSE_TOOLS
 from tests.deploy.containers import IMAGE, Engine, missing, need
+
+
+def pytest_report_header() -> list[str]:
+    """Say first what is not there: all of it at once, and not only where it is missed."""
+    lacks = {"containers": missing(), "docker-compose": missing(COMPOSE_TOOLS)}
+    return [f"{what}: {reason} (see .ci/run)" for what, reason in lacks.items() if reason]
 
 
 @pytest.fixture(scope="session")

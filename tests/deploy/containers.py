@@ -1,6 +1,7 @@
 """Real containers for the tests: buildah builds, podman runs, both with a store of their own."""
 
 import contextlib
+import importlib.util
 import itertools
 import json
 import os
@@ -61,8 +62,17 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> fl
 
 def tool(name: str) -> str | None:
     """Return where a program is: beside this Python, or in PATH."""
+    if name == "docker-compose":
+        return _docker_compose()
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
+
+
+def _docker_compose() -> str | None:
+    """Return the program itself: the command that its package installs loses the exit code."""
+    package = importlib.util.find_spec("compose")
+    folders = package.submodule_search_locations if package else None
+    return shutil.which("docker-compose", path=folders[0]) if folders else None
 
 
 def missing(names: Sequence[str] = _TOOLS) -> str:
