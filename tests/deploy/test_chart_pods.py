@@ -104,6 +104,14 @@ def test_probes_ask_the_admin_port(case: str) -> None:
     assert ports["proxy-admin"] == DEFAULTS["ports"]["admin"]
 
 
+def test_one_client_need_not_take_the_others_out_of_the_service() -> None:
+    """With `gateway.gatesReadiness: false` a pod stays ready once its first attempts are over."""
+    values = merged(GATEWAY_VALUES, {"gateway": {"gatesReadiness": False}})
+    pod = only(render(values), "Deployment")["spec"]["template"]["spec"]
+    probe = pod["containers"][0]["readinessProbe"]
+    assert probe["httpGet"] == {"path": "/startupz", "port": "proxy-admin"}
+
+
 def test_the_start_up_probe_outlasts_the_first_token_request() -> None:
     """A slow token endpoint gets the proxy no restart: TOKEN_TIMEOUT_SECONDS and 30 more."""
     assert proxy_of("gateway")["startupProbe"]["failureThreshold"] == (

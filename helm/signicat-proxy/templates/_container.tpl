@@ -33,10 +33,10 @@ startupProbe:
   periodSeconds: 1
   timeoutSeconds: 3
   failureThreshold: {{ default 10 .Values.settings.token_timeout_seconds | ceil | int | add 30 }}
-{{- if or (eq .Values.mode "gateway") .Values.sidecar.gatesReadiness }}
+{{- if or $times.gatesReadiness (eq .Values.mode "gateway") }}
 readinessProbe:
   httpGet:
-    path: /readyz
+    path: {{ ternary "/readyz" "/startupz" $times.gatesReadiness }}
     port: proxy-admin
   periodSeconds: 5
   timeoutSeconds: 3
