@@ -25,7 +25,7 @@ class Acquirer(Protocol):
 
     caller: Caller
 
-    def acquired(self, connection: UpstreamConnection, token: Token) -> None:
+    def send(self, connection: UpstreamConnection, token: Token) -> None:
         """Get both."""
 
     def fail(self, error: ProxyError) -> None:
@@ -72,7 +72,7 @@ class Acquisition:
             self._acquirer.caller.deadline = engine.monotonic() + limit
             engine.pool.wait(self)
         else:
-            self._acquirer.acquired(connection, token)
+            self._acquirer.send(connection, token)
 
     def connected(self, connection: UpstreamConnection) -> None:
         """Get a connection from the pool; the token found before may have died meanwhile (T3)."""
@@ -82,7 +82,7 @@ class Acquisition:
             self._engine.loop.call_soon(self._engine.pool.release, connection)
             self.begin(None)
         else:
-            self._acquirer.acquired(connection, token)
+            self._acquirer.send(connection, token)
 
     def _granted_token(self) -> Token | None:
         """Return the token that was waited for: it may be used even inside the margin (T3)."""

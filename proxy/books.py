@@ -107,19 +107,19 @@ class Books:
 
     def exchange_over(self, entry: Entry) -> None:
         """Book an exchange that reached its route, however it ended."""
-        metrics = self._metrics
         request = entry.request
         seconds = self._monotonic() - entry.started
         client = entry.route.client
+        status = entry.status
         bytes_in = entry.upload.size
         method = _METHOD_LABELS.get(request.method, "OTHER")
-        metrics.request_finished(client, method, entry.status, seconds, bytes_in, entry.bytes_out)
-        if entry.head_seconds is not None:
-            metrics.upstream_head(client, entry.head_seconds)
-        if entry.status >= _FIRST_ERROR or entry.outcome != "ok":
+        self._metrics.request_finished(
+            client, method, status, seconds, entry.head_seconds, bytes_in, entry.bytes_out
+        )
+        if status >= _FIRST_ERROR or entry.outcome != "ok":
             self._note_trouble(entry, method)
         log = self._access_log
-        if log.is_enabled_for(entry.status, entry.outcome):
+        if log.is_enabled_for(status, entry.outcome):
             facts = request.headers.facts
             token = entry.token
             log.write(
@@ -158,7 +158,7 @@ class Books:
         kind = error.kind
         self._metrics.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
-        self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, 0, 0)
+        self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, None, 0, 0)
         self._recent.add("refused", kind.code, None, None, method, kind.status, request_id)
         if self._access_log.is_enabled_for(kind.status, kind.code):
             facts = {} if request is None else request.headers.facts

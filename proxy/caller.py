@@ -4,7 +4,6 @@ import asyncio
 from typing import Final
 
 from proxy import failures
-from proxy.books import Entry
 from proxy.connection import Connection
 from proxy.engine import Engine
 from proxy.errors import ProxyError
@@ -13,7 +12,6 @@ from proxy.inbox import Inbox
 from proxy.replies import reply_bytes
 from proxy.request import Request, RequestReader
 from proxy.upload import NO_BODY, Upload
-from proxy.wire import MalformedMessageError
 
 __all__ = ["CallerConnection"]
 
@@ -88,7 +86,7 @@ class CallerConnection(Connection):
         who is gone resets the connection when it comes.
         """
         exchange = self._exchange
-        if exchange is None or not exchange.request_sent:
+        if exchange is None or not exchange.upload.is_ended:
             return False
         self._has_left = True
         self.deadline = self._engine.monotonic() + _FAREWELL_SECONDS
@@ -112,11 +110,16 @@ class CallerConnection(Connection):
         """Read what the caller sends."""
         if self._is_lingering:
             return
-        self._inbox.add(data)
         exchange = self._exchange
+        if exchange is None and not self._inbox and not self.is_clogged:
+            request = self._reader.read_known(data)
+            if request is not None:
+                self._start(request)
+                return
+        self._inbox.add(data)
         if exchange is None:
             self._read_requests()
-        elif not exchange.request_sent:
+        elif not exchange.upload.is_ended:
             self._read_body(exchange)
         if self._inbox.is_full:
             self.hold()
@@ -157,22 +160,24 @@ class CallerConnection(Connection):
         return False
 
     def _begin(self, head: bytes) -> None:
-        engine = self._engine
-        started = engine.monotonic()
-        request = None
         try:
             request = self._reader.read(head)
-            route = engine.admit(request)
-        except MalformedMessageError as error:
-            self._refuse(failures.ambiguous_message(str(error)), is_head=head.startswith(_HEAD))
-            return
         except ProxyError as error:
-            self._refuse(error, request, is_head=head.startswith(_HEAD))
+            self._refuse(error, is_head=head.startswith(_HEAD))
+        else:
+            self._start(request)
+
+    def _start(self, request: Request) -> None:
+        engine = self._engine
+        started = engine.monotonic()
+        try:
+            route = engine.admit(request)
+        except ProxyError as error:
+            self._refuse(error, request, is_head=request.method == b"HEAD")
             return
         length = request.headers.length
         upload = Upload(length, engine.limits.max_replay_bytes) if length else NO_BODY
-        entry = Entry(request, route, upload, started)
-        exchange = self._exchange = Exchange(engine, self, entry)
+        exchange = self._exchange = Exchange(engine, self, request, route, upload, started)
         if length:
             self._inbox.begin_body(length, engine.loop)
             if self._inbox:
@@ -217,10 +222,11 @@ class CallerConnection(Connection):
             return
         if keep_alive and not self._engine.is_draining:
             self._rest()
-            self.unhold()
+            if self._is_held:
+                self.unhold()
             if self._inbox or self._has_left:
                 self._read_requests()
-        elif exchange.request_sent and not self._inbox:
+        elif exchange.upload.is_ended and not self._inbox:
             self._close()
         else:
             self._linger()
@@ -238,12 +244,8 @@ class CallerConnection(Connection):
         can be trusted to be a request: then the connection is closed.
         """
         engine = self._engine
-        keep_alive = (
-            request is not None
-            and request.keep_alive
-            and not request.headers.length
-            and not engine.is_draining
-        )
+        may_stay = request is not None and request.keep_alive and not request.headers.length
+        keep_alive = may_stay and not engine.is_draining
         request_id = engine.books.request_id(request)
         engine.books.refused(request, error, request_id)
         self.write(reply_bytes(error, request_id, request, is_head=is_head, close=not keep_alive))
@@ -267,9 +269,8 @@ class CallerConnection(Connection):
         self._inbox.clear()
         self.deadline = self._engine.monotonic() + _LINGER_SECONDS
         self.unhold()
-        if self.transport.is_closing():
-            return
-        self.transport.write_eof()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
 
     def deadline_passed(self) -> None:
         """End what lasted too long; called by the sweep."""

@@ -23,6 +23,7 @@ from proxy.request import RequestReader
 from proxy.roles import UpstreamLink
 from proxy.settings import ClientSettings, Settings
 from proxy.token_endpoint import sane_trace_id
+from proxy.upload import NO_BODY
 from proxy.upstream import UpstreamConnection
 from proxy.wire import RequestHeadParser, ResponseHeadParser
 
@@ -63,7 +64,7 @@ class _Listener:
     """Takes the head of one answer and nothing more; owns the connection as well."""
 
     method = b"GET"
-    request_sent = True
+    upload = NO_BODY
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -76,15 +77,16 @@ class _Listener:
     def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
         """Wait on for the final answer."""
 
-    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> None:
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
         """Take the answer; its body is not read."""
         del lines
         trace_id = headers.facts.get(b"x-trace-id")
         text = None if trace_id is None else sane_trace_id(trace_id.decode("latin-1"))
         if not self.future.done():
             self.future.set_result(_Answer(status, text))
+        return False
 
-    def relay(self, head: bytes, data: bytes) -> None:
+    def relay(self, data: bytes) -> None:
         """Do nothing: no body is asked for."""
 
     def answered(self) -> None:

@@ -62,6 +62,18 @@ class Engine:
     def admit(self, request: Request) -> Route:
         """Return the route of an allowed request; raise `ProxyError` for any other (G2 to G4)."""
         policy = self.policy
+        if not request.headers.is_admitted:
+            self._admit_headers(request)
+        policy.check_path(request.path)
+        route = self.router.match(request.path)
+        if route is None:
+            raise ProxyError(NO_ROUTE, "No [[routes]] entry of the configuration covers this path.")
+        policy.check_method(request.method, route)
+        return route
+
+    def _admit_headers(self, request: Request) -> None:
+        """Check what does not depend on the request line: once for headers that are sent again."""
+        policy = self.policy
         facts = request.headers.facts
         authority = request.authority
         if request.names_target and authority is not None:
@@ -72,12 +84,7 @@ class Engine:
         fetch_site = facts.get(b"sec-fetch-site")
         if origin is not None or fetch_site is not None:
             policy.check_browser(origin, fetch_site)
-        policy.check_path(request.path)
-        route = self.router.match(request.path)
-        if route is None:
-            raise ProxyError(NO_ROUTE, "No [[routes]] entry of the configuration covers this path.")
-        policy.check_method(request.method, route)
-        return route
+        request.headers.is_admitted = True
 
     # --- callers ---
 

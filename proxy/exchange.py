@@ -10,16 +10,17 @@ from typing import Final
 
 from proxy import failures
 from proxy.acquisition import Acquisition
-from proxy.answer import Answer
 from proxy.books import Entry
 from proxy.engine import Engine
 from proxy.errors import ProxyError
 from proxy.headers import MessageHeaders
-from proxy.heads import interim_head, request_head
+from proxy.heads import interim_head, request_head, response_head
 from proxy.replay import UNAUTHORIZED, is_worth_replaying, report_answer
+from proxy.request import Request
 from proxy.roles import Caller, UpstreamLink
+from proxy.routing import Route
 from proxy.token import Token
-from proxy.upload import NO_BODY
+from proxy.upload import LAST_CHUNK, NO_BODY, Upload, chunk
 from proxy.upstream import UpstreamConnection
 
 __all__ = ["Exchange"]
@@ -33,38 +34,47 @@ DONE: Final = 4
 _BACKLOG: Final = 64 * 1024  # body bytes taken in while there is no connection to send them on
 
 
-class Exchange:
-    """Owns one request from its head to the last byte of its answer."""
+class Exchange(Entry):
+    """Owns one request from its head to the last byte of its answer; it is its own entry."""
 
     __slots__ = (
         "_acquisition",
-        "_answer",
         "_engine",
         "_has_retried",
+        "_head",
+        "_is_chunked",
+        "_keep_alive",
         "_phase",
         "_sent",
         "_tokens",
-        "_upload",
         "_upstream",
         "caller",
-        "entry",
-        "request",
+        "method",
     )
 
-    _answer: Answer  # from the moment that its head is known
+    _head: bytes  # from when it is known until it is sent, as the caller gets it
+    _is_chunked: bool
+    _keep_alive: bool
 
-    def __init__(self, engine: Engine, caller: Caller, entry: Entry) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        caller: Caller,
+        request: Request,
+        route: Route,
+        upload: Upload,
+        started: float,
+    ) -> None:
+        super().__init__(request, route, upload, started)
         self._engine = engine
-        self._tokens = engine.tokens[entry.route.client]
-        self._upload = entry.upload
+        self._tokens = engine.tokens[route.client]
         self._upstream: UpstreamConnection | None = None
         self._acquisition: Acquisition | None = None
         self._phase = WAITING
-        self._sent = entry.started
+        self._sent = started
         self._has_retried = False
         self.caller = caller
-        self.request = entry.request
-        self.entry = entry
+        self.method = request.method
 
     def start(self) -> None:
         """Send with the token and a connection that are at hand, else get them first."""
@@ -74,21 +84,18 @@ class Exchange:
             self._acquisition = Acquisition(self._engine, self._tokens, self)
             self._acquisition.begin(token)
         else:
-            self._send(connection, token)
+            self.send(connection, token)
 
-    def acquired(self, connection: UpstreamConnection, token: Token) -> None:
-        """Go on with what had to be waited for."""
+    def send(self, connection: UpstreamConnection, token: Token) -> None:
+        """Send what there is of the request."""
         self._acquisition = None
-        self._send(connection, token)
-
-    def _send(self, connection: UpstreamConnection, token: Token) -> None:
-        self.entry.token = token
+        self.token = token
         self._upstream = connection
         connection.receiver = self
         self._phase = SENDING
         engine = self._engine
         head = request_head(self.request, engine.names, token.header_line)
-        upload = self._upload
+        upload = self.upload
         if upload is NO_BODY:
             connection.transport.write(head)
         else:
@@ -100,7 +107,7 @@ class Exchange:
 
     def receive(self, data: bytes) -> None:
         """Take body bytes from the caller, without framing."""
-        upload = self._upload
+        upload = self.upload
         upload.add(data)
         if self._upstream is not None:
             self._upstream.write(upload.frame(data))
@@ -112,9 +119,9 @@ class Exchange:
 
     def receive_end(self) -> None:
         """Learn that the caller has sent the whole body."""
-        self._upload.is_ended = True
+        self.upload.is_ended = True
         if self._upstream is not None:
-            self._upstream.write(self._upload.end_mark())
+            self._upstream.write(self.upload.end_mark())
             self.touch()
         elif self._phase == HOLDING:
             self._phase = WAITING
@@ -122,51 +129,54 @@ class Exchange:
 
     # --- on the way down: proxy.upstream.ResponseReceiver ---
 
-    @property
-    def method(self) -> bytes:
-        """The method of the request."""
-        return self.request.method
-
-    @property
-    def request_sent(self) -> bool:
-        """Whether the request has gone out whole."""
-        return self._upload.is_ended
-
     def touch(self) -> None:
         """Note progress: the deadline moves on."""
-        engine = self._engine
-        self.caller.deadline = engine.monotonic() + engine.limits.read_timeout_seconds
+        self.caller.deadline = self._engine.monotonic() + self._engine.limits.read_timeout_seconds
 
     def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
         """Pass a 1xx on to callers that can know it."""
         if not self.request.is_http_10:
             self.caller.write(interim_head(lines, headers))
 
-    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bytes | None:
-        """Return the head for the caller, or None where the request is sent again instead."""
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+        """Take the head; False where the request is sent again instead."""
         engine = self._engine
-        entry = self.entry
-        if entry.is_replayed:
-            report_answer(self._tokens, entry.token, status, engine.metrics)
+        request = self.request
+        if self.is_replayed:
+            report_answer(self._tokens, self.token, status, engine.metrics)
         elif status == UNAUTHORIZED and self._begin_replay():
-            return None
-        entry.head_seconds = engine.monotonic() - self._sent
+            return False
+        self.head_seconds = engine.monotonic() - self._sent
         self._phase = RELAYING
-        entry.status = status
-        entry.trace_id = headers.facts.get(b"x-trace-id")
-        may_stay = self.request.keep_alive and self.request_sent and not engine.is_draining
-        answer = self._answer = Answer(self.caller, entry, headers, may_stay=may_stay)
-        return answer.head(lines, self.request, engine.names)
+        self.status = status
+        self.trace_id = headers.facts.get(b"x-trace-id")
+        # An answer that ends with the connection is chunked, so that its end shows (F7).
+        self._is_chunked = headers.length < 0 and not request.is_http_10
+        self._keep_alive = keep = self._may_stay() and (headers.length >= 0 or self._is_chunked)
+        self._head = response_head(lines, headers, request, engine.names, close=not keep)
+        return True
 
-    def relay(self, head: bytes, data: bytes) -> None:
-        """Pass body bytes on."""
-        self._answer.relay(head, data)
+    def _may_stay(self) -> bool:
+        """Say whether the caller's connection may outlive the exchange."""
+        return self.request.keep_alive and self.upload.is_ended and not self._engine.is_draining
+
+    def relay(self, data: bytes) -> None:
+        """Pass body bytes on, in framing of our own and behind the head."""
+        if data:
+            self.bytes_out += len(data)
+            if self._is_chunked:
+                data = chunk(data)
+        if self._head:
+            data = self._head + data
+            self._head = b""
+        self.caller.write(data)
 
     def answered(self) -> None:
         """End a complete answer."""
         self._upstream = None
-        self._answer.end()
-        self._finish(keep_alive=self._answer.keep_alive)
+        if self._is_chunked:
+            self.caller.write(LAST_CHUNK)
+        self._finish(keep_alive=self._keep_alive)
 
     def broken(self, reason: str) -> None:
         """End an answer that is not HTTP with one reading (F9); the connection is closed."""
@@ -178,13 +188,8 @@ class Exchange:
     def lost(self, connection: UpstreamLink, *, began: bool) -> None:
         """Start again where a resting connection turned out to be closed (F8), else give up."""
         self._upstream = None
-        if (
-            connection.is_reused
-            and not began
-            and not self._has_retried
-            and self.request.is_idempotent
-            and self._upload.is_whole
-        ):
+        is_stale = connection.is_reused and not began and not self._has_retried
+        if is_stale and self.request.is_idempotent and self.upload.is_whole:
             self._has_retried = True
             self._phase = WAITING
             # If one was closed, its neighbours are likely to be: a fresh one is wanted.
@@ -217,11 +222,11 @@ class Exchange:
     def _begin_replay(self) -> bool:
         """Decide on the one replay after a 401 (T10); True: this answer is dropped."""
         engine = self._engine
-        if not is_worth_replaying(self._tokens, self.entry.token, self._upload, engine.metrics):
+        if not is_worth_replaying(self._tokens, self.token, self.upload, engine.metrics):
             return False
-        self.entry.is_replayed = True
+        self.is_replayed = True
         self._upstream = None
-        if self.request_sent:
+        if self.upload.is_ended:
             self._phase = WAITING
             # After the refused connection has come to rest, so that it can serve again.
             engine.loop.call_soon(self._replay)
@@ -237,23 +242,23 @@ class Exchange:
         """End with a reply of our own, or by a cut where an answer has begun."""
         if self._phase == DONE:
             return
-        if self.entry.is_replayed and self._phase != RELAYING:
-            self._engine.metrics.replay("failed")
         if self._phase == RELAYING:
             self._cut(error.kind.code)
             return
+        if self.is_replayed:
+            self._engine.metrics.replay("failed")
         self._let_go()
-        self.entry.outcome = error.kind.code
-        self.entry.status = error.kind.status
-        self._engine.metrics.error_reply(self.entry.route.client, error.kind)
-        self.entry.request_id = request_id = self._engine.books.request_id(self.request)
-        keep_alive = self.request.keep_alive and self.request_sent and not self._engine.is_draining
+        self.outcome = error.kind.code
+        self.status = error.kind.status
+        self._engine.metrics.error_reply(self.route.client, error.kind)
+        self.request_id = request_id = self._engine.books.request_id(self.request)
+        keep_alive = self._may_stay()
         self.caller.reply(error, self.request, request_id, close=not keep_alive)
         self._finish(keep_alive=keep_alive)
 
     def _cut(self, outcome: str) -> None:
         """End an answer that has begun: it must not look complete (F7)."""
-        self.entry.outcome = outcome
+        self.outcome = outcome
         self._let_go()
         self.caller.cut()
         self._finish(keep_alive=False)
@@ -263,22 +268,21 @@ class Exchange:
         if self._phase == DONE:
             return
         self._let_go()
-        self.entry.outcome = "client_left"
-        self._close_books()
+        self.outcome = "client_left"
+        self._finish(keep_alive=False)
 
     def deadline_passed(self) -> None:
         """Decide who was late; called by the sweep."""
-        engine = self._engine
-        seconds = engine.limits.read_timeout_seconds
+        seconds = self._engine.limits.read_timeout_seconds
         upstream = self._upstream
         if self._acquisition is not None:
             self.fail(self._acquisition.late())
         elif self._phase == RELAYING and self.caller.is_clogged:
             self._cut("client_stalled")
-        elif not self.request_sent and (upstream is None or not upstream.is_clogged):
+        elif not self.upload.is_ended and (upstream is None or not upstream.is_clogged):
             self.fail(failures.body_late(seconds))
         else:
-            engine.metrics.upstream_error("timeout")
+            self._engine.metrics.upstream_error("timeout")
             self.fail(failures.upstream_silent(seconds))
 
     def _let_go(self) -> None:
@@ -291,9 +295,6 @@ class Exchange:
             self._upstream = None
 
     def _finish(self, *, keep_alive: bool) -> None:
-        self._close_books()
-        self.caller.finished(keep_alive=keep_alive)
-
-    def _close_books(self) -> None:
         self._phase = DONE
-        self._engine.books.exchange_over(self.entry)
+        self._engine.books.exchange_over(self)
+        self.caller.finished(keep_alive=keep_alive)

@@ -100,18 +100,20 @@ def _response_kind(name: bytes) -> _Kind:
     return _Kind(key, crosses=not key.startswith(b"proxy-"), is_fact=key in _RESPONSE_FACTS)
 
 
-class _Kinds(dict[bytes, _Kind]):
+class _Kinds(dict[bytes, _Kind | None]):
     """Remembers the kinds of names met so far: not many, none long, so that peers cannot fill it.
 
-    Whoever sends a thousand names of their own makes it begin anew, no more.
+    None stands for most: the header crosses, and that is all. Whoever sends a
+    thousand names of their own makes it begin anew, no more.
     """
 
     def __init__(self, decide: Callable[[bytes], _Kind]) -> None:
         super().__init__()
         self._decide = decide
 
-    def __missing__(self, name: bytes) -> _Kind:
-        kind = self._decide(name)
+    def __missing__(self, name: bytes) -> _Kind | None:
+        decided = self._decide(name)
+        kind = None if decided.crosses and not decided.is_fact else decided
         if len(self) >= _MAX_KNOWN:
             self.clear()
         if len(name) <= _MAX_KNOWN_NAME:
@@ -131,9 +133,12 @@ class MessageHeaders:
     bytes, `CHUNKED` or `UNTIL_CLOSE`. `facts` holds the values of the special
     headers by lower-case name, repeated ones joined by a comma (RFC 9110 §5.3).
     `options` are the lower-case tokens of `Connection`.
+
+    The headers of one request may be those of many. `upstream_head` is what
+    `proxy.heads` has made of them, `is_admitted` that the guard let them pass.
     """
 
-    __slots__ = ("facts", "length", "lines", "options")
+    __slots__ = ("facts", "is_admitted", "length", "lines", "options", "upstream_head")
 
     def __init__(
         self,
@@ -146,6 +151,8 @@ class MessageHeaders:
         self.facts = facts
         self.length = length
         self.options = options
+        self.is_admitted = False
+        self.upstream_head: tuple[bytes, bytes] | None = None
 
 
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
@@ -210,6 +217,9 @@ def _sorted_lines(
     facts: dict[bytes, bytes] = {}
     for line, (name, value) in zip(lines[1:], headers, strict=True):
         kind = kinds[name]
+        if kind is None:
+            kept.append(line)
+            continue
         if kind.is_fact:
             known = facts.get(kind.key)
             facts[kind.key] = value if known is None else known + b", " + value

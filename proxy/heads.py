@@ -51,15 +51,30 @@ class UpstreamNames:
 def request_head(request: Request, names: UpstreamNames, authorization_line: bytes) -> bytes:
     """Return the whole head for the upstream; `authorization_line` ends with CRLF."""
     headers = request.headers
+    made = headers.upstream_head
+    if made is None:
+        made = headers.upstream_head = _around_authorization(request, names)
+    before, after = made
+    return b"%b %b%b%b%b%b" % (
+        request.method,
+        names.base_path,
+        request.target,
+        before,
+        authorization_line,
+        after,
+    )
+
+
+def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes, bytes]:
+    """Return what goes out from behind the target to the token, and from there to the end."""
+    headers = request.headers
     end = b"\r\n"
     if b"user-agent" not in headers.facts:
         end = _USER_AGENT + b"\r\n\r\n"
     if headers.length == CHUNKED:
         end = _CHUNKED_LINE + b"\r\n" + end
-    first = b"%b %b%b HTTP/1.1" % (request.method, names.base_path, request.target)
     via = _VIA_10 if request.is_http_10 else _VIA_11
-    lines = b"\r\n".join((first, names.host_line, *headers.lines, via, b""))
-    return lines + authorization_line + end
+    return b"\r\n".join((b" HTTP/1.1", names.host_line, *headers.lines, via, b"")), end
 
 
 def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:

@@ -118,18 +118,30 @@ class Metrics(Collector):
     # --- counting ---
 
     def request_finished(
-        self, client: str, method: str, code: int, seconds: float, bytes_in: int, bytes_out: int
+        self,
+        client: str,
+        method: str,
+        code: int,
+        seconds: float,
+        head_seconds: float | None,
+        bytes_in: int,
+        bytes_out: int,
     ) -> None:
-        """Count one request; `code` is 0 where the caller left before any answer."""
+        """Count one request; `code` is 0 where the caller left before any answer.
+
+        `head_seconds` is from sending it to the head of the upstream's answer,
+        None if there was none.
+        """
         key = (client, method, code)
-        self._requests[key] = self._requests.get(key, 0) + 1
+        try:
+            self._requests[key] += 1
+        except KeyError:
+            self._requests[key] = 1
         self._request_seconds[client].observe(seconds)
+        if head_seconds is not None:
+            self._upstream_seconds[client].observe(head_seconds)
         self._request_bytes += bytes_in
         self._response_bytes += bytes_out
-
-    def upstream_head(self, client: str, seconds: float) -> None:
-        """Count the time from sending a request to the head of its answer."""
-        self._upstream_seconds[client].observe(seconds)
 
     def error_reply(self, client: str, kind: ErrorKind) -> None:
         """Count a reply of our own: as a refusal, as a 5xx, or as both."""

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from proxy.errors import BAD_REQUEST, METHOD_NOT_ALLOWED, ProxyError
+from proxy.failures import ambiguous_message
 from proxy.headers import MessageHeaders, read_request_headers
 from proxy.wire import CRLF, MalformedMessageError, RequestHeadParser
 
@@ -12,8 +13,8 @@ __all__ = ["Request", "RequestReader"]
 # RFC 9110 §9.2.2: what may be sent again without the caller asking.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 _HTTP_10: Final = b"HTTP/1.0"
-# Request lines of the ordinary kind: the target is visible ASCII without '#'.
-_PLAIN_LINE: Final = re.compile(rb"([A-Z]+) (/[!-\"$-~]*) (HTTP/1\.[01])")
+# Targets of the ordinary kind: a path of visible ASCII without '#'.
+_PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]*")
 _MAX_KNOWN_BLOCK: Final = 2048  # bytes that a resting connection may hold for it
 _CONNECT: Final = b"CONNECT "
 _TUNNELLING: Final = frozenset((b"CONNECT", b"TRACE"))
@@ -111,31 +112,47 @@ class RequestReader:
     method and version, is not read anew; only the request line is.
     """
 
-    __slots__ = ("_known", "_known_block", "_parser")
+    __slots__ = ("_known", "_known_begin", "_known_end", "_parser")
 
     def __init__(self, parser: RequestHeadParser) -> None:
         self._parser = parser
-        self._known_block = b""
         self._known: Request | None = None
+        self._known_begin = b""  # what stands before the target,
+        self._known_end = b""  # and behind it
 
     def read(self, head: bytes) -> Request:
         """Read one whole head.
 
-        Raises `MalformedMessageError` for bytes that are no request, `ProxyError`
-        for a target that is none of ours (F1, F3); after either the caller's
+        Raises `ProxyError` for bytes that are no request with one reading (G5)
+        and for a target that is none of ours (F1, F3); then the caller's
         connection cannot be used any further.
         """
-        end = head.find(CRLF)
-        known = self._known
-        if known is not None and head[end:] == self._known_block:
-            line = _PLAIN_LINE.fullmatch(head, 0, end)
-            if line is not None and line[1] == known.method and line[3] == known.version:
-                return known.with_target(line[2])
-        request = self._read_anew(head)
-        if not request.names_target and len(head) - end <= _MAX_KNOWN_BLOCK:
-            self._known_block = head[end:]
-            self._known = request
+        request = self.read_known(head)
+        if request is None:
+            try:
+                request = self._read_anew(head)
+            except MalformedMessageError as error:
+                raise ambiguous_message(str(error)) from error
+            self._remember(request, head)
         return request
+
+    def read_known(self, head: bytes) -> Request | None:
+        """Return the request, if `head` is one whole head that differs in its target alone."""
+        known = self._known
+        if known is not None and head.endswith(self._known_end):
+            begin = self._known_begin
+            target = head[len(begin) : -len(self._known_end)]
+            if head.startswith(begin) and _PLAIN_TARGET.fullmatch(target):
+                return known.with_target(target)
+        return None
+
+    def _remember(self, request: Request, head: bytes) -> None:
+        end = head.find(CRLF)
+        if request.names_target or len(head) - end > _MAX_KNOWN_BLOCK:
+            return
+        self._known = request
+        self._known_begin = request.method + b" "
+        self._known_end = b" " + request.version + head[end:]
 
     def _read_anew(self, head: bytes) -> Request:
         try:

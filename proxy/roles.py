@@ -9,6 +9,7 @@ from typing import Protocol
 from proxy.errors import ProxyError
 from proxy.headers import MessageHeaders
 from proxy.request import Request
+from proxy.upload import Upload
 
 __all__ = [
     "Caller",
@@ -76,15 +77,14 @@ class UpstreamLink(Protocol):
 
 
 class ResponseReceiver(Protocol):
-    """Who asked the upstream, and gets the answer piece by piece."""
+    """Who asked the upstream, and gets the answer piece by piece.
 
-    @property
-    def method(self) -> bytes:
-        """The method asked for: it decides whether an answer has a body."""
+    `method` decides whether an answer has a body, `upload` whether the whole
+    request has gone out, so that the connection may be used again.
+    """
 
-    @property
-    def request_sent(self) -> bool:
-        """Whether the whole request has gone out, so that the connection may be used again."""
+    method: bytes
+    upload: Upload
 
     def touch(self) -> None:
         """Note that the upstream has said something."""
@@ -92,11 +92,11 @@ class ResponseReceiver(Protocol):
     def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
         """Get a 1xx answer other than 100 and 101."""
 
-    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bytes | None:
-        """Get the final head; return the head to relay, None if this answer is not relayed."""
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+        """Get the final head; return False if this answer is not relayed."""
 
-    def relay(self, head: bytes, data: bytes) -> None:
-        """Get body bytes without their framing, behind a head that was not yet written."""
+    def relay(self, data: bytes) -> None:
+        """Get body bytes without their framing; called at least once after `answer`."""
 
     def answered(self) -> None:
         """Get the end of a complete answer."""

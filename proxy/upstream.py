@@ -111,15 +111,17 @@ class UpstreamConnection(Connection):
         if receiver is None:
             self.transport.abort()
             return
-        receiver.touch()
         try:
             if self._in_body:
-                self._read_body(receiver, b"", data)
+                self._read_body(receiver, data)
             else:
                 self._read_head(receiver, self._buffer + data if self._buffer else data)
         except MalformedMessageError as error:
             self.abort()
             receiver.broken(str(error))
+            return
+        if self.receiver is receiver:
+            receiver.touch()
 
     def _read_head(self, receiver: ResponseReceiver, data: bytes) -> None:
         # What came before was looked at then: a head that dribbles must not cost its square.
@@ -160,15 +162,14 @@ class UpstreamConnection(Connection):
         options = headers.options
         self._may_stay = b"keep-alive" in options if is_http_10 else b"close" not in options
         self._decoder = ChunkedDecoder(self._owner.loop) if length == CHUNKED else None
-        head = receiver.answer(status, lines, headers)
-        if head is not None:
-            self._read_body(receiver, head, data)
-        elif length == len(data) and self._may_stay and receiver.request_sent:
+        if receiver.answer(status, lines, headers):
+            self._read_body(receiver, data)
+        elif length == len(data) and self._may_stay and receiver.upload.is_ended:
             self._rest()
         else:
             self.abort()
 
-    def _read_body(self, receiver: ResponseReceiver, head: bytes, data: bytes) -> None:
+    def _read_body(self, receiver: ResponseReceiver, data: bytes) -> None:
         remaining = self._remaining
         if remaining >= 0:
             size = len(data)
@@ -176,26 +177,26 @@ class UpstreamConnection(Connection):
                 self._may_stay = False
                 data, size = data[:remaining], remaining
             self._remaining = remaining - size
-            receiver.relay(head, data)
+            receiver.relay(data)
             if size == remaining:
                 self._end(receiver)
         elif self._decoder is not None:
             try:
                 decoded = self._decoder.feed(data)
             except MalformedMessageError:
-                receiver.relay(head, b"")
+                receiver.relay(b"")  # its head may still wait to be sent
                 raise
-            receiver.relay(head, decoded)
+            receiver.relay(decoded)
             if self._decoder.is_complete:
                 self._may_stay = self._may_stay and not self._decoder.rest
                 self._end(receiver)
         else:
-            receiver.relay(head, data)
+            receiver.relay(data)
 
     def _end(self, receiver: ResponseReceiver) -> None:
         if self.receiver is not receiver:  # it left while its last bytes were relayed
             return
-        if self._may_stay and receiver.request_sent:
+        if self._may_stay and receiver.upload.is_ended:
             self._rest()
         else:
             self.abort()
@@ -206,5 +207,6 @@ class UpstreamConnection(Connection):
         self._in_body = False
         self._interim = 0
         self._decoder = None
-        self.unhold()
+        if self._is_held:
+            self.unhold()
         self._owner.release(self)

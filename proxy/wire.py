@@ -46,6 +46,7 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
 _MAX_KNOWN: Final = 256
 _MAX_KNOWN_LINE: Final = 64
+_BLANKS: Final = (b" ", b"\t")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
 _ANSWER_START: Final = b"HTTP/1."
 _CHUNKED_HEAD: Final = (
@@ -148,7 +149,8 @@ class _HeadParser:
     def _headers(self, head: bytes, lines: list[bytes]) -> RawHeaders:
         """Return one header for each line but the first; raise `MalformedMessageError`."""
         try:
-            (message, _), *more = self._parser.feed_data(head)[0]
+            messages = self._parser.feed_data(head)[0]
+            message = messages[0][0]
         except Exception as error:
             # Whatever it was, nothing of the refused head may stay in the parser.
             self._parser = self._new_parser()
@@ -156,7 +158,7 @@ class _HeadParser:
         if message.should_close or message.upgrade:
             self._parser = self._new_parser()
         headers = message.raw_headers
-        if more or len(headers) != len(lines) - 1:
+        if len(messages) != 1 or len(headers) != len(lines) - 1:
             raise MalformedMessageError("header lines")
         return headers
 
@@ -204,8 +206,13 @@ class ResponseHeadParser(_HeadParser):
         Raises `MalformedMessageError`.
         """
         lines = head[:-4].split(CRLF)
-        if b"".join(lines).translate(None, _VISIBLE) or b"\n " in head or b"\n\t" in head:
-            raise MalformedMessageError("bare line end, folded line or control character")
+        # What is not visible must be the ends of the lines, and nothing else.
+        if head.translate(None, _VISIBLE) != CRLF * (len(lines) + 1):
+            raise MalformedMessageError("bare line end or control character")
+        # A folded line is joined to the one before, so that one is missing in `_headers`;
+        # a blank before the first name would be skipped.
+        if len(lines) > 1 and lines[1].startswith(_BLANKS):
+            raise MalformedMessageError("folded line")
         known = self._known_status.get(lines[0])
         status, is_http_10 = known or self._read_status(lines[0])
         return lines, self._headers(head, lines), status, is_http_10

@@ -68,9 +68,8 @@ def used() -> Metrics:
         max_callers=60,
         max_upstream_connections=70,
     )
-    metrics.request_finished("a", "GET", 200, 0.01, 10, 20)
-    metrics.request_finished("none", "OTHER", 400, 0.0, 0, 0)
-    metrics.upstream_head("a", 0.005)
+    metrics.request_finished("a", "GET", 200, 0.01, 0.005, 10, 20)
+    metrics.request_finished("none", "OTHER", 400, 0.0, None, 0, 0)
     metrics.token_request("a", "ok", 0.2)
     metrics.token_request("a", "timeout", 10.0)
     metrics.secret_fallback("b")
@@ -171,7 +170,7 @@ def test_labels_come_from_closed_sets() -> None:
     with pytest.raises(KeyError):
         metrics.upstream_error("x")
     with pytest.raises(KeyError):
-        metrics.request_finished("x", "GET", 200, 0.0, 0, 0)
+        metrics.request_finished("x", "GET", 200, 0.0, None, 0, 0)
 
 
 def test_a_histogram_is_cumulative() -> None:
