@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _FOR_EVER: Final = 3600.0
+_REMEMBERED_BYTES: Final = 16 * 1024
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)  # close() sends RST
 _CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
@@ -32,13 +33,17 @@ class ClosedEarlyError(ConnectionError):
 
 
 class Channel:
-    """One end of a connection; `received` holds every byte that was read from it."""
+    """One end of a connection; `received` holds every byte that was read from it.
+
+    `sent` holds the beginning of what was sent.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._buffer = bytearray()
         self.received = bytearray()
+        self.sent = bytearray()
 
     @classmethod
     async def connect(cls, host: str, port: int) -> Self:
@@ -59,6 +64,7 @@ class Channel:
 
     async def send(self, data: bytes) -> None:
         """Send `data`; wait until the peer takes it."""
+        self.sent += data[: max(0, _REMEMBERED_BYTES - len(self.sent))]
         self._writer.write(data)
         await within(self._writer.drain(), f"the peer to take {data[:60]!r}")
 

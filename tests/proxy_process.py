@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.running_proxy import CLIENT_SECRET, assert_no_secret
+from tests.suite_output import keep
 from tests.waiting import task_group, within
 
 __all__ = ["ProxyProcess", "command", "proxy_process"]
@@ -112,6 +113,7 @@ async def proxy_process(
                 process.kill()
             await process.wait()
     if arguments[:1] != ("token",):
+        keep(running.output)
         assert_no_secret(running.output)
 
 

@@ -15,6 +15,7 @@ from proxy.server import Control, serve
 from proxy.settings import load
 from tests.messages import Message, request
 from tests.peers import Answer, ByteServer, Channel
+from tests.suite_output import CLIENT_SECRET, keep, private_parts, secrets_in
 from tests.token_server import TokenServer
 from tests.waiting import eventually, task_group, within
 
@@ -28,10 +29,8 @@ __all__ = [
     "running_proxy",
 ]
 
-CLIENT_SECRET: Final = "s3cret+/=&% x"
 # Reading the system's bundle takes longer than most tests.
 _NOBODY: Final = Path(__file__).parent / "nobody.pem"
-_ANY_TOKEN: Final = re.compile(r"token-\d+-of-the-test")
 _SAMPLE: Final = re.compile(r"([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -55,8 +54,7 @@ def environment(*, upstream: str, token_url: str, **overrides: object) -> dict[s
 
 def assert_no_secret(text: str) -> None:
     """See that a text holds neither the secret nor a token that the tests use (G7)."""
-    assert CLIENT_SECRET not in text
-    assert not _ANY_TOKEN.search(text)
+    assert secrets_in(text) == []
 
 
 class _Unredacted(Redactor):
@@ -143,13 +141,16 @@ class RunningProxy:
         """Drop the callers; see that nothing runs, nothing was raised, no secret was told."""
         for caller in self.callers:
             caller.reset()
-        told = [self._stream.getvalue()]
-        told += [bytes(caller.received).decode("latin-1") for caller in self.callers]
-        for target in ("/status", "/readyz", "/"):
-            told.append((await self.admin(f"GET {target}")).body.decode())
+        answers = [bytes(caller.received).decode("latin-1") for caller in self.callers]
+        pages = [await self.admin(f"GET {target}") for target in ("/status", "/readyz", "/")]
+        told = [self._stream.getvalue(), *(page.body.decode() for page in pages)]
         told.append(await within(self._metrics_at_rest(), "requests to end"))
-        for text in told:
+        for text in (*answers, *told):
             assert_no_secret(text)
+        private = [part for caller in self.callers for part in private_parts(bytes(caller.sent))]
+        for text in told:
+            keep(text)
+            assert [part for part in private if part in text] == []
         # What is raised in a callback of a connection is only logged, by the loop.
         raised = [log for log in self.logs if log.get("event") == "library"]
         assert not [log for log in raised if log["level"] in {"error", "critical"}]
@@ -219,6 +220,7 @@ async def running_proxy(
             control.stop()
             proxy.exit_code = await within(server, "the proxy to stop")
     assert proxy.exit_code == expected_exit_code, proxy.logs
+    keep(stream.getvalue())
     assert_no_secret(stream.getvalue())
     await eventually(lambda: not _running_tasks() - before, "all tasks to end")
 

@@ -16,19 +16,20 @@ from proxy.settings import load
 from tests.messages import assert_problem, reply, request
 from tests.peers import ByteServer
 from tests.running_proxy import CLIENT_SECRET, environment, proxied, running_proxy
+from tests.suite_output import secrets_in
 from tests.token_server import TokenServer
-from tests.waiting import within
+from tests.waiting import eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 async def test_a_dead_inner_task_ends_the_process(tokens: TokenServer) -> None:
-    """C3: whatever dies inside ends the process with 1, and the log says so."""
+    """C3: whatever dies inside ends the process with 1; the log says why, but no secret (G7)."""
     broken = asyncio.Event()
 
     def wall() -> float:
         if broken.is_set():
-            raise RuntimeError("the clock is broken")
+            raise RuntimeError(f"the clock is broken: {CLIENT_SECRET}, {tokens.issued}")
         return 0.0
 
     stream = io.StringIO()
@@ -42,6 +43,7 @@ async def test_a_dead_inner_task_ends_the_process(tokens: TokenServer) -> None:
                 serve(settings, control=control, logs=logs, clock=Clock(wall=wall))
             )
             await within(control.started.wait(), "the start")
+            await eventually(lambda: "expires_in" in stream.getvalue(), "a token")
             broken.set()
             control.reload()
             assert await within(server, "the end") == 1
@@ -49,6 +51,7 @@ async def test_a_dead_inner_task_ends_the_process(tokens: TokenServer) -> None:
     (event,) = [event for event in events if event["event"] == "inner_task_died"]
     assert event["level"] == "critical"
     assert "the clock is broken" in event["exception"]
+    assert secrets_in(stream.getvalue()) == []
 
 
 async def test_callers_are_bounded(tokens: TokenServer) -> None:
