@@ -121,6 +121,7 @@ async def test_a_grant_may_end_after_any_byte(ending: str, step: int) -> None:
     async with (
         ByteServer(answer) as server,
         endpoint_at(server.url, timeout_seconds=seconds) as endpoint,
+        endpoint_at(server.url) as patient,
     ):
         ends = range(1, len(GRANTED), step)
         for end in ends:
@@ -129,5 +130,5 @@ async def test_a_grant_may_end_after_any_byte(ending: str, step: int) -> None:
             expected = "timeout" if ending == "silence" else "connection_lost"
             assert (part.outcome, part.is_permanent) == (expected, False), end
         end = len(GRANTED)
-        assert isinstance((await endpoint.request("secret")).result, Grant)
+        assert isinstance((await patient.request("secret")).result, Grant)
         assert len(server.requests) == len(ends) + 1  # nothing was tried twice
