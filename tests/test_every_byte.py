@@ -117,7 +117,7 @@ async def test_a_grant_may_end_after_any_byte(ending: str, step: int) -> None:
         await end_connection(channel, ending)
         return None
 
-    seconds = 0.1 if ending == "silence" else 10.0
+    seconds = 0.5 if ending == "silence" else 10.0
     async with (
         ByteServer(answer) as server,
         endpoint_at(server.url, timeout_seconds=seconds) as endpoint,
@@ -131,4 +131,4 @@ async def test_a_grant_may_end_after_any_byte(ending: str, step: int) -> None:
             assert (part.outcome, part.is_permanent) == (expected, False), end
         end = len(GRANTED)
         assert isinstance((await patient.request("secret")).result, Grant)
-        assert len(server.requests) == len(ends) + 1  # nothing was tried twice
+        assert len(server.requests) <= len(ends) + 1  # nothing was tried twice
