@@ -1,6 +1,5 @@
 """The pages on Kubernetes show what works, and name what there is."""
 
-import re
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from proxy.settings import Settings, setting_names
+from tests.code_blocks import PAGES, code_blocks
 from tests.deploy.chart import (
     CHART,
     DEFAULTS,
@@ -24,27 +24,17 @@ from tests.deploy.chart import (
 from tests.deploy.containers import need, tool
 from tests.source_tree import ROOT, read
 
-PAGES: Final = [
-    "README.md",
-    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))),
-    "helm/signicat-proxy/README.md",
-]
-_BLOCK: Final = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
-
-def blocks(page: str, language: str) -> list[str]:
-    """Return the code blocks of a page in a language, without what they are indented by."""
-    return [
-        re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
-        for indent, found, text in _BLOCK.findall(read(page))
-        if found == language
-    ]
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of the page on Kubernetes in a language."""
+    return [b.text for b in code_blocks("docs/kubernetes.md") if b.language == language]
 
 
 YAML_BLOCKS: Final = [
-    pytest.param(text, id=f"{page}-{number}")
+    pytest.param(block.text, id=str(block))
     for page in PAGES
-    for number, text in enumerate(blocks(page, "yaml"))
+    for block in code_blocks(page)
+    if block.language == "yaml"
 ]
 
 
@@ -118,7 +108,7 @@ def test_every_yaml_block_is_valid(text: str, tmp_path: Path) -> None:
 
 def test_the_page_has_yaml_of_every_kind() -> None:
     """The test above has something to look at."""
-    found = [block for text in blocks("docs/kubernetes.md", "yaml") for block in documents(text)]
+    found = [block for text in blocks("yaml") for block in documents(text)]
     assert {block.get("kind") for block in found} == {"Deployment", "NetworkPolicy", None}
     assert any("dependencies" in block for block in found)
     assert any("signicat-proxy" in block for block in found)
@@ -129,7 +119,7 @@ def test_template_lines_of_the_page_stand_in_the_example() -> None:
     """What the page shows of a template is taken from the example application's chart."""
     example = read("helm/signicat-proxy/examples/application/templates/deployment.yaml")
     known = {line.strip() for line in example.splitlines()}
-    shown = [text for text in blocks("docs/kubernetes.md", "") if "{{" in text]
+    shown = blocks("gotemplate")
     assert len(shown) == 2
     for line in "".join(shown).splitlines():
         assert line.strip() in known

@@ -1,0 +1,299 @@
+"""The commands and programs that the pages show are run, and print what the pages say.
+
+Each page is tried in a folder of its own, against a mock and a proxy of its own.
+Ports and the folder of the secrets are replaced; everything else runs as it stands.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from proxy.settings import load
+from tests.code_blocks import PAGES, CodeBlock, code_blocks
+from tests.proxy_process import ProxyProcess, proxy_process
+from tests.source_tree import read
+from tests.waiting import eventually, within
+
+BIN: Final = Path(sys.executable).parent
+CLIENTS: Final = {
+    "sandbox-round-apple-123": "apple-secret",
+    "sandbox-calm-otter-101": "otter-secret",
+}
+BLOCKS: Final = [block for page in PAGES for block in code_blocks(page)]
+LANGUAGES: Final = {
+    **dict.fromkeys(("sh", "python", "javascript", "java", "php"), "run"),
+    **dict.fromkeys(("yaml", "promql", "gotemplate"), "checked by tests/deploy"),
+    **dict.fromkeys(("toml", "text", "json", "mermaid"), "to read, or compared with an output"),
+}
+NOT_RUN: Final = {
+    "docker": "needs Docker, an image and a network; tests/deploy runs its like",
+    "kubernetes": "needs a cluster; tests/deploy renders and runs the chart's pods",
+    "signicat": "needs an account at Signicat",
+    "machine": "installs packages, or lasts for minutes and needs an idle machine",
+}
+PROGRAMS: Final = {
+    "python": (sys.executable, "example.py"),
+    "javascript": ("node", "example.mjs"),
+    "java": ("java", "Example.java"),  # which needs the compiler
+    "php": ("php", "example.php"),
+}
+# What must have happened for a page's commands to have something to show.
+BEFORE: Final = {
+    "docs/runbook.md": """
+        reset='{"kind":"reset","target":"api","times":1}'
+        curl -sf -X PUT http://127.0.0.1:9090/__mock__/faults -d "$reset"
+        curl -s -X POST http://127.0.0.1:8080/sign/documents -d x
+    """,
+}
+NEEDED: Final = {"javascript": "node", "java": "javac", "php": "php"}
+UP: Final = re.compile(r'"event": "listening"|MOCK: listening on|Ctrl-C ends it')
+PATIENCE: Final = 60.0
+
+
+def is_run(block: CodeBlock) -> bool:
+    """Say whether a block is a command or a program that can be run here."""
+    return LANGUAGES.get(block.language) == "run" and "no-run" not in block.words
+
+
+def missing(block: CodeBlock) -> str:
+    """Return the program that a block needs and that is not installed, or nothing."""
+    program = NEEDED.get(block.words[-1] if "needs" in block.words else block.language, "")
+    return "" if not program or shutil.which(program) else program
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where one page is tried: a proxy before a mock, and a folder."""
+
+    folder: Path
+    ports: Mapping[str, int]
+
+    def staged(self, text: str) -> str:
+        """Return a block's text with ports and paths that are free here."""
+        text = re.sub(r"\b(8080|8081|9090)\b", lambda match: str(self.ports[match[1]]), text)
+        text = text.replace("/run/secrets/", f"{self.folder}/secrets/")
+        return text.replace(".venv/bin/", f"{BIN}/")
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Return the settings of the running proxy, and a path with its command."""
+        mock = f"http://127.0.0.1:{self.ports['9090']}"
+        return {
+            "HOME": str(self.folder),
+            "PATH": f"{BIN}:/usr/bin:/bin",
+            "SIGNICAT_PROXY_CLIENT_ID": "sandbox-round-apple-123",
+            "SIGNICAT_PROXY_CLIENT_SECRET_FILE": f"{self.folder}/secrets/signicat",
+            "SIGNICAT_PROXY_TOKEN_URL": f"{mock}/auth/open/connect/token",
+            "SIGNICAT_PROXY_UPSTREAM_URL": mock,
+            # The name of the real upstream, which `http_proxy` leads to.
+            "SIGNICAT_PROXY_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1],api.signicat.com",
+            "SIGNICAT_PROXY_LISTEN": f"127.0.0.1:{self.ports['8080']}",
+            "SIGNICAT_PROXY_ADMIN_LISTEN": f"127.0.0.1:{self.ports['8081']}",
+        }
+
+    async def run(self, *command: str, environ: Mapping[str, str] | None = None) -> str:
+        """Run a command to its good end; return what it prints."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.folder,
+            env={**self.environ, **(environ or {})},
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        out, err = await within(process.communicate(), f"the end of {command}", PATIENCE)
+        assert process.returncode == 0, f"{command}\n{out.decode()}\n{err.decode()}"
+        return out.decode()
+
+    async def shell(self, text: str) -> str:
+        """Run lines of a shell; what they set is there for the next ones."""
+        script = f"set -eua -o pipefail\n. ./.state\n{text}\nexport -p > .state"
+        return await self.run("bash", "-c", self.staged(script))
+
+    async def program(self, block: CodeBlock) -> str:
+        """Run a program."""
+        command, name = PROGRAMS[block.language]
+        (self.folder / name).write_text(self.staged(block.text), "utf-8")
+        return await self.run(command, name)
+
+    async def serve(self, text: str) -> None:
+        """Run lines whose last one stays: wait until it is up, then end it."""
+        *lines, last = text.replace("make demo", "signicat-proxy demo").splitlines()
+        flags = ["listen", "admin-listen", "mock-listen"] if "demo" in last else []
+        last = re.sub(r":(?:8080|8081|9090)\b", ":0", last)
+        last += "".join(f" --{flag} 127.0.0.1:0" for flag in flags)
+        free = [f"export SIGNICAT_PROXY_{name}=127.0.0.1:0" for name in ("LISTEN", "ADMIN_LISTEN")]
+        script = "\n".join((". ./.state", "set -e", *free, *lines, f"exec {last} 2>&1"))
+        process = await asyncio.create_subprocess_exec(
+            *("bash", "-c", self.staged(script)),
+            cwd=self.folder,
+            env=self.environ,
+            stdin=DEVNULL,
+            stdout=PIPE,
+        )
+        assert process.stdout
+        seen = ""
+        try:
+            while not UP.search(seen):
+                line = await within(process.stdout.readline(), f"{last} to be up", PATIENCE)
+                assert line, f"ended: {seen}"
+                seen += line.decode()
+            process.terminate()
+            await within(process.stdout.read(), "the end of its output")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            code = await process.wait()
+        assert code == 0, seen
+
+
+async def listening(mock: ProxyProcess) -> int:
+    """Wait for the mock; return its port."""
+    await eventually(lambda: "listening on" in mock.output, "the mock")
+    match = re.search(r"http://127\.0\.0\.1:(\d+)", mock.output)
+    assert match
+    return int(match[1])
+
+
+@contextlib.asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[Stage]:
+    """Start mock and proxy; wait for the first token."""
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    for name, client in (("signicat", 0), ("auth", 0), ("sign", 1)):
+        (secrets / name).write_text(list(CLIENTS.values())[client] + "\n", "utf-8")
+    (folder / ".state").touch()
+    clients = [f"--client={name}:{secret}" for name, secret in CLIENTS.items()]
+    started = ("mock", "--listen", "127.0.0.1:0", *clients)
+    async with proxy_process({}, *started, directory=folder) as mock:
+        first = Stage(folder, {"9090": await listening(mock), "8080": 0, "8081": 0})
+        async with proxy_process(first.environ, "run", directory=folder) as process:
+            port, admin = await process.ports()
+            await process.event("token_request")
+            yield Stage(folder, {**first.ports, "8080": port, "8081": admin})
+
+
+def shape(text: str) -> str:
+    """Return a line without what differs from run to run: numbers, ids, widths of columns."""
+    text = re.sub(r"\b(?=[a-z]*\d)[0-9a-f]{8,}\b|\d+(?:\.\d+)?", "#", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def assert_lines_match(shown: str, printed: str, where: str) -> None:
+    """See that each line shown is printed, in that order; … stands for anything."""
+    lines = iter([shape(line) for line in printed.splitlines()])
+    for line in shown.splitlines():
+        pattern = ".*".join(re.escape(part) for part in shape(line).split("…"))
+        assert any(re.fullmatch(pattern, other) for other in lines), f"{where}: {line}\n{printed}"
+
+
+def assert_same_shape(shown: Any, got: Any, where: str) -> None:
+    """See that JSON has the members shown, of the same kind, and the same texts."""
+    if isinstance(shown, dict):
+        assert set(shown) == set(got), where
+        for name, value in shown.items():
+            assert_same_shape(value, got[name], f"{where}.{name}")
+    elif isinstance(shown, list):
+        assert len(shown) == len(got), where
+        for number, value in enumerate(shown):
+            assert_same_shape(value, got[number], f"{where}[{number}]")
+    elif isinstance(shown, int | float) and not isinstance(shown, bool):
+        assert isinstance(got, int | float), where
+    else:
+        assert shown == got, where
+
+
+def compare(block: CodeBlock, printed: str) -> None:
+    """Compare what a page shows with what was printed."""
+    if block.language == "json":
+        assert_same_shape(json.loads(block.text), json.loads(printed), str(block))
+    else:
+        assert_lines_match(block.text, printed, str(block))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(map(is_run, code_blocks(page)))])
+async def test_what_a_page_shows_works(page: str, tmp_path: Path) -> None:
+    """Every command and program of the page ends well and prints what is shown below it."""
+    async with stage(tmp_path) as here:
+        await here.shell(BEFORE.get(page, ""))
+        printed: str | None = ""
+        skipped = set()
+        for block in code_blocks(page):
+            if "output" in block.words:
+                if printed is not None:
+                    compare(block, printed)
+            elif missing(block):
+                skipped.add(missing(block))
+                printed = None
+            elif is_run(block) and "serves" in block.words:
+                await here.serve(block.text)
+            elif is_run(block) and block.language == "sh":
+                printed = await here.shell(block.text)
+            elif is_run(block):
+                printed = await here.program(block)
+    if skipped:
+        pytest.skip(f"all but what needs {', '.join(sorted(skipped))}: not installed")
+
+
+def test_every_block_says_what_it_is() -> None:
+    """Each has a language; what is not run says why not; an output follows what is run."""
+    for before, block in zip([BLOCKS[0], *BLOCKS], BLOCKS, strict=False):
+        assert block.language in LANGUAGES, block
+        if block.words[:1] == ("no-run",):
+            assert block.words[1] in NOT_RUN, block
+        elif block.words == ("output",):
+            assert is_run(before), block
+        elif block.words[:1] == ("needs",):
+            assert block.words[1] in NEEDED, block
+        else:
+            assert block.words in {(), ("serves",)}, block
+
+
+def test_only_what_cannot_be_run_is_not() -> None:
+    """A block that is left out uses what it is left out for."""
+    signs = {
+        "docker": r"docker",
+        "kubernetes": r"kubectl|helm|docker push",
+        "signicat": r"SIGNICAT_PROXY_CLIENT_ID|signicat-secret",
+        "machine": r"apt-get|make |bench|pytest",
+    }
+    left_out = [block for block in BLOCKS if block.words[:1] == ("no-run",)]
+    assert [block for block in left_out if not re.search(signs[block.words[1]], block.text)] == []
+    assert len([block for block in BLOCKS if is_run(block)]) > len(left_out)
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "sh"], ids=str)
+def test_shell_blocks_are_shell(block: CodeBlock) -> None:
+    """What is not run here can at least be read by a shell."""
+    done = subprocess.run(
+        ["bash", "-n"], input=block.text, text=True, check=False, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "toml"], ids=str)
+def test_configuration_files_can_be_used(block: CodeBlock, tmp_path: Path) -> None:
+    """A TOML file that a page shows is a valid configuration."""
+    (tmp_path / "secrets").mkdir()
+    for name in re.findall(r"/run/secrets/(\w+)", block.text):
+        (tmp_path / "secrets" / name).write_text("secret\n", "utf-8")
+    file = tmp_path / "proxy.toml"
+    file.write_text(block.text.replace("/run/secrets/", f"{tmp_path}/secrets/"), "utf-8")
+    assert load(config_file=file, environ={}, directory=tmp_path).settings.routes
+
+
+def test_the_demo_of_the_makefile_is_the_one_that_is_tried() -> None:
+    """`make demo` starts `signicat-proxy demo`."""
+    assert "\ndemo: $(PACKAGE)" in read("Makefile")
+    assert "\n\t@exec $(BIN)/signicat-proxy demo\n" in read("Makefile")
