@@ -2,7 +2,8 @@
 
 ````` ```sh ````` is run by the tests. A word beside the language says otherwise:
 `serves` is run until it is up, `needs` a program that may be missing, `no-run`
-and a reason is not run, `output` is what the block before it prints.
+and a reason is not run, `output` is what the block before it prints, …
+standing for anything; `output soon`: what it prints when it is run again.
 """
 
 import re

@@ -22,6 +22,7 @@ SETTING = re.compile(r"SIGNICAT_PROXY_([A-Z_]+[A-Z])\b")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 ROW = re.compile(r"^\| ((?:`[^`|]+`(?:, )?)+) \|(?: (\d{3}) \|)?", re.MULTILINE)
+COMMANDS = ("run", "demo", "mock", "check", "token", "config", "health")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
@@ -106,19 +107,50 @@ def test_every_endpoint_is_named() -> None:
     assert set(re.findall(r"`((?:GET|POST) /\S*)`", read("README.md"))) == served
 
 
-def test_every_command_is_named() -> None:
-    """The README names the commands that there are, and no other."""
-    lines = subprocess.run(
-        [sys.executable, "-m", "proxy", "--help"],
+def help_of(*command: str) -> str:
+    """Return what a command says of itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *command, "--help"],
         cwd=ROOT,
         env={"COLUMNS": "200", "PATH": os.defpath},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    commands = re.findall(r"^    (\w+) ", lines, re.MULTILINE)
-    assert "run" in commands
+
+
+def test_every_command_is_named() -> None:
+    """The README names the commands that there are, and no other."""
+    commands = re.findall(r"^    (\w+) ", help_of(), re.MULTILINE)
+    assert commands == list(COMMANDS)
     assert re.findall(r"^\| `signicat-proxy (\w+)", read("README.md"), re.MULTILINE) == commands
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_is_named(command: str) -> None:
+    """The README names each command's own flags, docs/mock.md the mock's, and no other."""
+    settings = {name.replace("_", "-") for name in setting_names()}
+    flags = set(re.findall(r"^  (?:-h, )?--([a-z-]+)", help_of(command), re.MULTILINE)) - {"help"}
+    if command == "mock":
+        rows = re.findall(r"^\| (`--.*?) \|", read("docs/mock.md"), re.MULTILINE)
+    else:
+        rows = re.findall(
+            rf"^\| `signicat-proxy {command}\b([^|]*)", read("README.md"), re.MULTILINE
+        )
+    if "scope" in flags:
+        # A flag for each setting, and --config: one sentence speaks of them all.
+        flags -= settings | {"config"}
+        with_settings = read("README.md").partition(" also take `--config FILE`")[0]
+        assert f"`{command}`" in with_settings.rpartition("\n\n")[2]
+    assert set(re.findall(r"--([a-z-]+)", " ".join(rows))) == flags
+
+
+def test_every_command_of_make_is_named() -> None:
+    """CONTRIBUTING.md has a row for what `make` lists, but for the parts of `check`."""
+    listed = set(re.findall(r"^([a-z-]+):.*## ", read("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", read("CONTRIBUTING.md")))
+    assert named <= listed
+    assert {name for name in listed - named if not name.startswith("check-")} == {"help", "clean"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)

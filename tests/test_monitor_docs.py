@@ -1,0 +1,101 @@
+"""docs/monitor.md says what a running proxy tells: metrics, events, /status, /readyz."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.messages import reply, request
+from tests.running_proxy import proxied
+from tests.source_tree import PACKAGE_MODULES, read
+from tests.test_metrics import families, used
+from tests.token_server import TokenServer
+
+PAGE = read("docs/monitor.md")
+METRIC = re.compile(r"^\| `signicat_proxy_(\w+)` \| (\w+) \| ([^|]*) \| ([^|]+) \|$", re.MULTILINE)
+EVENT = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|$", re.MULTILINE)
+LOGGED = re.compile(r"(?:log\.(?:debug|info|warning|error|critical)|write|Risk)\(\s*\"(\w+)\"")
+ROWS = {name: (kind, labels, text) for name, kind, labels, text in METRIC.findall(PAGE)}
+
+
+def quoted(text: str) -> set[str]:
+    """Return the names that a text sets in code."""
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def events() -> dict[str, str]:
+    """Return what the page says of each log event."""
+    rows = EVENT.findall(PAGE.partition("## Logs")[2])
+    return {name: text for names, text in rows for name in quoted(names)}
+
+
+def section(title: str) -> str:
+    """Return the text below a heading, up to the next."""
+    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_types_and_labels_of_metrics_are_right(name: str) -> None:
+    """Each row has the type and the labels that a scrape has."""
+    kind, labels, _ = ROWS[name]
+    family = families(used())[name.removesuffix("_total")]
+    assert kind == family.type
+    seen = {label for sample in family.samples for label in sample.labels}
+    assert quoted(labels) == seen - {"le"}
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("upstream_errors_total", "reason"),
+        ("upstream_connections", "state"),
+        ("replays_total", "outcome"),
+    ],
+)
+def test_values_of_labels_are_right(name: str, label: str) -> None:
+    """Where a row lists the values of its label, it lists all of them, and no other."""
+    family = families(used())[name.removesuffix("_total")]
+    assert quoted(ROWS[name][2]) == {sample.labels[label] for sample in family.samples}
+
+
+def test_every_event_is_named() -> None:
+    """Each log event has its row, warnings of settings included; no row is for one that is gone."""
+    logged = {name for path in PACKAGE_MODULES for name in LOGGED.findall(path.read_text("utf-8"))}
+    assert {"token_request", "token_refused", "host_check_off"} <= logged
+    assert set(events()) == logged | {"request", "library"}
+
+
+async def test_what_is_logged_is_explained(tokens: TokenServer) -> None:
+    """The facts in the events of requests and token requests stand in their rows."""
+    headers = (
+        "X-Request-ID: a",
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
+    async with proxied(tokens, reply("200 OK", "x-trace-id: b")) as (proxy, _):
+        await proxy.ask(request("GET /", *headers))
+        logs = {log["event"]: log for log in proxy.logs}
+    known = events()
+    for name in ("request", "token_request"):
+        facts = set(logs[name]) - {"timestamp", "level", "event", "client"}
+        assert facts <= quoted(known[name]), name
+    assert {"upstream_trace_id", "traceparent", "token"} <= set(logs["request"])
+
+
+async def test_what_status_tells_is_explained(tokens: TokenServer) -> None:
+    """Every member of /status and of the probes stands on the page."""
+    async with proxied(tokens, reply("500 Internal Server Error")) as (proxy, _):
+        await proxy.ask(request("GET /"))
+        status: dict[str, Any] = json.loads((await proxy.admin("GET /status")).body)
+        ready: dict[str, Any] = json.loads((await proxy.admin("GET /readyz")).body)
+    explained = quoted(PAGE.partition("## Endpoints")[2].partition("## Metrics")[0])
+    (client,) = status["clients"].values()
+    for part in (
+        status,
+        status["last_minute"],
+        client,
+        status["recent"][0],
+        *ready["clients"].values(),
+    ):
+        assert set(part) <= explained
+    assert quoted(section("The status page")) >= {"refused", "failed", "upstream_answer", "left"}
