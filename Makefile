@@ -4,6 +4,7 @@
 PYTHON ?= python3
 WORKERS ?= auto
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := .venv/bin
 SOURCES := proxy tests compose $(wildcard bench)
@@ -78,8 +79,8 @@ soak: $(DEV) ## long run against a faulty mock (REQUESTS=200000 ROLL_OVERS=100)
 fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
 	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 --capture no tests/test_fuzz.py
 
-bench: $(DEV) ## compare with other proxies (long; needs an idle machine)
-	@$(BIN)/python -m bench
+bench: $(DEV) ## compare with other proxies (20 min on an idle machine; BENCH_ARGS=...)
+	@$(BIN)/python -m bench --python auto $(BENCH_ARGS)
 
 # One lock constrains the other, so that both can be installed into one environment.
 lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)

@@ -1,4 +1,7 @@
-"""Runs the bench: `python -m bench`, prints the tables and writes docs/performance.md."""
+"""Runs the bench: `python -m bench`, prints the tables and writes docs/performance.md.
+
+The picture beside the page is drawn from the same figures.
+"""
 
 import argparse
 import os
@@ -12,10 +15,11 @@ from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bench.envoy import installed_envoy
+from bench.chart import chart
 from bench.faults import BenchError, Refused
+from bench.interpreter import AUTO, Interpreter, chosen, prepared
+from bench.lineup import PEERS, lineup, versions
 from bench.machine import cores, describe_machine, describe_versions, require_programs
-from bench.peers import LOGGED, PROXY, Direct, Envoy, Nginx, Peer, Signicat
 from bench.report import page_with, tables, write_page
 from bench.rounds import Plan, measure_all
 from bench.scenarios import SCENARIOS, Scenario
@@ -23,8 +27,8 @@ from bench.upstream import started_upstream
 
 BENCH = Path(__file__).parent
 PAGE = BENCH.parent / "docs" / "performance.md"
-PEERS = (PROXY, LOGGED, "envoy", "nginx", "direct")
-OPEN_FILES = 8192
+PICTURE = PAGE.with_suffix(".svg")
+OPEN_FILES = 16384
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,6 +55,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seconds", type=int, default=3, help="length of one load run (default 3)")
     add("--scenario", nargs="+", metavar="NAME", help=f"only these, * allowed: {names}")
     add("--peer", nargs="+", choices=PEERS, help="only these")
+    add(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="interpreter of the Python proxies (default: that of the bench); "
+        f"{AUTO}: /usr/bin/python3 where it is fit and faster",
+    )
     add("--quick", action="store_true", help="one round of one second: a smoke test")
     add("--write", action="store_true", help="write the page even after a part of the bench")
     options = parser.parse_args(arguments)
@@ -74,7 +85,8 @@ def chosen_scenarios(patterns: Sequence[str] | None) -> list[Scenario]:
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Measure, print, and write the page if this was the whole bench."""
-    require_programs()
+    names = options.peer or PEERS
+    require_programs(names)
     is_whole = not (options.quick or options.scenario or options.peer)
     is_written = is_whole or options.write
     if is_written:  # a page without markers shows now, not after the long run
@@ -83,12 +95,12 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     raise_file_limit()
     work = BENCH / "work"
     work.mkdir(exist_ok=True)
-    names = options.peer or PEERS
-    envoy = installed_envoy(work) if "envoy" in names else None
-    facts = describe(envoy, arguments)
+    interpreter = prepared(chosen(options.python), work)
+    peers = lineup(names, interpreter, work)
+    facts = describe(interpreter, [*versions(names, work)], arguments)
     os.sched_setaffinity(0, {load_core})
     scenarios = chosen_scenarios(options.scenario)
-    plan = Plan(scenarios, chosen_peers(names, envoy), options.rounds, options.seconds, proxy_core)
+    plan = Plan(scenarios, peers, options.rounds, options.seconds, proxy_core)
     with (
         tempfile.TemporaryDirectory(dir=work, prefix="run-") as folder,
         started_upstream(Path(folder), core=load_core) as upstream,
@@ -98,31 +110,26 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     print(generated)
     if is_written:
         write_page(PAGE, generated)
+        PICTURE.write_text(chart(results), encoding="utf-8")
 
 
-def chosen_peers(names: Sequence[str], envoy: Path | None) -> list[Peer]:
-    """Return the peers by name, in the order of the tables."""
-    peers: list[Peer] = [Signicat(), Signicat(LOGGED, access_log="all")]
-    if envoy:
-        peers.append(Envoy(envoy))
-    peers += [Nginx(), Direct()]
-    return [peer for peer in peers if peer.name in names]
-
-
-def describe(envoy: Path | None, arguments: Sequence[str]) -> str:
+def describe(
+    interpreter: Interpreter, peer_versions: Sequence[str], arguments: Sequence[str]
+) -> str:
     """Return when, where, with what and how the figures were taken."""
     return "\n".join(
         (
             f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             f"- Machine: {describe_machine()}",
-            f"- Versions: {describe_versions(envoy)}",
+            f"- Interpreter of the Python proxies: {interpreter.build.text}",
+            f"- Versions: {', '.join((describe_versions(interpreter), *peer_versions))}",
             f"- Command: `{shlex.join(('python', '-m', 'bench', *arguments))}`",
         )
     )
 
 
 def raise_file_limit() -> None:
-    """Permit enough open files for 1,000 connections on both sides of a proxy."""
+    """Permit enough open files for 4,000 connections on both sides of a proxy."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -4,7 +4,8 @@ import http.client
 import itertools
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,14 @@ __all__ = [
     "Endpoint",
     "download",
     "fetch",
-    "rest_connections",
+    "fetch_once",
+    "resting_connections",
     "upload",
     "wait_until_served",
 ]
 
 CHUNK = 1024 * 1024
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 POLL_SECONDS = 0.001
 
 
@@ -74,6 +76,15 @@ def fetch(connection: http.client.HTTPConnection, endpoint: Endpoint, target: st
     return size
 
 
+def fetch_once(endpoint: Endpoint, target: str) -> None:
+    """Send a GET on a connection of its own; Refused unless it is answered with 200."""
+    connection = connect(endpoint)
+    try:
+        fetch(connection, endpoint, target)
+    finally:
+        connection.close()
+
+
 def named(error: Exception) -> str:
     """Return what the error says; its kind if it says nothing."""
     return str(error) or type(error).__name__
@@ -111,12 +122,15 @@ def upload(endpoint: Endpoint) -> float:
     return time.perf_counter() - started
 
 
-def rest_connections(endpoint: Endpoint, count: int) -> list[http.client.HTTPConnection]:
-    """Open connections, use each for one GET, and return them open."""
-    connections = [connect(endpoint) for _ in range(count)]
-    for connection in connections:
-        fetch(connection, endpoint)
-    return connections
+@contextmanager
+def resting_connections(endpoint: Endpoint, count: int) -> Iterator[None]:
+    """Keep connections open for the block that have made one GET each before."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            connection = connect(endpoint)
+            stack.callback(connection.close)
+            fetch(connection, endpoint)
+        yield
 
 
 def wait_until_served(endpoint: Endpoint, process: Process) -> None:

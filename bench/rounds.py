@@ -1,6 +1,5 @@
 """Interleaved rounds: each scenario, each round, each peer in turn."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -8,12 +7,12 @@ from dataclasses import dataclass, replace
 from bench.faults import Refused
 from bench.figures import Results
 from bench.peers import Peer
-from bench.scenarios import Scenario, Subject
+from bench.progress import WARM_UP_SECONDS, Progress, expected_seconds
+from bench.samples import Subject
+from bench.scenarios import Scenario
 from bench.upstream import Upstream
 
 __all__ = ["Plan", "in_turn", "measure_all"]
-
-WARM_UP_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,10 @@ class Plan:
     seconds: int
     proxy_core: int
 
+    def expected(self, scenario: Scenario) -> float:
+        """Return about how many seconds a scenario takes."""
+        return expected_seconds(scenario, self.peers, rounds=self.rounds, seconds=self.seconds)
+
 
 def in_turn(names: Sequence[str], number: int) -> list[str]:
     """Return the order of one round: each begins with another peer."""
@@ -36,12 +39,15 @@ def in_turn(names: Sequence[str], number: int) -> list[str]:
 def measure_all(plan: Plan, upstream: Upstream) -> Results:
     """Run the plan, first with the plain upstream, then with the TLS upstream."""
     results = Results()
+    progress = Progress(plan.expected(scenario) for scenario in plan.scenarios)
     for tls in (False, True):
-        _measure_mode(plan, upstream, results, tls=tls)
+        _measure_mode(plan, upstream, results, progress, tls=tls)
     return results
 
 
-def _measure_mode(plan: Plan, upstream: Upstream, results: Results, *, tls: bool) -> None:
+def _measure_mode(
+    plan: Plan, upstream: Upstream, results: Results, progress: Progress, *, tls: bool
+) -> None:
     """Start once whoever takes part in one of the scenarios, and run all of them."""
     scenarios = [scenario for scenario in plan.scenarios if scenario.tls == tls]
     subjects: dict[str, Subject] = {}
@@ -55,20 +61,25 @@ def _measure_mode(plan: Plan, upstream: Upstream, results: Results, *, tls: bool
             try:
                 running = stack.enter_context(peer.started(upstream, tls=tls, core=core))
             except Refused as refusal:
-                _say(f"{peer.name}: {refusal}")
+                progress.say(f"{peer.name}: {refusal}")
                 for cell in cells:
                     cell.refusal = str(refusal)
             else:
                 subjects[peer.name] = Subject(peer, running, upstream, core, seconds)
         for scenario in scenarios:
-            _measure_scenario(plan, scenario, subjects, results)
+            _measure_scenario(plan, scenario, subjects, results, progress)
+            progress.done(plan.expected(scenario))
 
 
 def _measure_scenario(
-    plan: Plan, scenario: Scenario, subjects: dict[str, Subject], results: Results
+    plan: Plan,
+    scenario: Scenario,
+    subjects: dict[str, Subject],
+    results: Results,
+    progress: Progress,
 ) -> None:
     taking_part = [name for name in subjects if scenario.concerns(name)]
-    if scenario.is_repeated and scenario.kind != "start":
+    if scenario.is_repeated and scenario.has_warm_up:
         for name in taking_part:
             _warm_up(scenario, subjects[name])
     for number, name in _schedule(plan, scenario, taking_part):
@@ -76,14 +87,17 @@ def _measure_scenario(
         if cell.refusal:
             continue
         try:
-            sample = scenario.measure(subjects[name])
+            seconds = max(plan.seconds, scenario.least_seconds)
+            sample = scenario.measure(replace(subjects[name], seconds=seconds))
         except Refused as refusal:
             cell.refusal = str(refusal)
-            _say(f"{scenario.name}: round {number + 1}: {name}: refused: {refusal}")
+            progress.say(f"{scenario.name}: round {number + 1}: {name}: refused: {refusal}")
         else:
             cell.samples.append(sample)
             figure = sample[scenario.main]
-            _say(f"{scenario.name}: round {number + 1}: {name}: {scenario.main} {figure:,.1f}")
+            progress.say(
+                f"{scenario.name}: round {number + 1}: {name}: {scenario.main} {figure:,.1f}"
+            )
 
 
 def _schedule(plan: Plan, scenario: Scenario, names: list[str]) -> Iterator[tuple[int, str]]:
@@ -98,7 +112,3 @@ def _warm_up(scenario: Scenario, subject: Subject) -> None:
         scenario.measure(replace(subject, seconds=WARM_UP_SECONDS))
     except Refused:
         return
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -1,41 +1,50 @@
-"""What is measured, and how one sample of it is taken."""
+"""What is measured: the list of scenarios."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from bench.client import Endpoint, download, rest_connections, upload
-from bench.faults import Refused
+from bench.client import Endpoint, download, upload
 from bench.figures import Sample
 from bench.nginx import SIZES
-from bench.peers import DIRECT, LOGGED, PROXY, Peer, Running
-from bench.processes import Process
-from bench.upstream import Upstream
-from bench.wrk import Request, put_under_load
+from bench.peers import DIRECT, LOGGED, PROXY, SLOW
+from bench.samples import (
+    RESTING,
+    Subject,
+    measure_clients,
+    measure_growth,
+    measure_load,
+    measure_memory,
+    measure_resting,
+    measure_roll_over,
+    measure_start,
+    measure_transfer,
+)
+from bench.wrk import Request
 
-__all__ = ["RESTING", "SCENARIOS", "Scenario", "Subject"]
+__all__ = ["SCENARIOS", "Scenario"]
 
-RESTING = 1000
 GET_1K = Request("/1k", SIZES["1k"])
 GET_64K = Request("/64k", SIZES["64k"])
 POST_1K = Request("/post", 0, body_bytes=SIZES["1k"])
 
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A peer at work, what stands behind it, and how long one run takes."""
-
-    peer: Peer
-    running: Running
-    upstream: Upstream
-    core: int
-    seconds: int
+CONNECTIONS = (1, 16, 256, 1000, 4000)
+HEADERS = (5, 20, 60)
+CLIENTS = (1, 100)
+MANY = 1000
+MANY_SECONDS = 5
+SHORT_LIFE_SECONDS = 5
+"""The proxy renews after 60 to 70 % of the lifetime: every 3 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One line of work; `kind` names the table that shows it, `main` its first metric."""
+    """One line of work; `kind` names the table that shows it, `main` its first metric.
+
+    `base` is the scenario that its figures are compared with. Slow peers take
+    part only where `with_slow` says so. `effort` and `least_seconds` tell how
+    long a sample takes.
+    """
 
     name: str
     title: str
@@ -44,69 +53,19 @@ class Scenario:
     measure: Callable[[Subject], Sample]
     tls: bool = False
     is_repeated: bool = True
+    has_warm_up: bool = True
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = (LOGGED,)
+    with_slow: bool = False
+    base: str = ""
+    effort: str = "load"
+    least_seconds: int = 0
 
     def concerns(self, peer: str) -> bool:
         """Whether the peer takes part."""
-        return peer in self.only if self.only else peer not in self.without
-
-
-def measure_load(subject: Subject, *, request: Request, connections: int) -> Sample:
-    """Run wrk; CPU time is the peer's over the whole run, per request that was answered."""
-    process = subject.running.process
-    before = process.cpu_seconds() if process else 0.0
-    load = put_under_load(
-        subject.running.endpoint,
-        request,
-        connections=connections,
-        seconds=subject.seconds,
-        folder=subject.upstream.folder,
-    )
-    sample = {"rate": load.requests / load.seconds, "p50": load.p50, "p99": load.p99}
-    if process:
-        used = process.cpu_seconds() - before
-        sample |= {"cpu": used / load.requests * 1e6, "busy": used / load.seconds}
-        sample |= memory(process)
-    return sample
-
-
-def measure_transfer(subject: Subject, *, transfer: Callable[[Endpoint], float]) -> Sample:
-    """Move 200 MiB once; the rate is in MiB/s, the peer's CPU time in milliseconds."""
-    process = subject.running.process
-    before = process.cpu_seconds() if process else 0.0
-    seconds = transfer(subject.running.endpoint)
-    sample = {"rate": SIZES["200m"] / 2**20 / seconds}
-    if process:
-        used = process.cpu_seconds() - before
-        sample |= {"cpu": used * 1e3, "busy": used / seconds}
-        sample |= memory(process)
-    return sample
-
-
-def measure_memory(subject: Subject) -> Sample:
-    """Take the resident memory before any load, then with 1,000 resting connections."""
-    process = subject.running.process
-    if process is None:
-        raise Refused("there is no process")
-    idle = process.rss_mib()
-    connections = rest_connections(subject.running.endpoint, RESTING)
-    resting = process.rss_mib()
-    for connection in connections:
-        connection.close()
-    return {"idle": idle, "resting": resting, "peak": process.peak_mib()}
-
-
-def measure_start(subject: Subject) -> Sample:
-    """Start the peer once more and return the milliseconds until a GET was answered with 200."""
-    started = time.perf_counter()
-    with subject.peer.started(subject.upstream, tls=False, core=subject.core):
-        return {"milliseconds": (time.perf_counter() - started) * 1e3}
-
-
-def memory(process: Process) -> Sample:
-    """Return resident memory now and at its largest, in MiB."""
-    return {"rss": process.rss_mib(), "peak": process.peak_mib()}
+        if self.only:
+            return peer in self.only
+        return peer not in self.without and (self.with_slow or peer not in SLOW)
 
 
 def under_load(name: str, title: str, request: Request, connections: int, *, tls: bool) -> Scenario:
@@ -119,6 +78,7 @@ def under_load(name: str, title: str, request: Request, connections: int, *, tls
         "rate",
         partial(measure_load, request=request, connections=connections),
         tls=tls,
+        with_slow=name == "get-1k" and connections == 16,
     )
 
 
@@ -131,6 +91,7 @@ def transferring(name: str, transfer: Callable[[Endpoint], float], *, tls: bool)
         "rate",
         partial(measure_transfer, transfer=transfer),
         tls=tls,
+        effort="transfer",
     )
 
 
@@ -145,21 +106,137 @@ def of_mode(*, tls: bool) -> tuple[Scenario, ...]:
     )
 
 
-# Memory first, while the processes are fresh.
+def rolling_over(name: str, title: str, lifetime_seconds: int) -> Scenario:
+    """Return a scenario with tokens that the upstream refuses after their end."""
+    return Scenario(
+        f"roll-over-{name}",
+        f"GET 1 KiB, 16 connections, {title}",
+        "roll",
+        "rate",
+        partial(
+            measure_roll_over, request=GET_1K, connections=16, lifetime_seconds=lifetime_seconds
+        ),
+        has_warm_up=False,
+        only=(PROXY, "envoy"),
+        base="roll-over-none",
+        effort="roll",
+        least_seconds=7,
+    )
+
+
+def growing(name: str, title: str, base: str, request: Request) -> Scenario:
+    """Return a scenario of the proxy alone, whose cost should be that of the base."""
+    return Scenario(
+        f"growth-{name}",
+        title,
+        "growth",
+        "cpu",
+        partial(measure_growth, request=request, connections=16),
+        only=(PROXY,),
+        base=f"growth-{base}",
+        effort="growth",
+    )
+
+
+def connecting(count: int) -> Scenario:
+    """Return a scenario with so many busy connections.
+
+    Many of them run longer, so that opening them is a small part; other proxies
+    show what the kernel's part is.
+    """
+    return Scenario(
+        f"growth-connections-{count}",
+        f"{count:,} connection{'s' if count > 1 else ''}",
+        "growth",
+        "cpu",
+        partial(measure_growth, request=GET_1K, connections=count),
+        only=(PROXY, "envoy", "nginx"),
+        base="growth-connections-16",
+        effort="growth",
+        least_seconds=MANY_SECONDS if count >= MANY else 0,
+    )
+
+
+def of_growth() -> tuple[Scenario, ...]:
+    """Return what may grow: connections, headers, clients with their routes."""
+    headers = {
+        count: (Request("/1k", SIZES["1k"], headers=count), f"{count} request headers")
+        for count in HEADERS
+    }
+    return (
+        *(connecting(count) for count in CONNECTIONS),
+        *(
+            growing(f"headers-{count}", f"{title}, the same in each", "headers-5", request)
+            for count, (request, title) in headers.items()
+        ),
+        *(
+            growing(
+                f"new-headers-{count}",
+                f"{title}, one new in each",
+                "new-headers-5",
+                Request("/1k", SIZES["1k"], headers=count, has_new_header=True),
+            )
+            for count, (_, title) in headers.items()
+        ),
+        *(
+            Scenario(
+                f"growth-clients-{count}",
+                f"{count} client{'s, a route each' if count > 1 else ''}",
+                "growth",
+                "cpu",
+                partial(measure_clients, count=count, answer_bytes=SIZES["1k"]),
+                has_warm_up=False,
+                only=(PROXY,),
+                base="growth-clients-1",
+                effort="clients",
+            )
+            for count in CLIENTS
+        ),
+    )
+
+
+def of_process() -> tuple[Scenario, ...]:
+    """Return what is asked of fresh processes."""
+    without = (DIRECT, LOGGED)
+    return (
+        Scenario(
+            "memory",
+            "Memory",
+            "memory",
+            "resting",
+            measure_memory,
+            is_repeated=False,
+            without=without,
+            with_slow=True,
+            effort="memory",
+        ),
+        Scenario(
+            "start-up",
+            "Start-up",
+            "start",
+            "milliseconds",
+            measure_start,
+            has_warm_up=False,
+            without=without,
+            with_slow=True,
+            effort="start",
+        ),
+    )
+
+
+# Memory first, while the processes are fresh; growth last of the plain ones, since
+# 4,000 connections leave their mark on a process.
 SCENARIOS = (
-    Scenario(
-        "memory",
-        "Memory",
-        "memory",
-        "resting",
-        measure_memory,
-        is_repeated=False,
-        without=(DIRECT, LOGGED),
-    ),
-    Scenario(
-        "start-up", "Start-up", "start", "milliseconds", measure_start, without=(DIRECT, LOGGED)
-    ),
+    *of_process(),
     *of_mode(tls=False),
+    Scenario(
+        "resting",
+        f"GET 1 KiB, 16 connections, {RESTING:,} idle ones",
+        "load",
+        "rate",
+        partial(measure_resting, request=GET_1K, connections=16),
+        effort="resting",
+    ),
     Scenario(
         "access-log",
         "GET 1 KiB, 16 connections",
@@ -167,6 +244,10 @@ SCENARIOS = (
         "rate",
         partial(measure_load, request=GET_1K, connections=16),
         only=(PROXY, LOGGED),
+        effort="log",
     ),
+    rolling_over("none", "one token", 86400),
+    rolling_over("3s", "a new token every 3 s", SHORT_LIFE_SECONDS),
+    *of_growth(),
     *of_mode(tls=True),
 )

@@ -14,21 +14,26 @@ NGINX = "nginx"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One aim: `measured` is at least `bound`, or at most it; None where nothing was measured."""
+    """One aim: `measured` is at least the bounds, or at most; None where nothing was measured.
+
+    The first bound is what must be reached, the second one what is hoped for.
+    """
 
     title: str
-    bound: float
+    bounds: tuple[float, float]
     measured: float | None
     is_lower_better: bool = False
 
     @property
     def verdict(self) -> str:
-        """Whether the aim is reached."""
+        """Which of the two is reached."""
         if self.measured is None:
             return "not measured"
-        if self.is_lower_better:
-            return "yes" if self.measured <= self.bound else "no"
-        return "yes" if self.measured >= self.bound else "no"
+        target, moonshot = (self._is_within(self.measured, bound) for bound in self.bounds)
+        return "moonshot" if moonshot else "target" if target else "no"
+
+    def _is_within(self, measured: float, bound: float) -> bool:
+        return measured <= bound if self.is_lower_better else measured >= bound
 
 
 def targets(results: Results) -> list[Target]:
@@ -42,23 +47,24 @@ def _of(results: Results, scenario: str, base: str, metric: str = "rate") -> flo
 
 
 def _throughput(results: Results) -> Iterator[Target]:
-    for suffix, noun, bound in (("", "plain", 1.5), ("-tls", "TLS", 1.3)):
+    for suffix, noun, bounds in (("", "plain", (1.5, 2.0)), ("-tls", "TLS", (1.3, 1.75))):
         for count in (16, 64):
             of_envoy = _of(results, f"get-1k-{count}{suffix}", ENVOY)
-            yield Target(f"GET 1 KiB, {count} connections, {noun}, of Envoy", bound, of_envoy)
+            yield Target(f"GET 1 KiB, {count} connections, {noun}, of Envoy", bounds, of_envoy)
     for count in (16, 64):
         of_nginx = _of(results, f"get-1k-{count}", NGINX)
-        yield Target(f"GET 1 KiB, {count} connections, plain, of nginx", 0.45, of_nginx)
-    others: tuple[tuple[str, str, float], ...] = (
-        ("post-1k-16", "POST 1 KiB", 1.2),
-        ("get-64k-16", "GET 64 KiB", 1.2),
-        ("download", "200 MiB down", 0.8),
-        ("upload", "200 MiB up", 0.8),
+        title = f"GET 1 KiB, {count} connections, plain, of nginx"
+        yield Target(title, (0.45, 0.6), of_nginx)
+    others: tuple[tuple[str, str, tuple[float, float]], ...] = (
+        ("post-1k-16", "POST 1 KiB", (1.2, 1.9)),
+        ("get-64k-16", "GET 64 KiB", (1.2, 1.9)),
+        ("download", "200 MiB down", (0.8, 1.0)),
+        ("upload", "200 MiB up", (0.8, 1.0)),
     )
     for suffix, noun in (("", "plain"), ("-tls", "TLS")):
-        for name, title, bound in others:
+        for name, title, bounds in others:
             of_envoy = _of(results, f"{name}{suffix}", ENVOY)
-            yield Target(f"{title}, {noun}, of Envoy", bound, of_envoy)
+            yield Target(f"{title}, {noun}, of Envoy", bounds, of_envoy)
 
 
 def _latency(results: Results) -> Iterator[Target]:
@@ -68,10 +74,9 @@ def _latency(results: Results) -> Iterator[Target]:
             _added(results, f"get-1k-1{suffix}", ENVOY),
         )
         title = f"added latency at 1 connection (p50), {noun}, of Envoy's"
-        yield Target(title, 0.9, added, is_lower_better=True)
+        yield _lower(title, (0.9, 0.8), added)
         p99 = _of(results, f"get-1k-16{suffix}", ENVOY, "p99")
-        title = f"p99 at 16 connections, {noun}, of Envoy's"
-        yield Target(title, 1.2, p99, is_lower_better=True)
+        yield _lower(f"p99 at 16 connections, {noun}, of Envoy's", (1.2, 0.8), p99)
 
 
 def _added(results: Results, scenario: str, peer: str) -> float | None:
@@ -84,15 +89,14 @@ def _process(results: Results) -> Iterator[Target]:
     logged = ratio(
         results.median("access-log", LOGGED, "rate"), results.median("access-log", PROXY, "rate")
     )
-    yield Target("with the access log, of without", 0.5, logged)
+    yield Target("with the access log, of without", (0.5, 0.7), logged)
     resting = results.median("memory", PROXY, "resting")
-    yield _lower("RSS idle, MiB", 45, results.median("memory", PROXY, "idle"))
-    yield _lower("RSS with 1,000 idle connections, MiB", 55, resting)
-    yield _lower("RSS at its peak, MiB", 60, results.largest(PROXY, "peak"))
-    yield _lower(
-        "start to first answer, ms", 250, results.median("start-up", PROXY, "milliseconds")
-    )
+    start = results.median("start-up", PROXY, "milliseconds")
+    yield _lower("RSS idle, MiB", (45, 40), results.median("memory", PROXY, "idle"))
+    yield _lower("RSS with 1,000 idle connections, MiB", (55, 45), resting)
+    yield _lower("RSS at its peak, MiB", (60, 45), results.largest(PROXY, "peak"))
+    yield _lower("start to first answer, ms", (250, 150), start)
 
 
-def _lower(title: str, bound: float, measured: float | None) -> Target:
-    return Target(title, bound, measured, is_lower_better=True)
+def _lower(title: str, bounds: tuple[float, float], measured: float | None) -> Target:
+    return Target(title, bounds, measured, is_lower_better=True)

@@ -17,10 +17,14 @@ __all__ = ["Upstream", "started_upstream"]
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where the upstream and the token endpoint are, and whom to trust for TLS."""
+    """Where the upstream and the token endpoint are, and whom to trust for TLS.
+
+    The rolling port takes tokens of an endpoint that has a lifetime, until they end.
+    """
 
     plain_port: int
     tls_port: int
+    rolling_port: int
     token_port: int
     ca_file: Path
     folder: Path
@@ -44,14 +48,15 @@ def started_upstream(folder: Path, *, core: int) -> Iterator[Upstream]:
         with (own / "files" / name).open("wb") as file:
             file.truncate(SIZES[name])
     (own / "files" / "post").touch()
-    plain, tls = free_port(), free_port()
-    (own / "nginx.conf").write_text(upstream_configuration(plain=plain, tls=tls), encoding="ascii")
+    plain, tls, rolling = free_port(), free_port(), free_port()
+    text = upstream_configuration(plain=plain, tls=tls, rolling=rolling)
+    (own / "nginx.conf").write_text(text, encoding="ascii")
     command = ("nginx", "-p", own, "-c", own / "nginx.conf")
     with (
-        token_endpoint() as token_port,
+        token_endpoint() as tokens,
         running(command, core=core, output=own / "output") as process,
     ):
-        upstream = Upstream(plain, tls, token_port, own / "ca.pem", folder)
+        upstream = Upstream(plain, tls, rolling, tokens.server_port, own / "ca.pem", folder)
         wait_until_served(upstream.direct(tls=False), process)
         wait_until_served(upstream.direct(tls=True), process)
         yield upstream

@@ -33,13 +33,45 @@ ERRORS = {
 }
 
 
+# Both are written once; what differs from request to request is put between.
+NEW_HEADER = """\
+local before, after, number
+init = function()
+  local text = wrk.format()
+  local begin, stop = text:find("NUMBER", 1, true)
+  before, after, number = text:sub(1, begin - 1), text:sub(stop + 1), 0
+end
+request = function()
+  number = number + 1
+  return string.format("%s%012d%s", before, number, after)
+end
+"""
+TARGETS = """\
+local requests, number = {}, 0
+init = function()
+  for place, target in ipairs(targets) do requests[place] = wrk.format(nil, target) end
+end
+request = function()
+  number = number % #requests + 1
+  return requests[number]
+end
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for, over and over: GET, or POST with a body of this many bytes."""
+    """What is asked for, over and over: GET, or POST with a body of this many bytes.
+
+    `headers` counts all of them, `Host` too; with `has_new_header` one has
+    another value in each request. The other targets are asked for in turn.
+    """
 
     target: str
     answer_bytes: int
     body_bytes: int = 0
+    headers: int = 1
+    has_new_header: bool = False
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +87,13 @@ class Load:
 def script(request: Request, endpoint: Endpoint) -> str:
     """Return the Lua script: the request, and a last line for `parse`."""
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in endpoint.headers.items()]
+    named = request.headers - 1 - request.has_new_header
+    lines += [f'wrk.headers["X-Header-{number}"] = "value"' for number in range(named)]
+    if request.has_new_header:
+        lines += ['wrk.headers["X-Request-ID"] = "NUMBER"', NEW_HEADER]
+    if request.others:
+        targets = ", ".join(f'"{target}"' for target in (request.target, *request.others))
+        lines += [f"local targets = {{{targets}}}", TARGETS]
     if request.body_bytes:
         lines += ['wrk.method = "POST"', f'wrk.body = string.rep("x", {request.body_bytes})']
     return "\n".join([*lines, DONE])
@@ -83,7 +122,18 @@ def put_under_load(
     """Run wrk on the caller's core; Refused as `parse` says, or if wrk does not end."""
     path = folder / "load.lua"
     path.write_text(script(request, endpoint), encoding="ascii")
-    options = ("-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", str(path))
+    options = (
+        "-t",
+        "1",
+        "-c",
+        str(connections),
+        "-d",
+        f"{seconds}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(path),
+    )
     try:
         done = subprocess.run(
             ("wrk", *options, endpoint.url + request.target),
