@@ -179,6 +179,19 @@ def test_architecture_lists_every_module() -> None:
     assert listed == modules
 
 
+def test_the_picture_shows_modules() -> None:
+    """Each box inside the process is called as its module, and the arrows lead to boxes."""
+    picture = read("docs/architecture.md").partition("```mermaid\n")[2].partition("```")[0]
+    inside = picture.partition("subgraph")[2].partition("    end\n")[0]
+    boxes = dict(re.findall(r"\b(\w+)(?:\[\(|\[|\(\[)\"?([\w.]+)", picture))
+    modules = {path.stem for path in (ROOT / "proxy").glob("*.py")}
+    shown = set(re.findall(r"\[\(?\"(\w+)<br>", inside))
+    assert shown <= modules
+    assert len(shown) > 5
+    ends = re.findall(r"^ +(\w+)\b.*> (\w+)", picture, re.MULTILINE)
+    assert {end for pair in ends for end in pair} <= set(boxes)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_modules_say_what_they_are_for(path: Path) -> None:
     """Every module begins with a docstring."""
