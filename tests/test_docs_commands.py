@@ -29,6 +29,7 @@ from tests.waiting import eventually, within
 
 BIN: Final = Path(sys.executable).parent
 CLIENT: Final = "sandbox-round-apple-123"
+OTHER_CLIENT: Final = "sandbox-calm-otter-101"
 BLOCKS: Final = [block for page in PAGES for block in code_blocks(page)]
 LANGUAGES: Final = {
     **dict.fromkeys(("sh", "python", "javascript", "java", "php"), "run"),
@@ -196,9 +197,11 @@ async def listening(mock: ProxyProcess) -> int:
 @contextlib.asynccontextmanager
 async def stage(folder: Path) -> AsyncIterator[Stage]:
     """Start mock and proxy; wait for the first token."""
-    (folder / "signicat").write_text(f"{CLIENT_SECRET}\n", "utf-8")
+    for name in ("signicat", "auth", "sign"):
+        (folder / name).write_text(f"{CLIENT_SECRET}\n", "utf-8")
     (folder / ".state").touch()
-    started = ("mock", "--listen", "127.0.0.1:0", f"--client={CLIENT}:{CLIENT_SECRET}")
+    clients = [f"--client={name}:{CLIENT_SECRET}" for name in (CLIENT, OTHER_CLIENT)]
+    started = ("mock", "--listen", "127.0.0.1:0", *clients)
     async with proxy_process({}, *started, directory=folder) as mock:
         first = Stage(folder, {"9090": await listening(mock), "8080": 0, "8081": 0})
         async with proxy_process(first.environ, "run", directory=folder) as process:
@@ -245,7 +248,9 @@ async def try_page(here: Stage, page: str) -> set[str]:
     ran: CodeBlock | None = None
     printed = ""
     for block in code_blocks(page):
-        if "output" in block.words:
+        if block.language == "toml":
+            (here.folder / "proxy.toml").write_text(here.staged(block.text), "utf-8")
+        elif "output" in block.words:
             if ran and "soon" in block.words:
                 await here.prints(ran, block)
             elif ran:

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
 
 from proxy.metrics import Metrics
 from proxy.settings import PREFIX, Settings, load, setting_names
+from proxy.settings_model import ClientTable, RouteTable
 from tests.source_tree import ROOT, read
 
 EXAMPLE = re.compile(rf"^# (.+)\n# {PREFIX}([A-Z_]+)=(.*)$", re.MULTILINE)
@@ -75,6 +77,13 @@ def test_the_page_lists_every_setting() -> None:
         )
         for name in setting_names()
     }
+
+
+@pytest.mark.parametrize("table", [ClientTable, RouteTable], ids=lambda table: table.__name__)
+def test_the_page_names_every_key_of_a_table(table: type[BaseModel]) -> None:
+    """What `[clients.NAME]` and `[[routes]]` may hold stands below the example."""
+    text = read("docs/configure.md").partition("## Several clients")[2].partition("\n## ")[0]
+    assert {f"`{name}`" for name in table.model_fields} <= set(re.findall(r"`\w+`", text))
 
 
 def test_help_lists_every_setting_but_the_secrets() -> None:
