@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pytest
 
-from proxy.settings import load
+from proxy.settings import Settings, load
 from tests.code_blocks import PAGES, CodeBlock, code_blocks
 from tests.proxy_process import ProxyProcess, proxy_process
 from tests.running_proxy import CLIENT_SECRET, assert_no_secret
@@ -33,14 +33,15 @@ OTHER_CLIENT: Final = "sandbox-calm-otter-101"
 BLOCKS: Final = [block for page in PAGES for block in code_blocks(page)]
 LANGUAGES: Final = {
     **dict.fromkeys(("sh", "python", "javascript", "java", "php"), "run"),
+    "systemd": "checked by systemd-analyze",
     **dict.fromkeys(("yaml", "promql", "gotemplate"), "checked by tests/deploy"),
-    **dict.fromkeys(("toml", "text", "json", "mermaid"), "to read, or compared with an output"),
+    **dict.fromkeys(("toml", "text", "json", "ini", "mermaid"), "to read or compare"),
 }
 NOT_RUN: Final = {
     "docker": "needs Docker, an image and a network; tests/deploy runs its like",
     "kubernetes": "needs a cluster; tests/deploy renders and runs the chart's pods",
     "signicat": "needs an account at Signicat",
-    "machine": "installs packages, or lasts for minutes and needs an idle machine",
+    "machine": "changes the machine, or lasts for minutes and needs an idle one",
 }
 PROGRAMS: Final = {
     "python": (sys.executable, "example.py"),
@@ -293,7 +294,7 @@ def test_only_what_cannot_be_run_is_not() -> None:
         "docker": r"docker",
         "kubernetes": r"kubectl|helm|docker push",
         "signicat": r"SIGNICAT_PROXY_CLIENT_ID|signicat-secret",
-        "machine": r"apt-get|make |bench|pytest",
+        "machine": r"apt-get|bench|pip install|systemctl|systemd-run|install -o",
     }
     left_out = [block for block in BLOCKS if block.words[:1] == ("no-run",)]
     assert [block for block in left_out if not re.search(signs[block.words[1]], block.text)] == []
@@ -318,6 +319,25 @@ def test_configuration_files_can_be_used(block: CodeBlock, tmp_path: Path) -> No
     file = tmp_path / "proxy.toml"
     file.write_text(block.text.replace("/run/secrets/", f"{tmp_path}/secrets/"), "utf-8")
     assert load(config_file=file, environ={}, directory=tmp_path).settings.routes
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "systemd"], ids=str)
+def test_units_are_units(block: CodeBlock, tmp_path: Path) -> None:
+    """Systemd finds nothing wrong with a unit, and little that it could reach."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("not installed: systemd-analyze")
+    unit = tmp_path / "signicat-proxy.service"
+    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={BIN}/signicat-proxy", block.text))
+    for command in (("verify",), ("security", "--offline=true", "--threshold=45")):
+        done = subprocess.run(
+            ["systemd-analyze", *command, unit], check=False, capture_output=True, text=True
+        )
+        about = [line for line in done.stderr.splitlines() if unit.name in line]
+        assert (done.returncode, about) == (0, [])
+    assert "RestartPreventExitStatus=2\n" in block.text
+    drain = Settings.model_fields["drain_seconds"].default
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", block.text, re.MULTILINE)
+    assert int(seconds) >= drain + 5
 
 
 def test_the_demo_of_the_makefile_is_the_one_that_is_tried() -> None:
