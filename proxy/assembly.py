@@ -199,10 +199,15 @@ def assemble(
     endpoints = tuple(new_token_endpoint(c, settings, tls, clock) for c in settings.clients)
     tokens = tuple(_new_refreshers(settings, endpoints, TokenBooks(metrics, recent), clock, log))
     router = new_router(settings)
-    access_log = AccessLog(
-        settings.access_log, log=logs.access, write_line=logs.write_line, wall=clock.wall
-    )
     loop = asyncio.get_running_loop()
+    access_log = AccessLog(
+        settings.access_log,
+        log=logs.access,
+        write_line=logs.write_line,
+        flush=logs.flush,
+        soon=loop.call_soon,
+        wall=clock.wall,
+    )
     engine = Engine(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),

@@ -86,18 +86,29 @@ class _LineWriter:
     def __init__(self, stream: TextIO, redact: Redactor) -> None:
         self._stream = stream
         self._redact = redact
+        self._waiting: list[str] = []
 
     def msg(self, line: str) -> None:
-        """Write one line, whose values went through the net."""
+        """Write one line, whose values went through the net, after those that wait."""
+        self._waiting.append(line)
+        self.flush()
+
+    def write_later(self, line: str) -> None:
+        """Keep one line of JSON that was rendered elsewhere, without the secrets in use."""
+        self._waiting.append(self._redact.known(line))
+
+    def flush(self) -> None:
+        """Write all lines that wait, at once: a system call costs as much as many of them."""
+        if not self._waiting:
+            return
+        self._waiting.append("")
+        text = "\n".join(self._waiting)
+        self._waiting.clear()
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):  # closed, or nobody reads: there is nowhere to say so
             return
-
-    def write_json(self, line: str) -> None:
-        """Write one line of JSON that was rendered elsewhere, without the secrets in use."""
-        self.msg(self._redact.known(line))
 
     log = debug = info = warning = warn = error = critical = fatal = exception = msg
 
@@ -163,11 +174,13 @@ class Logs:
 
     `write_line` is for lines that are JSON already, None on a console: of the
     net only the secrets in use are looked for in them. `redact` learns these.
+    Such lines wait for `flush` or for the next event of another kind.
     """
 
     log: FilteringBoundLogger
     access: FilteringBoundLogger
     write_line: Callable[[str], None] | None
+    flush: Callable[[], None]
     redact: Redactor
 
 
@@ -207,7 +220,8 @@ def open_logs(
         ).bind()
         for least in (level, "debug")
     )
-    return Logs(log, access, None if for_people else writer.write_json, redact)
+    write_line = None if for_people else writer.write_later
+    return Logs(log, access, write_line, writer.flush, redact)
 
 
 class _LibraryHandler(logging.Handler):

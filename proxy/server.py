@@ -93,6 +93,7 @@ async def serve(
         return _exit_code(group, log)
     finally:
         unroute()
+        logs.flush()
     log.info("stopped")
     return 0
 

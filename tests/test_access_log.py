@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -24,15 +25,30 @@ def logs_on(stream: io.StringIO, log_format: LogFormat) -> Logs:
     return logs
 
 
-def access_log(logs: Logs, mode: AccessMode = "all") -> AccessLog:
+def access_log(
+    logs: Logs,
+    mode: AccessMode = "all",
+    *,
+    soon: Callable[[Callable[[], None]], object] = lambda _: None,
+    wall: Callable[[], float] = lambda: 0.0,
+) -> AccessLog:
     """Return an access log at the beginning of time."""
-    return AccessLog(mode, log=logs.access, write_line=logs.write_line, wall=lambda: 0.0)
+    return AccessLog(
+        mode,
+        log=logs.access,
+        write_line=logs.write_line,
+        flush=logs.flush,
+        soon=soon,
+        wall=wall,
+    )
 
 
 def written(facts: dict[str, object], log_format: LogFormat = "json") -> str:
     """Return what the log says of one request."""
     stream = io.StringIO()
-    access_log(logs_on(stream, log_format)).write(facts)
+    logs = logs_on(stream, log_format)
+    access_log(logs).write(facts)
+    logs.flush()
     return stream.getvalue()
 
 
@@ -41,13 +57,55 @@ def test_a_line_is_one_json_object() -> None:
     line = written(FACTS)
     assert line.count("\n") == 1
     assert list(json.loads(line).items()) == [
-        ("timestamp", "1970-01-01T00:00:00Z"),
+        ("timestamp", "1970-01-01T00:00:00.000000Z"),
         ("level", "info"),
         ("event", "request"),
         ("method", "GET"),
         ("status", 200),
         ("duration_seconds", 0.123457),
     ]
+
+
+def test_the_time_is_exact_within_a_second_and_beyond() -> None:
+    """What is kept of the second before never shows in the next."""
+    stream = io.StringIO()
+    logs = logs_on(stream, "json")
+    times = [1.25, 1.9999995, 2.0, 86400.0, 1.5]
+    log = access_log(logs, wall=iter(times).__next__)
+    for _ in times:
+        log.write(FACTS)
+    logs.flush()
+    assert [json.loads(line)["timestamp"] for line in stream.getvalue().splitlines()] == [
+        "1970-01-01T00:00:01.250000Z",
+        "1970-01-01T00:00:01.999999Z",
+        "1970-01-01T00:00:02.000000Z",
+        "1970-01-02T00:00:00.000000Z",
+        "1970-01-01T00:00:01.500000Z",
+    ]
+
+
+def test_every_kind_of_value_is_json() -> None:
+    """Texts are escaped, numbers and truths are themselves."""
+    facts: dict[str, object] = {"a": 'é"\\', "b": True, "c": False, "d": 10**12, "e": -1.5, "f": ""}
+    line = json.loads(written(facts))
+    assert {key: line[key] for key in facts} == facts
+
+
+def test_lines_of_one_turn_are_written_together() -> None:
+    """A flush is asked for once, the next time after it has been; an event does not overtake."""
+    stream = io.StringIO()
+    logs = open_logs(level="info", log_format="json", stream=stream)
+    due: list[Callable[[], None]] = []
+    log = access_log(logs, soon=due.append)
+    log.write(FACTS)
+    log.write(FACTS)
+    assert (len(due), stream.getvalue()) == (1, "")
+    due.pop()()
+    assert stream.getvalue().count("\n") == 2
+    log.write(FACTS)
+    logs.log.info("later")
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert (events, len(due)) == (["request", "request", "request", "later"], 1)
 
 
 def test_lines_for_people_say_the_same() -> None:

@@ -183,6 +183,7 @@ def test_a_closed_stream_disturbs_nobody() -> None:
     logs.log.info("event")
     assert logs.write_line is not None
     logs.write_line("line")
+    logs.flush()
 
 
 def test_libraries_log_through_ours() -> None:
