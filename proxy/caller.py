@@ -293,7 +293,8 @@ class CallerConnection(Connection):
 
     def abandon(self) -> None:
         """End now: the time to drain is over (C2)."""
-        if self._exchange is not None:
-            self._exchange.fail(failures.draining())
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.fail(failures.draining(is_sent=exchange.token is not None))
         if not self._is_lingering:
             self._close()

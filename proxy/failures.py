@@ -89,9 +89,20 @@ def too_many_callers() -> ProxyError:
     return ProxyError(OVERLOADED, "Too many connections to the proxy.", _RETRY_SOON)
 
 
-def draining() -> ProxyError:
-    """Return the answer to a request that could not be finished within DRAIN_SECONDS (C2)."""
-    return ProxyError(DRAINING, "The proxy is shutting down; send the request again.", _RETRY_SOON)
+def draining(*, is_sent: bool) -> ProxyError:
+    """Return the answer to a request that could not be finished within DRAIN_SECONDS (C2).
+
+    Only one that was never sent invites to be repeated.
+    """
+    if not is_sent:
+        return ProxyError(
+            DRAINING, "The proxy is shutting down; send the request again.", _RETRY_SOON
+        )
+    return ProxyError(
+        DRAINING,
+        "The proxy is shutting down and there was no answer in time; "
+        "whether the upstream has acted on the request is not known.",
+    )
 
 
 def connection_late() -> ProxyError:

@@ -92,8 +92,8 @@ async def test_an_answer_during_the_drain_is_the_last_on_its_connection(
 
 
 async def test_the_drain_ends_after_its_time(tokens: TokenServer) -> None:
-    """What is not answered by DRAIN_SECONDS gets 503 `draining` (C2)."""
-    async with proxied(tokens, drain_seconds=0.4) as (proxy, upstream):
+    """What is not answered by DRAIN_SECONDS gets 503 `draining`: to be repeated if unsent (C2)."""
+    async with proxied(tokens, drain_seconds=0.4, max_upstream_connections=2) as (proxy, upstream):
         waiting, reading = await proxy.connect(), await proxy.connect()
         await waiting.send(request("GET /waiting"))
         await (await upstream.accepted()).read_request()
@@ -102,9 +102,17 @@ async def test_the_drain_ends_after_its_time(tokens: TokenServer) -> None:
         await server.read_request()
         await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
         await reading.read_head()
+        queued = await proxy.connect()
+        await queued.send(request("POST /queued"))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
         proxy.stop()
+        answer = await queued.read_answer(seconds=2)
+        assert_problem(answer, 503, "draining")
+        assert answer.head.value("Retry-After") == "1"
         answer = await waiting.read_answer(seconds=2)
         assert_problem(answer, 503, "draining")
+        assert answer.head.value("Retry-After") is None
+        assert b"is not known" in answer.body
         assert answer.head.value("Connection") == "close"
         assert not (await reading.read_whatever(seconds=2)).endswith(b"abcdef")
         await within(proxy.ended.wait(), "the end", 2)
