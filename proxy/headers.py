@@ -174,10 +174,7 @@ def _is_claim_in_disguise(key: bytes) -> bool:
     )
 
 
-def _connection_options(facts: dict[bytes, bytes]) -> frozenset[bytes]:
-    value = facts.get(b"connection")
-    if value is None:
-        return _NO_OPTIONS
+def _connection_options(value: bytes) -> frozenset[bytes]:
     if value == b"keep-alive":
         return _KEEP_ALIVE
     return frozenset(token.strip(b" \t") for token in value.lower().split(b","))
@@ -248,8 +245,11 @@ def read_request_headers(
         kept.append(b"Content-Length: 0")
     elif length == 0 and method not in _NEED_LENGTH:
         kept = _without_length(kept)
-    options = _connection_options(facts)
-    return MessageHeaders(_without_named(kept, options), facts, length or 0, options)
+    options = _NO_OPTIONS
+    if b"connection" in facts:
+        options = _connection_options(facts[b"connection"])
+        kept = _without_named(kept, options)
+    return MessageHeaders(kept, facts, length or 0, options)
 
 
 def _has_no_body(method: bytes, status: int) -> bool:
@@ -271,5 +271,8 @@ def read_response_headers(
         length = 0
         if status == 204 or status < 200:  # noqa: PLR2004 (RFC 9110 §8.6: no length either)
             kept = _without_length(kept)
-    options = _connection_options(facts)
-    return MessageHeaders(_without_named(kept, options), facts, length, options)
+    options = _NO_OPTIONS
+    if b"connection" in facts:
+        options = _connection_options(facts[b"connection"])
+        kept = _without_named(kept, options)
+    return MessageHeaders(kept, facts, length, options)

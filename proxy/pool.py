@@ -1,6 +1,7 @@
 """The pool of upstream connections: last in, first out, bounded, with a queue (F8)."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Protocol
 
@@ -53,7 +54,8 @@ class Pool:
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
         self._dialing = 0
-        self._waiting: dict[Waiter, None] = {}  # in order of arrival
+        # In order of arrival; both ends and the middle of it cost the same, however long it is.
+        self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._is_closed = False
 
     @property
@@ -88,9 +90,7 @@ class Pool:
         if self._is_closed or connection.transport.is_closing():
             connection.abort()
         elif self._waiting:
-            waiter = next(iter(self._waiting))
-            del self._waiting[waiter]
-            waiter.connected(connection)
+            self._waiting.popitem(last=False)[0].connected(connection)
         else:
             connection.rests_since = self._monotonic()
             self._idle.append(connection)
@@ -149,9 +149,7 @@ class Pool:
             )
             self._dialing -= 1
             if self._waiting:
-                waiter = next(iter(self._waiting))
-                del self._waiting[waiter]
-                waiter.not_connected(error)
+                self._waiting.popitem(last=False)[0].not_connected(error)
             self._dial_for_waiters()
             return
         self._dialing -= 1
