@@ -1,4 +1,4 @@
-"""What alerts, dashboard and runbook ask Prometheus, and whether there are such names."""
+"""What alerts, dashboard and pages ask Prometheus, and whether there are such names."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.code_blocks import PAGES, code_blocks
 from tests.source_tree import read
 
 __all__ = [
@@ -26,7 +27,12 @@ DASHBOARD: Final[dict[str, Any]] = json.loads(read("helm/signicat-proxy/files/da
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 TARGETS: Final = [target for panel in PANELS for target in panel["targets"]]
 VARIABLES: Final = DASHBOARD["templating"]["list"]
-QUERIES: Final = re.findall(r"```promql\n(.*?)\n```", read("docs/runbook.md"), re.DOTALL)
+QUERIES: Final = [
+    block.text.strip()
+    for page in PAGES
+    for block in code_blocks(page)
+    if block.language == "promql"
+]
 RULE_EXPRESSIONS: Final = re.findall(
     r"^ +expr: (?:\|\n)?(.*?)(?=^ +(?:for|labels): ?)", read(RULES), re.MULTILINE | re.DOTALL
 )
