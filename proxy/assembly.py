@@ -172,6 +172,19 @@ def _new_pool(
     )
 
 
+def _new_access_log(
+    settings: Settings, logs: Logs, loop: asyncio.AbstractEventLoop, clock: Clock
+) -> AccessLog:
+    return AccessLog(
+        settings.access_log,
+        log=logs.access,
+        write_line=logs.write_line,
+        flush=logs.flush,
+        soon=loop.call_soon,
+        wall=clock.wall,
+    )
+
+
 def _bind_gauges(metrics: Metrics, parts: Parts, settings: Settings) -> None:
     engine = parts.engine
     metrics.bind(
@@ -200,14 +213,7 @@ def assemble(
     tokens = tuple(_new_refreshers(settings, endpoints, TokenBooks(metrics, recent), clock, log))
     router = new_router(settings)
     loop = asyncio.get_running_loop()
-    access_log = AccessLog(
-        settings.access_log,
-        log=logs.access,
-        write_line=logs.write_line,
-        flush=logs.flush,
-        soon=loop.call_soon,
-        wall=clock.wall,
-    )
+    access_log = _new_access_log(settings, logs, loop, clock)
     engine = Engine(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),

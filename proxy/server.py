@@ -75,9 +75,7 @@ async def serve(
     try:
         async with asyncio.TaskGroup() as tasks:
             parts = assemble(settings, spawn=tasks.create_task, clock=clock, logs=logs)
-            logs.redact.watch(partial(tuple, configured_secrets(settings)))
-            for refresher in parts.refreshers:
-                logs.redact.watch(refresher.secrets_in_use)
+            _watch_secrets(logs, settings, parts)
             control.on_reload = parts.renew_tokens
             admin_app = new_admin_app(
                 parts, settings, settings_report=settings_report or {}, quit_=control.stop
@@ -96,6 +94,13 @@ async def serve(
         logs.flush()
     log.info("stopped")
     return 0
+
+
+def _watch_secrets(logs: Logs, settings: Settings, parts: Parts) -> None:
+    """Have the log's net look for the settings' secrets and for those in use (G7)."""
+    logs.redact.watch(partial(tuple, configured_secrets(settings)))
+    for refresher in parts.refreshers:
+        logs.redact.watch(refresher.secrets_in_use)
 
 
 def _background(
