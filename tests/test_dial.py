@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import struct
+import sys
 import subprocess
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -49,7 +50,18 @@ async def wait_until(condition: Callable[[], bool]) -> None:
     pytest.fail("waited in vain")
 
 
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+# The proxy runs on uvloop; the other loop shows that nothing rests on uvloop's ways.
+ASYNCIO = pytest.param(
+    asyncio.new_event_loop,
+    id="asyncio",
+    marks=pytest.mark.skipif(
+        sys.version_info < (3, 11, 7),
+        reason="asyncio of Python 3.11.2 cannot abort a TLS transport that is closed",
+    ),
+)
+
+
+@pytest.fixture(params=[ASYNCIO, pytest.param(uvloop.new_event_loop, id="uvloop")])
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Run a scenario on each kind of loop, and see that it leaves no socket and no task."""
 
