@@ -7,8 +7,8 @@ import shutil
 import socket
 import ssl
 import struct
-import sys
 import subprocess
+import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
