@@ -17,16 +17,17 @@ from pathlib import Path
 
 from bench.chart import chart
 from bench.faults import BenchError, Refused
+from bench.install import output_of
 from bench.interpreter import AUTO, Interpreter, chosen, prepared
 from bench.lineup import PEERS, lineup, versions
 from bench.machine import cores, describe_machine, describe_versions, require_programs
-from bench.report import page_with, tables, write_page
+from bench.page import PAGE, page_with, write_page
+from bench.report import tables
 from bench.rounds import Plan, measure_all
 from bench.scenarios import SCENARIOS, Scenario
 from bench.upstream import started_upstream
 
 BENCH = Path(__file__).parent
-PAGE = BENCH.parent / "docs" / "performance.md"
 PICTURE = PAGE.with_suffix(".svg")
 OPEN_FILES = 16384
 
@@ -51,8 +52,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     names = ", ".join(scenario.name for scenario in SCENARIOS)
-    add("--rounds", type=int, default=5, help="measurements of each cell (default 5)")
-    add("--seconds", type=int, default=3, help="length of one load run (default 3)")
+    add("--rounds", type=int, default=3, help="measurements of each cell (default 3)")
+    add("--seconds", type=int, default=2, help="length of one load run (default 2)")
     add("--scenario", nargs="+", metavar="NAME", help=f"only these, * allowed: {names}")
     add("--peer", nargs="+", choices=PEERS, help="only these")
     add(
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     is_whole = not (options.quick or options.scenario or options.peer)
     is_written = is_whole or options.write
     if is_written:  # a page without markers shows now, not after the long run
-        page_with(PAGE.read_text(encoding="utf-8"), "")
+        page_with(PAGE.read_text(encoding="utf-8"), "bench", "")
     proxy_core, load_core = cores()
     raise_file_limit()
     work = BENCH / "work"
@@ -109,7 +110,8 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     generated = f"{facts}\n\n{tables(results, scenarios)}"
     print(generated)
     if is_written:
-        write_page(PAGE, generated)
+        write_page(PAGE, "bench", generated)
+        write_page(PAGE, "budget", output_of(interpreter.program, "-m", "bench.budget"))
         PICTURE.write_text(chart(results), encoding="utf-8")
 
 

@@ -11,11 +11,13 @@ from bench.targets import ENVOY
 
 __all__ = ["Bar", "chart", "drawn"]
 
-WIDTH = 760
-LABELS = 260  # pixels left of the bars
+WIDTH = 800
+LABELS = 300  # pixels left of the bars
 ROW = 22
 BAR = 14
 LEGEND = 46
+GAP = 6
+FIGURE = 32  # pixels of a ratio
 TITLES = (
     "Throughput of signicat-proxy in each scenario, by that of Envoy",
     "GET 1 KiB, 16 connections: throughput of each proxy, by that of Envoy",
@@ -91,11 +93,14 @@ def _panel(title: str, bars: list[Bar], top: int, scale: float) -> Iterator[str]
     for number, bar in enumerate(bars):
         y = first + ROW * number
         width = max(1.0, bar.ratio * scale)
+        after = LABELS + width + GAP
+        if after < mark < after + FIGURE:  # the figure would stand on the line
+            after = mark + GAP
         kind = "own" if bar.is_own else "other"
         yield (
             f'<text x="{LABELS - 8}" y="{y + 12}" text-anchor="end">{escape(bar.label)}</text>'
             f'<rect class="{kind}" x="{LABELS}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2"/>'
-            f'<text x="{LABELS + width + 6:.1f}" y="{y + 12}">{bar.ratio:.2f}</text>'
+            f'<text x="{after:.1f}" y="{y + 12}">{bar.ratio:.2f}</text>'
         )
     end = first + ROW * len(bars)
     yield f'<line class="mark" x1="{mark:.1f}" y1="{first - 6}" x2="{mark:.1f}" y2="{end}"/>'

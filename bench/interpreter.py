@@ -71,15 +71,19 @@ class Build:
         )
 
     @property
+    def version_text(self) -> str:
+        """The version as people write it."""
+        return ".".join(str(part) for part in self.version)
+
+    @property
     def text(self) -> str:
         """The line of the report; a path outside the system's says nothing to others."""
         where = f" ({self.program})" if self.program == SYSTEM else ""
         seen = [name for name, has in (("PGO", self.has_pgo), ("LTO", self.has_lto)) if has]
         flags = " and ".join(seen) if seen else "neither PGO nor LTO"
-        version = ".".join(str(part) for part in self.version)
         return (
-            f"Python {version}{where} with OpenSSL {self.openssl}; build flags tell of {flags}; "
-            f"calibration loop {self.loop_milliseconds:.1f} ms"
+            f"Python {self.version_text}{where} with OpenSSL {self.openssl}; "
+            f"build flags tell of {flags}; calibration loop {self.loop_milliseconds:.1f} ms"
         )
 
 
@@ -121,5 +125,5 @@ def faster(own: Build, system: Build) -> Build:
 
 def prepared(build: Build, work: Path) -> Interpreter:
     """Return the interpreter with the proxy's locked requirements, in an environment of its own."""
-    name = "-".join(("proxy", *(str(part) for part in build.version)))
-    return Interpreter(build, environment(build.program, ROOT / "requirements.txt", work / name))
+    folder = work / f"proxy-{build.version_text}"
+    return Interpreter(build, environment(build.program, ROOT / "requirements.txt", folder))

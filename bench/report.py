@@ -1,10 +1,8 @@
-"""The tables, and the page that keeps them."""
+"""The tables."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from bench.faults import BenchError
 from bench.figures import Results, ratio
 from bench.peers import PROXY
 from bench.samples import RESTING
@@ -12,10 +10,7 @@ from bench.scenarios import Scenario
 from bench.table import fixed, grouped, percent, render, times
 from bench.targets import ENVOY, NGINX, Target, targets
 
-__all__ = ["BEGIN", "END", "page_with", "tables", "write_page"]
-
-BEGIN = "<!-- bench:begin -->"
-END = "<!-- bench:end -->"
+__all__ = ["tables"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +108,6 @@ def tables(results: Results, scenarios: Sequence[Scenario]) -> str:
     if any(target.measured is not None for target in targets(results)):
         parts.append(f"### Targets\n\n{_targets(targets(results))}")
     return "\n\n".join(parts)
-
-
-def page_with(page: str, generated: str) -> str:
-    """Return the page with what stands between the markers replaced."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise BenchError(f"the page needs the lines {BEGIN} and {END}")
-    return f"{head}{BEGIN}\n\n{generated.strip()}\n\n{END}{tail}"
-
-
-def write_page(path: Path, generated: str) -> None:
-    """Put the tables into the page."""
-    page = path.read_text(encoding="utf-8")
-    path.write_text(page_with(page, generated), encoding="utf-8")
 
 
 def _shown(results: Results, scenarios: Sequence[Scenario], kind: str) -> list[Scenario]:

@@ -1,0 +1,215 @@
+"""Where the time of one exchange goes inside the proxy: `python -m bench.budget`.
+
+The real connections run over transports in memory. Every figure is the least of many short
+repetitions, so that other work on the machine hardly shows: run it before and after a change.
+"""
+
+import argparse
+import asyncio
+import gc
+import itertools
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.in_memory import InMemory, in_memory
+from bench.interpreter import Build
+from bench.table import render, times
+from bench.token_endpoint import TOKEN
+from proxy.books import Entry
+from proxy.headers import MessageHeaders, read_response_headers
+from proxy.heads import request_head, response_head
+from proxy.request import Request, RequestReader
+from proxy.upload import NO_BODY
+
+__all__ = ["KINDS", "PHASES", "Kind", "budget", "main"]
+
+REPETITIONS = 300
+EXCHANGES = 200
+HEAD_END = b"\r\n\r\n"
+AUTHORIZATION = b"Authorization: Bearer %b\r\n" % TOKEN.encode()
+BODY = b"x" * 1024
+REQUEST = (
+    b"%b /auth/rest/sessions/5b0e6a52 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"
+    b"User-Agent: python-requests/2.34.2\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate\r\n"
+    b"Connection: keep-alive\r\n%b\r\n"
+)
+POSTED = b"Content-Type: application/json\r\nContent-Length: 1024\r\n"
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 10:00:%02d GMT\r\n"
+    b"Content-Type: application/json; charset=UTF-8\r\nContent-Length: 1024\r\n"
+    b"Connection: keep-alive\r\nx-trace-id: %032x\r\n"
+    b"Cache-Control: no-store, no-cache, max-age=0\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+)
+PHASES = (
+    "reading the request",
+    "guard and route",
+    "head up",
+    "reading the answer",
+    "head down",
+    "books",
+    "the rest: states, deadlines, pool, bodies",
+    "whole exchange",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of exchange; with `has_new_header` no header block is the one before."""
+
+    title: str
+    method: bytes = b"GET"
+    has_new_header: bool = False
+    access_log: str = "off"
+
+    def requests(self) -> list[bytes]:
+        """Return requests to send in turn."""
+        posted = self.method == b"POST"
+        new = [b"X-Request-ID: %032x\r\n" % number for number in range(EXCHANGES)]
+        return [
+            REQUEST % (self.method, (POSTED if posted else b"") + header)
+            + (BODY if posted else b"")
+            for header in (new if self.has_new_header else [b""])
+        ]
+
+
+KINDS = (
+    Kind("GET"),
+    Kind("GET, a new header", has_new_header=True),
+    Kind("POST 1 KiB", method=b"POST"),
+    Kind("GET, logged", access_log="all"),
+)
+ANSWERS = [ANSWER % (number % 60, number * 7919) + BODY for number in range(64)]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.budget", description=__doc__)
+    parser.add_argument(
+        "--repetitions", type=int, default=REPETITIONS, metavar="N", help="of each figure"
+    )
+    options = parser.parse_args(arguments)
+    if options.repetitions < 1:
+        parser.error("--repetitions must be at least 1")
+    columns = [asyncio.run(budget(kind, options.repetitions)) for kind in KINDS]
+    rows = [[phase, *(times(column[phase]) for column in columns)] for phase in PHASES]
+    print(f"{Build.of(Path(sys.executable)).text}.", end="\n\n")
+    print(render(["µs", *(kind.title for kind in KINDS)], rows, names=1))
+    return 0
+
+
+async def budget(kind: Kind, repetitions: int) -> Mapping[str, float]:
+    """Return microseconds by phase; each is measured by itself, the rest is what they leave."""
+    requests = kind.requests()
+    async with in_memory(requests[0], ANSWERS[0], kind.access_log) as proxy:
+        work = _Work(proxy, kind, requests)
+        calls = (
+            work.read_requests,
+            work.admit,
+            work.write_request_heads,
+            work.read_answers,
+            work.write_answer_heads,
+            work.book,
+        )
+        gc.collect()
+        whole = _least(work.exchange, repetitions)
+        figures = [_least(call, repetitions) for call in calls]
+    if not proxy.to_caller.last.startswith(b"HTTP/1.1 200 "):
+        raise AssertionError("the exchange went wrong")
+    return dict(zip(PHASES, (*figures, whole - sum(figures), whole), strict=True))
+
+
+def _least(call: Callable[[], None], repetitions: int) -> float:
+    """Return the least time of one of the exchanges that a call is for, in microseconds."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        call()
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(repetitions)) / EXCHANGES * 1e6
+
+
+def _in_turn(messages: Sequence[bytes], *, heads: bool = False) -> list[bytes]:
+    """Return one message for each exchange, or its head alone."""
+    taken = itertools.islice(itertools.cycle(messages), EXCHANGES)
+    return [each[: each.index(HEAD_END) + 4] if heads else each for each in taken]
+
+
+class _Work:
+    """What is done for an exchange, as a whole and phase by phase, over and over."""
+
+    def __init__(self, proxy: InMemory, kind: Kind, requests: list[bytes]) -> None:
+        engine = proxy.engine
+        self._proxy, self._engine, self._is_new = proxy, engine, kind.has_new_header
+        self._pairs = [*zip(_in_turn(requests), _in_turn(ANSWERS), strict=True)]
+        self._heads = _in_turn(requests, heads=True)
+        self._answers = _in_turn(ANSWERS, heads=True)
+        self._reader = RequestReader(engine.parser)
+        self._requests = [self._reader.read(head) for head in self._heads]
+        self._lines = [engine.pool.parser.parse(head)[0] for head in self._answers]
+        self._read = [self._read_answer(head) for head in self._answers]
+        self._entry = self._finished(self._requests[0])
+
+    def _finished(self, request: Request) -> Entry:
+        (cache,) = self._engine.tokens.values()
+        entry = Entry(request, self._engine.admit(request), NO_BODY, self._engine.monotonic())
+        entry.status, entry.bytes_out, entry.head_seconds = 200, len(BODY), 0.001
+        entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
+        return entry
+
+    def _read_answer(self, head: bytes) -> MessageHeaders:
+        lines, raw, status, is_http_10 = self._engine.pool.parser.parse(head)
+        return read_response_headers(b"GET", status, lines, raw, is_http_10=is_http_10)
+
+    def exchange(self) -> None:
+        """Run whole exchanges."""
+        ask, answer = self._proxy.ask, self._proxy.answer
+        for request, answered in self._pairs:
+            ask(request)
+            answer(answered)
+
+    def read_requests(self) -> None:
+        """Read the callers' heads."""
+        read = self._reader.read
+        for head in self._heads:
+            read(head)
+
+    def admit(self) -> None:
+        """Ask the guard and find the route."""
+        admit = self._engine.admit
+        for request in self._requests:
+            if self._is_new:
+                request.headers.is_admitted = False
+            admit(request)
+
+    def write_request_heads(self) -> None:
+        """Make the heads that go up."""
+        names = self._engine.names
+        for request in self._requests:
+            if self._is_new:
+                request.headers.upstream_head = None
+            request_head(request, names, AUTHORIZATION)
+
+    def read_answers(self) -> None:
+        """Read the upstream's heads."""
+        for head in self._answers:
+            self._read_answer(head)
+
+    def write_answer_heads(self) -> None:
+        """Make the heads that go down."""
+        request, names = self._requests[0], self._engine.names
+        for lines, headers in zip(self._lines, self._read, strict=True):
+            response_head(lines, headers, request, names, close=False)
+
+    def book(self) -> None:
+        """Enter the exchange into metrics and, if it is on, access log."""
+        over, entry = self._engine.books.exchange_over, self._entry
+        for _ in range(EXCHANGES):
+            over(entry)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""The page that keeps the figures: what stands between its markers is generated."""
+
+from pathlib import Path
+
+from bench.faults import BenchError
+
+__all__ = ["PAGE", "page_with", "write_page"]
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+
+
+def page_with(page: str, block: str, generated: str) -> str:
+    """Return the page with one block replaced, which lines named after it begin and end."""
+    begin_line, end_line = f"<!-- {block}:begin -->", f"<!-- {block}:end -->"
+    head, begin, rest = page.partition(begin_line)
+    _, end, tail = rest.partition(end_line)
+    if not begin or not end:
+        raise BenchError(f"the page needs the lines {begin_line} and {end_line}")
+    return f"{head}{begin}\n\n{generated.strip()}\n\n{end}{tail}"
+
+
+def write_page(path: Path, block: str, generated: str) -> None:
+    """Put a block into the page."""
+    page = path.read_text(encoding="utf-8")
+    path.write_text(page_with(page, block, generated), encoding="utf-8")
