@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from bench.figures import Results, ratio
-from bench.peers import DIRECT, LOGGED, PROXY
+from bench.peers import DIRECT, LOGGED, PROXY, PUMP
 from bench.scenarios import SCENARIOS
 from bench.targets import ENVOY
 
@@ -60,7 +60,7 @@ def _by_scenario(results: Results) -> Iterator[Bar]:
 def _by_peer(results: Results) -> Iterator[Bar]:
     for peer in results.peers("get-1k-16"):
         of_envoy = _of_envoy(results, "get-1k-16", peer)
-        if of_envoy is not None and peer not in (DIRECT, LOGGED):
+        if of_envoy is not None and peer not in (DIRECT, LOGGED, PUMP):
             yield Bar(peer, of_envoy, is_own=peer == PROXY)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import caddy, envoy, haproxy, nginx
 from bench.install import environment, node_modules, output_of
 from bench.interpreter import Interpreter
-from bench.peers import DIRECT, LOGGED, PROXY, SLOW, Direct, Launch, Peer, Program, Site
+from bench.peers import DIRECT, LOGGED, PROXY, PUMP, SLOW, Direct, Launch, Peer, Program, Site
 from bench.signicat import Signicat
 from bench.token_endpoint import TOKEN
 
@@ -38,6 +38,7 @@ def lineup(names: Sequence[str], interpreter: Interpreter, work: Path) -> list[P
         "mitmproxy": lambda: Program(
             "mitmproxy", partial(_mitmproxy, python=_beside(interpreter, "mitmproxy", work))
         ),
+        PUMP: lambda: Program(PUMP, partial(_pump, python=interpreter.program), token=TOKEN),
         DIRECT: Direct,
     }
     return [makers[name]() for name in PEERS if name in names]
@@ -152,3 +153,10 @@ def _mitmproxy(site: Site, *, python: Path) -> Launch:
     command = (python.with_name("mitmdump"), "--quiet", "--mode", f"reverse:{site.origin}")
     addon = ("--scripts", BENCH / "mitmproxy_addon.py")
     return Launch((*command, *settings, *addon), {"TOKEN": TOKEN})
+
+
+def _pump(site: Site, *, python: Path) -> Launch:
+    environ = {"PORT": str(site.port), "UPSTREAM_PORT": str(site.upstream_port)}
+    if site.tls:
+        environ["CA_FILE"] = str(site.ca_file)
+    return Launch((python, BENCH / "pump.py"), environ)

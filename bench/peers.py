@@ -14,6 +14,7 @@ __all__ = [
     "DIRECT",
     "LOGGED",
     "PROXY",
+    "PUMP",
     "SLOW",
     "Direct",
     "Launch",
@@ -26,9 +27,10 @@ __all__ = [
 
 PROXY = "signicat-proxy"
 LOGGED = "signicat-proxy-log"
+PUMP = "pump"
 DIRECT = "direct"
-SLOW = ("caddy", "undici", "fastapi", "mitmproxy")
-"""Peers so far away that a few scenarios say all."""
+SLOW = ("caddy", "undici", "fastapi", "mitmproxy", PUMP)
+"""Peers of which a few scenarios say all; most are far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +104,31 @@ class Direct:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A proxy that is one program; `launch` writes its configuration and says how it is run."""
+    """A proxy that is one program; `launch` writes its configuration and says how it is run.
+
+    The token is for one that brings none itself: then the load does.
+    """
 
     name: str
     launch: Callable[[Site], Launch]
+    token: str | None = None
 
     def started(
         self, upstream: Upstream, *, tls: bool, core: int
     ) -> AbstractContextManager[Running]:
         """Run it with a configuration made for this upstream."""
-        return served(self.name, self.launch, upstream, tls=tls, core=core)
+        return served(self.name, self.launch, upstream, tls=tls, core=core, token=self.token)
 
 
 @contextmanager
 def served(
-    name: str, launch: Callable[[Site], Launch], upstream: Upstream, *, tls: bool, core: int
+    name: str,
+    launch: Callable[[Site], Launch],
+    upstream: Upstream,
+    *,
+    tls: bool,
+    core: int,
+    token: str | None = None,
 ) -> Iterator[Running]:
     """Run a program for the block, from when it answered with 200; its output goes to a file."""
     port = free_port()
@@ -126,6 +138,6 @@ def served(
     how = launch(site)
     output = folder / "output"
     with running(how.command, core=core, output=output, environ=how.environ) as process:
-        endpoint = Endpoint(port)
+        endpoint = Endpoint(port, token=token)
         wait_until_served(endpoint, process)
         yield Running(endpoint, process)

@@ -52,6 +52,7 @@ COLUMNS: dict[str, tuple[str, tuple[Column, ...]]] = {
             RATE,
             Column("of Envoy", "rate", times, ENVOY),
             Column("of nginx", "rate", times, NGINX),
+            Column("CPU of Envoy", "cpu", times, ENVOY),
             *COST,
         ),
     ),

@@ -182,7 +182,7 @@ def test_the_report_shows_figures_and_refusals() -> None:
     """Each table has its rows; a refused cell has dashes, and its reason stands below."""
     text = tables(recorded_results(), SCENARIOS)
     row = next(line for line in text.splitlines() if "GET 1 KiB, 16" in line)
-    assert [cell.strip() for cell in row.split("|")[3:7]] == ["40,000", "2.00", "-", "60"]
+    assert [cell.strip() for cell in row.split("|")[3:8]] == ["40,000", "2.00", "-", "-", "60"]
     assert f"- GET 64 KiB, 16 connections, {PROXY}: 3 read errors of 9 requests" in text
     assert "### Access log" not in text
 

@@ -91,16 +91,17 @@ def test_what_the_script_makes_is_answered(
 
 
 @pytest.mark.parametrize("tls", [False, True])
-@pytest.mark.parametrize("name", ["signicat-proxy", "nginx", "haproxy"])
+@pytest.mark.parametrize("name", ["signicat-proxy", "nginx", "haproxy", "pump"])
 def test_a_proxy_of_the_lineup_brings_the_token(
     upstream: Upstream, tmp_path: Path, name: str, *, tls: bool
 ) -> None:
-    """Callers without credentials are answered through it, from its start on."""
-    if name != "signicat-proxy" and shutil.which(name) is None:
+    """Callers without credentials are answered through it; the pump's load has the token."""
+    if name in ("nginx", "haproxy") and shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     python = Path(sys.executable)
     (peer,) = lineup([name], Interpreter(Build.of(python), python), tmp_path)
     with peer.started(upstream, tls=tls, core=CORE) as running:
+        assert (running.endpoint.token is None) == (name != "pump")
         fetch_once(running.endpoint, "/64k")
         with resting_connections(running.endpoint, 5):
             assert running.process
