@@ -150,10 +150,9 @@ class CallerConnection(Connection):
             self._refuse(error)
             return True
         if head is not None:
-            self._head_began = None
             self._begin(head)
             return True
-        if self._head_began is None:
+        if self._head_began is None and self._inbox:
             engine = self._engine
             self._head_began = engine.monotonic()
             self.deadline = self._head_began + engine.limits.head_timeout_seconds
@@ -169,6 +168,7 @@ class CallerConnection(Connection):
 
     def _start(self, request: Request) -> None:
         engine = self._engine
+        self._head_began = None
         started = engine.monotonic()
         try:
             route = engine.admit(request)

@@ -13,8 +13,9 @@ __all__ = ["Request", "RequestReader"]
 # RFC 9110 §9.2.2: what may be sent again without the caller asking.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 _HTTP_10: Final = b"HTTP/1.0"
-# Targets of the ordinary kind: a path of visible ASCII without '#'.
-_PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]*")
+# Targets of the ordinary kind: a path of visible ASCII without '#', and so short that no head
+# with it is too large, since nobody counts the bytes of one that is known (G6).
+_PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]{0,8191}")
 _MAX_KNOWN_BLOCK: Final = 2048  # bytes that a resting connection may hold for it
 _CONNECT: Final = b"CONNECT "
 _TUNNELLING: Final = frozenset((b"CONNECT", b"TRACE"))
