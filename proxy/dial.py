@@ -9,7 +9,7 @@ aborts that transport, so nothing half-open is left behind.
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -26,6 +26,7 @@ from proxy.dial_errors import (
     unreachable,
 )
 from proxy.egress import EgressProxy, connect_refusal, connect_request, is_doomed_answer
+from proxy.name_lookup import Resolver, look_up, system_resolver
 
 __all__ = [
     "CONNECT_STEP",
@@ -36,7 +37,6 @@ __all__ = [
     "DialError",
     "Dialer",
     "Progress",
-    "Resolver",
 ]
 
 DNS_STEP: Final = "DNS look-up"
@@ -45,11 +45,12 @@ EGRESS_TLS_STEP: Final = "TLS handshake with the egress proxy"
 CONNECT_STEP: Final = "CONNECT through the egress proxy"
 TLS_STEP: Final = "TLS handshake"
 
-Resolver = Callable[[str, int], Awaitable[Sequence[aiohappyeyeballs.AddrInfoType]]]
 _Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
 
 # RFC 8305 §5: how long one address may hesitate before the next is tried beside it.
 _NEXT_ADDRESS_SECONDS: Final = 0.25
+# How much of the time for all a look-up may take before it gets another beside it: one second.
+_LOOK_UP_SHARE: Final = 0.2
 # A peer that does not answer our close_notify must not keep the descriptor for long.
 _TLS_SHUTDOWN_SECONDS: Final = 1.0
 _HEAD_END: Final = b"\r\n\r\n"
@@ -106,10 +107,6 @@ def _tune(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-async def _resolve(host: str, port: int) -> Sequence[aiohappyeyeballs.AddrInfoType]:
-    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-
-
 class Dialer:
     """Makes connections to one host, directly or through an egress proxy.
 
@@ -129,7 +126,7 @@ class Dialer:
         egress_tls: ssl.SSLContext | None = None,
         connect_timeout_seconds: float,
         setting: str = "SIGNICAT_PROXY_UPSTREAM_URL",
-        resolver: Resolver = _resolve,
+        resolver: Resolver = system_resolver,
     ) -> None:
         self._target = Peer(host, port, setting)
         self._tls = tls
@@ -193,7 +190,12 @@ class Dialer:
         peer = self._next
         progress.begin(DNS_STEP)
         try:
-            addresses = await self._resolver(peer.host, peer.port)
+            addresses = await look_up(
+                self._resolver,
+                peer.host,
+                peer.port,
+                patience_seconds=self._timeout_seconds * _LOOK_UP_SHARE,
+            )
         except (OSError, UnicodeError) as error:
             raise no_address(peer, error) from error
         if not addresses:

@@ -18,8 +18,9 @@ import pytest
 import trustme
 import uvloop
 
-from proxy.dial import Dialer, DialError, Resolver
+from proxy.dial import Dialer, DialError
 from proxy.egress import EgressProxy, parse_egress_proxy
+from proxy.name_lookup import Resolver
 from proxy.tls import CaFileError, client_context
 from tests.connect_proxy import ConnectProxy
 
@@ -600,6 +601,49 @@ def test_hanging_look_up_ends_at_the_deadline(run: Run) -> None:
         error = await failure_of(make_dialer(443, resolver=never, timeout_seconds=0.05))
         assert error.reason == "connect_timeout"
         assert "DNS" in error.cause
+
+    run(scenario())
+
+
+class ForgetfulResolver(ScriptedResolver):
+    """Never answers the first question, as when it is lost on its way to the name server."""
+
+    async def __call__(self, host: str, port: int) -> Sequence[AddressInfo]:
+        """Answer every question but the first."""
+        answer = await super().__call__(host, port)
+        if len(self.asked) == 1:
+            await asyncio.Event().wait()
+        return answer
+
+
+def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
+    """A look-up that hesitates gets another beside it, well before the time is over (F8)."""
+
+    async def scenario() -> None:
+        async with serving() as server:
+            resolver = ForgetfulResolver()
+            await dial_and_echo(make_dialer(server.port, resolver=resolver, timeout_seconds=2))
+            assert len(resolver.asked) == 2
+            assert server.accepted == 1
+
+    run(scenario())
+
+
+def test_a_look_up_that_fails_late_is_named(run: Run) -> None:
+    """Both questions of an attempt are looked at, whichever of them fails (F8)."""
+    asked: list[str] = []
+    both = asyncio.Event()
+
+    async def refuse(host: str, _port: int) -> Sequence[AddressInfo]:
+        asked.append(host)
+        if len(asked) > 1:
+            both.set()
+        await both.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    async def scenario() -> None:
+        error = await failure_of(make_dialer(443, resolver=refuse, timeout_seconds=2))
+        assert (error.reason, error.cause) == ("dns", "Temporary failure in name resolution")
 
     run(scenario())
 
