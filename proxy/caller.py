@@ -15,7 +15,6 @@ from proxy.upload import NO_BODY, Upload
 
 __all__ = ["CallerConnection"]
 
-_LINGER_SECONDS: Final = 5.0
 _FAREWELL_SECONDS: Final = 0.25  # with the sweep's half second, less than the second of F7
 _REQUESTS_PER_TURN: Final = 16  # then others have theirs: a flood of refusals stalls nobody
 _HEAD: Final = b"HEAD "
@@ -256,7 +255,7 @@ class CallerConnection(Connection):
 
     def _close(self) -> None:
         """Close once everything is written; the sweep ends a caller that does not take it."""
-        self.deadline = self._engine.monotonic() + _LINGER_SECONDS
+        self.deadline = self._engine.leave_by(has_unsent=self.has_unsent)
         self.transport.close()
 
     def _linger(self) -> None:
@@ -267,7 +266,7 @@ class CallerConnection(Connection):
         """
         self._is_lingering = True
         self._inbox.clear()
-        self.deadline = self._engine.monotonic() + _LINGER_SECONDS
+        self.deadline = self._engine.leave_by(has_unsent=self.has_unsent)
         self.unhold()
         if not self.transport.is_closing():
             self.transport.write_eof()
@@ -275,12 +274,12 @@ class CallerConnection(Connection):
     def deadline_passed(self) -> None:
         """End what lasted too long; called by the sweep."""
         exchange = self._exchange
-        if self._has_left:
-            self.transport.abort()
+        if exchange is not None and self._has_left:
+            self.cut()
         elif exchange is not None:
             exchange.deadline_passed()
         elif self._is_lingering or self.transport.is_closing():
-            self.transport.abort()
+            self.abort()
         elif self._inbox:
             self._refuse(failures.head_late(self._engine.limits.head_timeout_seconds))
         else:

@@ -47,9 +47,17 @@ class Connection(asyncio.Protocol):
             if not self.transport.is_closing():
                 self.transport.resume_reading()
 
+    @property
+    def has_unsent(self) -> bool:
+        """Is there anything that the peer has not taken yet."""
+        return self.transport.get_write_buffer_size() > 0
+
     def abort(self) -> None:
-        """End at once, whatever is still to be written."""
-        self.transport.abort()
+        """End at once; what is still to be written must not look as if it were all (F7)."""
+        if self.has_unsent:
+            self.reset()
+        else:
+            self.transport.abort()
 
     def reset(self) -> None:
         """End at once and, over TCP, by a reset: the peer must not take this for a good end."""

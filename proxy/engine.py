@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -19,6 +20,8 @@ from proxy.token_cache import TokenCache
 from proxy.wire import RequestHeadParser
 
 __all__ = ["Engine", "Limits"]
+
+_LINGER_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,14 @@ class Engine:
         self.callers.discard(caller)
         if not self.callers:
             self.all_gone.set()
+
+    def leave_by(self, *, has_unsent: bool) -> float:
+        """Return until when a connection may last whose last answer is given.
+
+        For the end of an answer its caller has the time of any other part of it.
+        """
+        limit = self.limits.read_timeout_seconds if has_unsent else _LINGER_SECONDS
+        return self.monotonic() + limit
 
     def in_flight(self) -> int:
         """Count the requests that are running."""

@@ -1,11 +1,17 @@
 """Callers that leave, and what becomes of their requests (F7)."""
 
+import asyncio
+import contextlib
+import socket
+
 import pytest
 
-from tests.messages import reply, request
-from tests.running_proxy import proxied
+from proxy.connection import Connection
+from tests.messages import Message, reply, request
+from tests.peers import Channel, ClosedEarlyError
+from tests.running_proxy import RunningProxy, proxied
 from tests.token_server import TokenServer
-from tests.waiting import within
+from tests.waiting import eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -87,3 +93,92 @@ async def test_a_caller_who_half_closes_still_gets_a_prompt_answer(tokens: Token
         caller.half_close()
         assert (await caller.read_answer()).body == b"hello"
         assert await caller.read_to_end() == b""
+
+
+async def test_a_caller_who_half_closes_sees_that_the_rest_is_missing(
+    tokens: TokenServer,
+) -> None:
+    """Where the answer pauses it is taken for one who left; what it has is not all (F7)."""
+    async with proxied(tokens, read_timeout_seconds=1) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("GET / HTTP/1.0"))
+        caller.half_close()
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        with pytest.raises(ClosedEarlyError):
+            await caller.read_to_end()
+
+
+async def test_an_abort_with_bytes_unsent_is_a_reset() -> None:
+    """What was cut off does not end in good order; what is written whole does (F7)."""
+    accepted: asyncio.Queue[Connection] = asyncio.Queue()
+
+    class Accepting(Connection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            accepted.put_nowait(self)
+
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(Accepting, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        whole = await Channel.connect("127.0.0.1", port)
+        connection = await accepted.get()
+        connection.write(b"all")
+        connection.abort()
+        assert await whole.read_to_end() == b"all"
+        whole.close()
+        cut = await Channel.connect("127.0.0.1", port)
+        connection = await accepted.get()
+        connection.write(bytes(1 << 25))
+        assert connection.has_unsent
+        connection.abort()
+        with pytest.raises(ClosedEarlyError):
+            await cut.read_to_end()
+        cut.close()
+
+
+async def unread(proxy: RunningProxy, size: int) -> Channel | None:
+    """Ask by HTTP/1.0 for `size` bytes; return the caller if the proxy needs no more reading."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(0)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", proxy.port))
+    caller = proxy.keep(await Channel.over(sock))
+    booked = len(proxy.logs)
+    await caller.send(request(f"GET /{size} HTTP/1.0"))
+    with contextlib.suppress(AssertionError):
+        await eventually(lambda: len(proxy.logs) > booked, "the end of the exchange", seconds=0.4)
+        return caller
+    caller.reset()
+    await eventually(lambda: len(proxy.logs) > booked, "the end of the caller")
+    return None
+
+
+async def test_the_end_of_an_answer_is_not_lost_unseen(tokens: TokenServer) -> None:
+    """Who takes the last bytes too late sees a broken connection, and never a whole answer (F7).
+
+    HTTP/1.0 has no other sign of a body's end. The sizes are those about which
+    the proxy has sent everything on, but its own system not yet.
+    """
+
+    async def chunked(message: Message) -> bytes:
+        size = int(message.target[1:])
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return head + b"%x\r\n%b\r\n0\r\n\r\n" % (size, bytes(size))
+
+    step, small = 1 << 20, 40 << 10
+    async with proxied(tokens, chunked, read_timeout_seconds=1) as (proxy, _):
+        size = small
+        while (caller := await unread(proxy, size + step)) is not None:
+            caller.reset()
+            size += step
+        callers = {}
+        while (caller := await unread(proxy, size)) is not None:
+            callers[size] = caller
+            size += small
+        await proxy.metric_becomes(0, "caller_connections")
+        for size, caller in [*callers.items()][-4:]:
+            with contextlib.suppress(ClosedEarlyError):
+                body = (await caller.read_to_end()).partition(b"\r\n\r\n")[2]
+                assert len(body) == size
