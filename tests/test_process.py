@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.messages import reply, request
+from tests.messages import Message, reply, request
 from tests.peers import ByteServer, Channel
 from tests.proxy_process import ProxyProcess, proxy_process
 from tests.running_proxy import CLIENT_SECRET, environment
@@ -79,6 +80,41 @@ async def test_a_second_signal_ends_at_once(tokens: TokenServer, tmp_path: Path)
         process.send(signal.SIGTERM)
         assert await process.ended(seconds=3) == 0
         caller.close()
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["in-order", "at-once"])
+async def test_an_end_loses_no_line_of_the_access_log(
+    tokens: TokenServer, tmp_path: Path, signals: int
+) -> None:
+    """Each answer has its line, and so has the request that the second signal ends (L, C2)."""
+
+    async def answer(message: Message) -> bytes:
+        if message.target == "/slow":
+            await slow.wait()
+        return reply()
+
+    slow = asyncio.Event()
+    count = 200
+    path = tmp_path / "callers"  # whether the ports are open is not told at this level
+    async with ByteServer(answer) as upstream:
+        environ = environ_for(tokens, upstream, listen=f"unix:{path}", log_level="error")
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            await eventually(path.exists, "the ports to open")
+            caller = await Channel.connect_unix(str(path))
+            await caller.send(request("GET /") * count + request("GET /slow"))
+            await eventually(lambda: len(upstream.requests) > count, "the slow request")
+            process.send(signal.SIGTERM)
+            await eventually(lambda: not path.exists(), "the drain to begin")
+            if signals == 1:
+                slow.set()
+            else:
+                process.send(signal.SIGTERM)
+            assert await process.ended() == 0
+            caller.close()
+    lines = [json.loads(line) for line in process.lines]
+    assert [line["event"] for line in lines] == ["request"] * (count + 1)
+    last = {"status": 200, "outcome": "ok"} if signals == 1 else {"status": 503}
+    assert last.items() <= lines[-1].items()
 
 
 def takes_signals(pid: int) -> bool:
