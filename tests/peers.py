@@ -56,6 +56,17 @@ class Channel:
         return cls(*await asyncio.open_connection(sock=sock))
 
     @classmethod
+    async def small(cls, host: str, port: int) -> Self:
+        """Connect over TCP, with hardly any room for what is not read."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(0)
+        await within(
+            asyncio.get_running_loop().sock_connect(sock, (host, port)), f"connection to {port}"
+        )
+        return await cls.over(sock)
+
+    @classmethod
     async def connect_unix(cls, path: str) -> Self:
         """Connect to a Unix socket."""
         return cls(*await within(asyncio.open_unix_connection(path), f"connection to {path}"))

@@ -5,9 +5,11 @@ as its answer, exactly what it would have alone on a connection of its own.
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -284,3 +286,52 @@ async def test_known_headers_wait_for_a_caller_who_does_not_read(tokens: TokenSe
             assert (await caller.read_answer()).body[:4] == target.encode()
             caller.received.clear()
         assert [message.target for message in upstream.requests] == targets
+
+
+async def test_known_headers_behind_a_part_of_a_head_belong_to_it(tokens: TokenServer) -> None:
+    """Segments of the network are not messages: a value may look like a whole known head (G5)."""
+    async with proxied(tokens, reply()) as (proxy, upstream):
+        caller = await proxy.connect()
+        known = request("GET /")
+        assert (await caller.ask(known)).status == 200
+        await caller.send(b"GET /x HTTP/1.1\r\nA: ")
+        assert await caller.stays_silent(0.1)
+        assert (await caller.ask(known)).status == 200
+        assert (await caller.ask(request("GET /last"))).status == 200
+        assert [message.target for message in upstream.requests] == ["/", "/x", "/last"]
+        assert upstream.requests[1].head.value("A") == "GET / HTTP/1.1"
+
+
+async def test_known_headers_that_are_refused_in_a_drain(tokens: TokenServer) -> None:
+    """A refusal is the last word on its connection then, as an answer is (C2)."""
+    async with proxied(tokens, reply(), shutdown_delay_seconds=30) as (proxy, _):
+        caller = await proxy.connect()
+        refused = request("GET /", host="evil.example")
+        assert (await caller.ask(refused)).head.value("Connection") is None
+        proxy.stop()
+        await eventually(lambda: proxy.logs[-1]["event"] == "draining", "the drain to begin")
+        assert (await caller.ask(refused)).head.value("Connection") == "close"
+        assert await caller.read_to_end() == b""
+
+
+def has_come(upstream: ByteServer, count: int) -> bool:
+    """Say whether so many requests have come."""
+    return len(upstream.requests) >= count
+
+
+async def test_known_headers_are_not_answered_into_memory(tokens: TokenServer) -> None:
+    """One after the other, by a caller who takes none of the small answers (F5)."""
+    most = 2000
+    async with proxied(tokens, reply(body=bytes(40 * KIB))) as (proxy, upstream):
+        caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+        count = 0
+        with contextlib.suppress(AssertionError):
+            while count < most:
+                await caller.send(request("GET /"))
+                count += 1
+                await eventually(partial(has_come, upstream, count), "the request", seconds=0.5)
+        assert count < most
+        assert len(upstream.requests) < count
+        for _ in range(count):
+            assert len((await caller.read_answer()).body) == 40 * KIB
+            caller.received.clear()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 
 import pytest
 
@@ -140,11 +139,7 @@ async def test_an_abort_with_bytes_unsent_is_a_reset() -> None:
 
 async def unread(proxy: RunningProxy, size: int) -> Channel | None:
     """Ask by HTTP/1.0 for `size` bytes; return the caller if the proxy needs no more reading."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.settimeout(0)
-    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", proxy.port))
-    caller = proxy.keep(await Channel.over(sock))
+    caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
     booked = len(proxy.logs)
     await caller.send(request(f"GET /{size} HTTP/1.0"))
     with contextlib.suppress(AssertionError):
