@@ -120,6 +120,32 @@ async def test_a_slow_but_steady_body_gets_through(tokens: TokenServer) -> None:
         assert len(upstream.requests[0].body) == 20_000
 
 
+async def test_a_steady_body_does_not_prolong_the_queue(tokens: TokenServer) -> None:
+    """Who waits for a connection has CONNECT_TIMEOUT_SECONDS, whatever else it sends (G6)."""
+    async with proxied(tokens, max_upstream_connections=1, connect_timeout_seconds=0.5) as (
+        proxy,
+        upstream,
+    ):
+        first, second = await proxy.connect(), await proxy.connect()
+        await first.send(request("GET /first"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await second.send(request("POST /second", "Content-Length: 1000000"))
+
+        async def upload() -> None:
+            while True:
+                await second.send(bytes(2 * KIB))
+                await asyncio.sleep(0.2)
+
+        async with asyncio.TaskGroup() as tasks:
+            uploading = tasks.create_task(upload())
+            answer = await second.read_answer(seconds=5)
+            uploading.cancel()
+        assert_problem(answer, 503, "overloaded")
+        await server.send(reply())
+        assert (await first.read_answer()).status == 200
+
+
 async def test_an_upstream_that_says_nothing(tokens: TokenServer) -> None:
     """READ_TIMEOUT_SECONDS of silence before the head give 504 and end its connection."""
     async with proxied(tokens, read_timeout_seconds=0.4) as (proxy, upstream):
@@ -143,6 +169,8 @@ async def test_an_upstream_that_falls_silent(tokens: TokenServer) -> None:
         with pytest.raises(ClosedEarlyError):
             await caller.read_answer(seconds=3)
         await server.read_whatever()
+        assert await proxy.metric("upstream_errors_total", reason="timeout") == 1
+        assert proxy.logs[-1]["outcome"] == "upstream_timeout"
 
 
 async def test_an_upstream_that_is_slow_but_speaks(tokens: TokenServer) -> None:
@@ -170,6 +198,8 @@ async def test_a_caller_that_stops_reading(tokens: TokenServer) -> None:
         await server.send_until_stuck(bytes(1 << 20), 1 << 30, seconds=0.3)
         await server.read_whatever(seconds=3)
         await proxy.metric_becomes(0, "requests_in_flight")
+        assert await proxy.metric("upstream_errors_total") == 0
+        assert proxy.logs[-1]["outcome"] == "client_stalled"
 
 
 async def test_a_caller_that_never_reads_its_answers(tokens: TokenServer) -> None:

@@ -97,6 +97,23 @@ async def test_a_request_that_may_have_been_acted_on_is_not_repeated(
         assert len(upstream.connections) == 1
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 300000", "Transfer-Encoding: chunked"])
+async def test_a_body_that_was_let_go_is_not_repeated(tokens: TokenServer, framing: str) -> None:
+    """A PUT beyond MAX_REPLAY_BYTES would arrive without its beginning (F8, T10)."""
+    size = 300_000
+    body = bytes(size)
+    if "chunked" in framing:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (size, body)
+    async with proxied(tokens) as (proxy, upstream):
+        stale = await used_connection(proxy, upstream)
+        caller = await proxy.connect()
+        await caller.send(request("PUT /second", framing, body=body))
+        assert len((await stale.read_request()).body) == size
+        stale.close()
+        assert_problem(await caller.read_answer(), 502, "upstream_closed")
+        assert len(upstream.connections) == 1
+
+
 async def test_a_request_whose_answer_began_is_not_repeated(tokens: TokenServer) -> None:
     """One byte of an answer is enough (F8)."""
     async with proxied(tokens) as (proxy, upstream):
