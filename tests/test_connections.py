@@ -5,6 +5,7 @@ import pytest
 from tests.messages import Message, reply, request
 from tests.running_proxy import proxied
 from tests.token_server import TokenServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -159,6 +160,17 @@ async def test_continue_is_answered_and_never_forwarded(tokens: TokenServer) -> 
         message = await server.read_request()
         assert (message.head.value("Expect"), message.body) == (None, b"hi")
         await server.send(b"HTTP/1.1 100 Continue\r\n\r\n" + reply())
+        assert (await caller.read_answer()).status == 200
+
+
+async def test_an_old_caller_is_not_told_to_continue(tokens: TokenServer) -> None:
+    """HTTP/1.0 knows no interim answers, whatever it says to expect (RFC 9110 §10.1.1)."""
+    async with proxied(tokens, reply()) as (proxy, upstream):
+        caller = await proxy.connect()
+        lines = ("Expect: 100-continue", "Content-Length: 2")
+        await caller.send(request("POST / HTTP/1.0", *lines))
+        await eventually(lambda: bool(upstream.received), "the request's head")
+        await caller.send(b"hi")
         assert (await caller.read_answer()).status == 200
 
 
