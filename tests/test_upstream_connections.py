@@ -266,3 +266,14 @@ async def test_a_caller_gets_no_answer_to_what_was_not_asked(tokens: TokenServer
         with pytest.raises((ClosedEarlyError, ConnectionError)):
             await caller.ask(request("GET /smuggled"))
         assert b"/smuggled" not in upstream.received
+
+
+async def test_interim_answers_count_for_their_own_request(tokens: TokenServer) -> None:
+    """A connection may bring more of them in its life than one answer may (F6, F9)."""
+    answer = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + reply()
+    async with proxied(tokens, answer) as (proxy, upstream):
+        caller = await proxy.connect()
+        for _ in range(40):
+            assert (await caller.ask(request("GET /"))).status == 103
+            assert (await caller.read_answer()).status == 200
+        assert len(upstream.connections) == 1
