@@ -4,6 +4,7 @@ A minimal Debian with a Python of this machine where the official image has its 
 Debian's Python.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["base_archive"]
+__all__ = ["base_archive", "one_at_a_time"]
 
 _RECIPE: Final = 2  # count on when the way of making it changes
 _SUITE: Final = "bookworm"
@@ -97,7 +98,17 @@ def _make(rootfs: Path, prefix: Path | None) -> None:
 
 def _cache_folder() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "signicat-proxy"
+    folder = Path(cache) / "signicat-proxy"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Wait until no other run on this machine, of whichever checkout, does this."""
+    with (_cache_folder() / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def base_archive() -> Path:
@@ -105,11 +116,8 @@ def base_archive() -> Path:
     prefix, version = _copied_python() or (None, "debian")
     recipe = f"{_RECIPE} {_SUITE} {_PACKAGES} {_DEBIAN_PYTHON} {prefix} {version}"
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
-    folder = _cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / f"base-image-{key}.tar"
-    with (folder / "base-image.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several checkouts may want it at once
+    archive = _cache_folder() / f"base-image-{key}.tar"
+    with one_at_a_time("base-image"):
         if not archive.exists():
             _archive(prefix, archive)
     return archive

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tests.deploy.base_image import one_at_a_time
 from tests.deploy.containers import BASE, IMAGE, Engine, tool, until
 from tests.source_tree import ROOT
 
@@ -119,7 +120,17 @@ def _health_checks(engine: Engine) -> Iterator[None]:
 
 @contextlib.contextmanager
 def composition(engine: Engine, folder: Path) -> Iterator[Composition]:
-    """Serve podman's API in a network namespace of its own; take everything down at the end."""
+    """Serve podman's API in a network namespace of its own; take everything down at the end.
+
+    All of root's podmans share one folder for addresses and names, whatever their stores are:
+    two compositions at once would stop each other's name server.
+    """
+    with one_at_a_time("compose"), _composition(engine, folder) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _composition(engine: Engine, folder: Path) -> Iterator[Composition]:
     scratch = folder / "prometheus-image"
     scratch.mkdir()
     _have_images(engine, scratch)

