@@ -1,6 +1,7 @@
 """The guard's decisions, as tables of bytes (G2 to G4, F1, F3)."""
 
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
@@ -131,6 +132,20 @@ def test_other_host_is_refused(host: bytes, kind: ErrorKind) -> None:
     with pytest.raises(ProxyError) as caught:
         make_policy().check_host(host)
     assert caught.value.kind is kind
+
+
+def test_spellings_of_hosts_are_not_hoarded() -> None:
+    """A caller who uses a port of its own each time fills no memory (G6)."""
+    policy = make_policy()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for port in range(20_000):
+            policy.check_host(b"localhost:%d" % port)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 64 * 1024
 
 
 def test_refused_host_names_the_setting() -> None:
