@@ -216,7 +216,7 @@ def test_own_labels_win_over_those_of_values() -> None:
 
 
 def test_a_changed_setting_starts_new_pods() -> None:
-    """The checksum of the settings stands in the pods' annotations."""
+    """The checksum of the settings stands in the pods' annotations, whatever stands there too."""
 
     def checksum(values: dict[str, Any]) -> str:
         template = only(render(merged(GATEWAY_VALUES, values)), "Deployment")["spec"]["template"]
@@ -227,6 +227,7 @@ def test_a_changed_setting_starts_new_pods() -> None:
     first = checksum({})
     assert first == checksum({"service": {"port": 81}})
     assert first != checksum({"settings": {"read_timeout_seconds": 30}})
+    assert first == checksum({"gateway": {"podAnnotations": {"checksum/config": "theirs"}}})
 
 
 @pytest.mark.parametrize("client", ["proxy-config", "proxy-ca", "secret", "a" * 40])

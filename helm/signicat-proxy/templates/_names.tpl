@@ -49,3 +49,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $own := include "signicat-proxy.selectorLabels" . | fromYaml -}}
 {{- merge $own .Values.gateway.podLabels | toYaml -}}
 {{- end }}
+
+{{/* The checksum cannot be overridden: it starts new pods when settings have changed. */}}
+{{- define "signicat-proxy.podAnnotations" -}}
+{{- $own := dict "checksum/config" (include "signicat-proxy.checksum" .) -}}
+{{- merge $own .Values.gateway.podAnnotations | toYaml -}}
+{{- end }}
