@@ -205,7 +205,8 @@ async def test_hangup_renews_the_token(tokens: TokenServer, tmp_path: Path) -> N
         await eventually(lambda: len(tokens.issued) == 1, "the first token")
         secret.write_text("new-secret")
         process.send(signal.SIGHUP)
-        await eventually(lambda: len(tokens.issued) == 2, "the renewal", 3)
+        # Who is quicker sees the new content first, and renews for it and for the signal.
+        await eventually(lambda: len(tokens.issued) >= 2, "the renewal", 3)
         assert b"client_secret=new-secret" in tokens.requests[1].body
 
 
