@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import helm_python as helm
 import pytest
 import yaml
 
@@ -207,6 +208,47 @@ def test_the_gateway_reaches_dns_and_the_ports_that_are_named() -> None:
     egress = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")["spec"]["egress"]
     open_ports = {(port["protocol"], port["port"]) for rule in egress for port in rule["ports"]}
     assert open_ports == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 3128)}
+
+
+SHUT_PORTS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "upstream": ({"settings": {"upstream_url": "https://a.test:8443"}}, "8443"),
+    "token endpoint": ({"settings": {"token_url": "https://a.test:9443/token"}}, "9443"),
+    "a client's": ({"clients": {"sign": {"tokenUrl": "https://[2001:db8::1]:444/t"}}}, "444"),
+    "plain": ({"settings": {"upstream_url": "http://a.test"}}, "80"),
+    "default": ({"settings": {"upstream_url": "https://[2001:db8::1]/443"}}, None),
+    "egress proxy": ({"egressProxy": {"url": "http://proxy.test:3128"}}, "3128"),
+    "behind one": (
+        {
+            "egressProxy": {"url": "https://proxy.test"},
+            "settings": {"upstream_url": "https://a.test:8443"},
+        },
+        None,
+    ),
+    "opened": (
+        {
+            "settings": {"upstream_url": "https://a.test:8443"},
+            "networkPolicy": {"egressPorts": [443, 8443]},
+        },
+        None,
+    ),
+    "no policy": (
+        {
+            "settings": {"upstream_url": "https://a.test:8443"},
+            "networkPolicy": {"enabled": False},
+        },
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "port"), SHUT_PORTS.values(), ids=SHUT_PORTS)
+def test_a_port_that_the_policy_shuts_is_refused(values: dict[str, Any], port: str | None) -> None:
+    """What the proxy must reach is open, or the chart says which port is not."""
+    if port is None:
+        assert render(merged(GATEWAY_VALUES, values))
+    else:
+        with pytest.raises(helm.HelmError, match=f"egressPorts: lacks {port}, the port of"):
+            render(merged(GATEWAY_VALUES, values))
 
 
 def test_what_can_be_switched_off_is_gone() -> None:

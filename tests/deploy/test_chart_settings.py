@@ -142,8 +142,11 @@ def test_credentials_of_the_egress_proxy_stand_in_no_manifest() -> None:
 
 def test_an_egress_proxy_without_credentials_is_a_plain_setting(tmp_path: Path) -> None:
     """It stands in the file with the others."""
-    values = merged(GATEWAY_VALUES, {"egressProxy": {"url": "http://proxy.example.com:3128"}})
-    settings = read_by_the_proxy(render(values), tmp_path)
+    own = {
+        "egressProxy": {"url": "http://proxy.example.com:3128"},
+        "networkPolicy": {"egressPorts": [3128]},
+    }
+    settings = read_by_the_proxy(render(merged(GATEWAY_VALUES, own)), tmp_path)
     assert settings.egress_proxy is not None
     assert settings.egress_proxy.get_secret_value() == "http://proxy.example.com:3128"
 
@@ -195,7 +198,7 @@ def test_chart_and_proxy_agree_on_a_value(
     mode: str, name: str, value: Any, tmp_path: Path, *, expected: bool
 ) -> None:
     """What the chart takes the proxy can start with; what the proxy would refuse it refuses."""
-    values = {"settings": {name: value}}
+    values = {"settings": {name: value}, "networkPolicy": {"egressPorts": [443, 8443, 9090]}}
     if expected and mode == "gateway":
         settings = read_by_the_proxy(render(merged(GATEWAY_VALUES, values)), tmp_path)
     elif expected:

@@ -6,6 +6,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- include "signicat-proxy.validateClients" . -}}
 {{- include "signicat-proxy.validateGrace" . -}}
 {{- include "signicat-proxy.validateEnvironment" . -}}
+{{- include "signicat-proxy.validateEgress" . -}}
 {{- if not .Values.image.repository -}}
 {{- fail "image.repository: say where your build of the image is; none is published" -}}
 {{- end -}}
@@ -64,6 +65,35 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- range $environment, $prefix := dict "sandbox" "^(sandbox|dev)-" "production" "^prod-" -}}
 {{- if and $wanted (ne $wanted $environment) (regexMatch $prefix $client.clientId) -}}
 {{- fail (printf "settings.environment: is %s, but the id of the client %q is for %s" $wanted $name $environment) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+A port that the policy shuts is a silent time-out. What the secret of an egress proxy names is
+not known here; behind one, its port is the only way out.
+*/}}
+{{- define "signicat-proxy.validateEgress" -}}
+{{- if and (eq .Values.mode "gateway") .Values.networkPolicy.enabled (not .Values.egressProxy.secretName) -}}
+{{- $urls := dict "egressProxy.url" .Values.egressProxy.url -}}
+{{- if not .Values.egressProxy.url -}}
+{{- $urls = dict "settings.upstream_url" .Values.settings.upstream_url "settings.token_url" .Values.settings.token_url -}}
+{{- range $name, $client := .Values.clients -}}
+{{- $_ := set $urls (printf "clients.%s.tokenUrl" $name) $client.tokenUrl -}}
+{{- end -}}
+{{- end -}}
+{{- $open := list -}}
+{{- range .Values.networkPolicy.egressPorts -}}
+{{- $open = append $open (int .) -}}
+{{- end -}}
+{{- range $key, $url := $urls -}}
+{{- if $url -}}
+{{- $parts := urlParse $url -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $parts.host) | default (eq $parts.scheme "http" | ternary "80" "443") -}}
+{{- if not (has (int $port) $open) -}}
+{{- fail (printf "networkPolicy.egressPorts: lacks %s, the port of %s" $port $key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
