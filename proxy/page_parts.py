@@ -6,7 +6,18 @@ from xml.etree.ElementTree import Element
 
 from proxy.token_answer import HINTS
 
-__all__ = ["duration", "element", "fact", "latency", "left", "meaning", "moment", "rate", "share"]
+__all__ = [
+    "duration",
+    "element",
+    "fact",
+    "latency",
+    "left",
+    "meaning",
+    "moment",
+    "rate",
+    "requests",
+    "share",
+]
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TEN: Final = 10.0
@@ -64,6 +75,11 @@ def duration(seconds: float) -> str:
     if whole >= _MINUTE:
         return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
     return f"{whole} s"
+
+
+def requests(amount: int) -> str:
+    """Return how many requests, in words."""
+    return "1 request" if amount == 1 else f"{amount} requests"
 
 
 def left(seconds: float | None, over: str, none: str = _NOTHING) -> Content:

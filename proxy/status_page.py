@@ -26,6 +26,7 @@ from proxy.page_parts import (
     meaning,
     moment,
     rate,
+    requests,
     share,
 )
 from proxy.recent import Trouble
@@ -144,7 +145,7 @@ def _section(heading: str, *content: Element, beside: Sequence[Element] = ()) ->
 
 def _traffic(report: StatusReport) -> Element:
     total, connections = report.total, report.connections
-    span = f"{duration(total.seconds)}, {total.requests} requests"
+    span = f"{duration(total.seconds)}, {requests(total.requests)}"
     tiles = element(
         "dl",
         fact("Requests per second", rate(total.per_second)),
@@ -154,7 +155,7 @@ def _traffic(report: StatusReport) -> Element:
         class_="tiles",
     )
     states = ", ".join(f"{amount} {state}" for state, amount in connections.items())
-    since = f"{report.requests} requests in {duration(report.uptime_seconds)} since the start. "
+    since = f"{requests(report.requests)} in {duration(report.uptime_seconds)} since the start. "
     note = element("p", f"{since}Connections to the upstream: {states}.", class_="muted")
     return _section("Last minute", tiles, note, beside=[element("p", span, class_="muted")])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import ERROR_KINDS
-from proxy.page_parts import duration, latency, meaning, rate, share
+from proxy.page_parts import duration, latency, meaning, rate, requests, share
 from proxy.recent import Trouble
 from proxy.settings import load
 from proxy.settings_report import settings_report
@@ -272,6 +272,8 @@ NUMBERS = [
     (duration(61), "1 min 01 s"),
     (duration(3600), "1 h 00 min"),
     (duration(90_061), "1 d 01 h"),
+    (requests(0), "0 requests"),
+    (requests(1), "1 request"),
     (rate(0.0), "0.0"),
     (rate(0.016), "0.02"),
     (rate(9.96), "10.0"),
