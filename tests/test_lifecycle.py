@@ -45,6 +45,8 @@ async def is_refused(proxy: RunningProxy) -> bool:
         (await Channel.connect("127.0.0.1", proxy.port)).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it stood in the queue of a listener that is closed now
+        pass
     return False
 
 
