@@ -41,6 +41,7 @@ VALUES: Final = {
     },
     "settings": {"token_url": f"{MOCK_URL}/auth/open/connect/token", "upstream_url": MOCK_URL},
     "gateway": {"shutdownDelaySeconds": 1},
+    "networkPolicy": {"egressPorts": [MOCK_PORT]},
 }
 ASK: Final = """
 import json, sys, urllib.error, urllib.request
