@@ -143,7 +143,7 @@ def test_the_chart_has_the_version_of_the_proxy() -> None:
     """Chart and image are released together; the tag that it asks for is there."""
     about = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     assert about["version"] == about["appVersion"] == __version__
-    assert proxy_of("gateway")["image"] == f"registry.example.com/signicat-proxy:{__version__}"
+    assert proxy_of("gateway")["image"] == f"images.example.com/signicat-proxy:{__version__}"
 
 
 def test_a_package_makes_the_same(tmp_path: Path) -> None:
