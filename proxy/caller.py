@@ -183,8 +183,7 @@ class CallerConnection(Connection):
                 self._read_body(exchange)
             elif request.expects_continue:
                 self.write(_CONTINUE)
-        if self._exchange is exchange:
-            exchange.start()
+        exchange.start()
 
     def _read_body(self, exchange: Exchange) -> None:
         try:

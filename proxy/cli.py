@@ -55,6 +55,7 @@ def _add_setting_flags(parser: argparse.ArgumentParser) -> None:
 def _new_parser(command: str | None) -> argparse.ArgumentParser:
     """Return the parser; only the command that was given gets its flags, to start quickly."""
     from proxy import __version__
+    from proxy.build import build
 
     parser = argparse.ArgumentParser(
         prog="signicat-proxy",
@@ -62,7 +63,8 @@ def _new_parser(command: str | None) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 clean, 1 failed, 2 bad configuration or usage.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"signicat-proxy {__version__}")
+    version = f"signicat-proxy {__version__} ({build()})"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in _COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)

@@ -4,14 +4,40 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "StreamProtocol"]
 
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: send RST at close
 
 
-class Connection(asyncio.Protocol):
+class StreamProtocol(Protocol):
+    """What a loop calls: the methods of `asyncio.Protocol`.
+
+    That class is no base of ours: a compiled class with an interpreted base would
+    keep its attributes as an interpreted one does.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport, /) -> None:
+        """Get the transport."""
+
+    def connection_lost(self, exc: Exception | None, /) -> None:
+        """Learn that the connection is gone."""
+
+    def data_received(self, data: bytes, /) -> None:
+        """Get bytes."""
+
+    def eof_received(self) -> bool | None:
+        """Learn that the peer sends no more; return True to keep the connection."""
+
+    def pause_writing(self) -> None:
+        """Learn that the peer takes no more for now."""
+
+    def resume_writing(self) -> None:
+        """Learn that it does again."""
+
+
+class Connection:
     """A transport that may be closing at any time, and whose reading can be held.
 
     `is_clogged`: the peer takes no more bytes for now.

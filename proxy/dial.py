@@ -11,10 +11,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import aiohappyeyeballs
 
+from proxy.connection import StreamProtocol
 from proxy.dial_errors import (
     DialError,
     Peer,
@@ -45,7 +46,7 @@ EGRESS_TLS_STEP: Final = "TLS handshake with the egress proxy"
 CONNECT_STEP: Final = "CONNECT through the egress proxy"
 TLS_STEP: Final = "TLS handshake"
 
-_Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
+_Protocol = TypeVar("_Protocol", bound=StreamProtocol)
 
 # RFC 8305 §5: how long one address may hesitate before the next is tried beside it.
 _NEXT_ADDRESS_SECONDS: Final = 0.25
@@ -268,7 +269,7 @@ def _hand_over(
     """Give the connection, and what has come on it already, to its real protocol."""
     try:
         protocol = protocol_factory()
-        transport.set_protocol(protocol)
+        transport.set_protocol(cast("asyncio.Protocol", protocol))
         protocol.connection_made(transport)
     except BaseException:
         transport.abort()

@@ -77,7 +77,9 @@ class Exchange(Entry):
         self.method = request.method
 
     def start(self) -> None:
-        """Send with the token and a connection that are at hand, else get them first."""
+        """Send with token and connection at hand, else get them; what has ended starts nothing."""
+        if self._phase != WAITING:
+            return
         token = self._tokens.current()
         connection = None if token is None else self._engine.pool.take()
         if token is None or connection is None:
@@ -229,14 +231,10 @@ class Exchange(Entry):
         if self.upload.is_ended:
             self._phase = WAITING
             # After the refused connection has come to rest, so that it can serve again.
-            engine.loop.call_soon(self._replay)
+            engine.loop.call_soon(self.start)
         else:
             self._phase = HOLDING
         return True
-
-    def _replay(self) -> None:
-        if self._phase == WAITING:
-            self.start()
 
     def fail(self, error: ProxyError) -> None:
         """End with a reply of our own, or by a cut where an answer has begun."""

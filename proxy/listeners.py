@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
+from proxy.connection import StreamProtocol
 from proxy.settings import ListenAddress
 
 __all__ = ["AdminPort", "CannotListenError", "TrafficPorts", "check_address"]
@@ -94,10 +95,11 @@ def _real_address(address: ListenAddress, sock: socket.socket) -> ListenAddress:
 
 
 async def _listen(
-    factory: Callable[[], asyncio.Protocol], setting: str, address: ListenAddress
+    protocol_factory: Callable[[], StreamProtocol], setting: str, address: ListenAddress
 ) -> asyncio.Server:
     """Listen on one address; raise `CannotListenError`."""
     loop = asyncio.get_running_loop()
+    factory = cast("Callable[[], asyncio.Protocol]", protocol_factory)
     try:
         if address.path is not None:
             _remove_leftover(address.path)
@@ -112,7 +114,7 @@ async def _listen(
 class TrafficPorts:
     """The listeners of LISTEN."""
 
-    def __init__(self, protocol_factory: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, protocol_factory: Callable[[], StreamProtocol]) -> None:
         self._protocol_factory = protocol_factory
         self._servers: list[asyncio.Server] = []
         self._paths: list[str] = []

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from proxy import __version__
+from proxy.build import build
 from proxy.errors import ERROR_KINDS, ErrorKind
 from proxy.histogram import Histogram
 from proxy.metric_families import PREFIX, counters, gauge, histograms, token_gauges
@@ -191,11 +192,11 @@ class Metrics(Collector):
         yield from self._request_families()
         yield from self._failure_families()
         yield from self._token_families()
-        build = GaugeMetricFamily(
-            PREFIX + "build_info", "Version of the proxy.", labels=("version", "python")
+        info = GaugeMetricFamily(
+            PREFIX + "build_info", "Version of the proxy.", labels=("version", "python", "build")
         )
-        build.add_metric((__version__, platform.python_version()), 1)
-        yield build
+        info.add_metric((__version__, platform.python_version(), build()), 1)
+        yield info
 
     def _request_families(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

@@ -65,17 +65,9 @@ class Request:
 
     def with_target(self, target: bytes) -> "Request":
         """Return the same request for another target, in origin form."""
-        twin = Request.__new__(Request)
-        twin.method = self.method
-        twin.target = target
-        twin.path = target.partition(b"?")[0]
-        twin.version = self.version
-        twin.headers = self.headers
-        twin.authority = self.authority
-        twin.names_target = False
-        twin.is_http_10 = self.is_http_10
-        twin.keep_alive = self.keep_alive
-        return twin
+        return Request(
+            self.method, target, self.version, self.headers, self.authority, names_target=False
+        )
 
     @property
     def is_idempotent(self) -> bool:
@@ -139,13 +131,15 @@ class RequestReader:
 
     def read_known(self, head: bytes) -> Request | None:
         """Return the request, if `head` is one whole head that differs in its target alone."""
-        known = self._known
-        if known is not None and head.endswith(self._known_end):
-            begin = self._known_begin
-            target = head[len(begin) : -len(self._known_end)]
-            if head.startswith(begin) and _PLAIN_TARGET.fullmatch(target):
-                return known.with_target(target)
-        return None
+        known, end = self._known, self._known_end
+        if known is None or not head.endswith(end):
+            return None
+        begin = self._known_begin
+        target_begins, target_ends = len(begin), len(head) - len(end)
+        if target_begins >= target_ends or not head.startswith(begin):
+            return None
+        target = head[target_begins:target_ends]
+        return known.with_target(target) if _PLAIN_TARGET.fullmatch(target) else None
 
     def _remember(self, request: Request, head: bytes) -> None:
         end = head.find(CRLF)

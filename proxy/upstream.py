@@ -170,7 +170,7 @@ class UpstreamConnection(Connection):
             self.abort()
 
     def _read_body(self, receiver: ResponseReceiver, data: bytes) -> None:
-        remaining = self._remaining
+        remaining, decoder = self._remaining, self._decoder
         if remaining >= 0:
             size = len(data)
             if size > remaining:
@@ -180,15 +180,15 @@ class UpstreamConnection(Connection):
             receiver.relay(data)
             if size == remaining:
                 self._end(receiver)
-        elif self._decoder is not None:
+        elif decoder is not None:
             try:
-                decoded = self._decoder.feed(data)
+                decoded = decoder.feed(data)
             except MalformedMessageError:
                 receiver.relay(b"")  # its head may still wait to be sent
                 raise
             receiver.relay(decoded)
-            if self._decoder.is_complete:
-                self._may_stay = self._may_stay and not self._decoder.rest
+            if decoder.is_complete:
+                self._may_stay = self._may_stay and not decoder.rest
                 self._end(receiver)
         else:
             receiver.relay(data)

@@ -10,7 +10,7 @@ connections. Chunked bodies go through a parser of their own.
 
 import asyncio
 import re
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import http_parser
 
@@ -63,7 +63,7 @@ class MalformedMessageError(ValueError):
     """The bytes are not an HTTP/1 message that has only one reading."""
 
 
-class MissingCParsersError(RuntimeError):
+class MissingCParsersError(Exception):
     """aiohttp was installed without its C parsers (G7)."""
 
 
@@ -135,7 +135,7 @@ class _HeadParser:
         self._loop = loop
         self._parser = self._new_parser()
 
-    def _new_parser(self) -> http_parser.HttpRequestParser | http_parser.HttpResponseParser:
+    def _new_parser(self) -> Any:  # what it says of its results is true of the Python parsers only
         return self._kind(
             _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
             self._loop,
@@ -157,7 +157,7 @@ class _HeadParser:
             raise MalformedMessageError("head") from error
         if message.should_close or message.upgrade:
             self._parser = self._new_parser()
-        headers = message.raw_headers
+        headers: RawHeaders = message.raw_headers
         if len(messages) != 1 or len(headers) != len(lines) - 1:
             raise MalformedMessageError("header lines")
         return headers
@@ -238,7 +238,7 @@ class ChunkedDecoder:
     __slots__ = ("_body", "_overhead", "_parser", "is_complete", "rest")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._parser = http_parser.HttpRequestParser(
+        self._parser: Any = http_parser.HttpRequestParser(
             _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
             loop,
             _PARSER_LIMIT,
@@ -256,7 +256,7 @@ class ChunkedDecoder:
             _, self.is_complete, self.rest = self._parser.feed_data(data)
         except Exception as error:
             raise MalformedMessageError("chunked body") from error
-        decoded = self._body.read_nowait(-1)
+        decoded: bytes = self._body.read_nowait(-1)
         if decoded:
             self._overhead = 0
         else:

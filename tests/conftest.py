@@ -15,6 +15,36 @@ from tests.suite_output import SuiteOutput, keep_files
 from tests.token_server import TokenServer
 from tests.waiting import eventually
 
+# They look at the sources, at pages and pictures, or at what is never compiled.
+_NOT_OF_THE_BUILD = (
+    "deploy",
+    "test_bench*.py",
+    "test_browser.py",
+    "test_budget.py",
+    "test_docs*.py",
+    "test_doctor*.py",
+    "test_house.py",
+    "test_mock*.py",
+    "test_monitor_docs.py",
+    "test_peers.py",
+    "test_settings*.py",
+    "test_status_page*.py",
+    "test_strict_reading.py",
+    "test_suite_output.py",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know `--compiled`: the suite runs on the compiled proxy (`make test-compiled`)."""
+    parser.addoption("--compiled", action="store_true", help="what a request passes, compiled")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what no compiler can break."""
+    if config.getoption("compiled") and any(map(collection_path.match, _NOT_OF_THE_BUILD)):
+        return True
+    return None
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Lay the net that catches secrets; the process that gathers the reports holds it (G7)."""

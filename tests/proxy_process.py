@@ -19,7 +19,12 @@ from tests.waiting import task_group, within
 __all__ = ["ProxyProcess", "command", "proxy_process"]
 
 _ROOT: Final = Path(__file__).parent.parent
-_KEPT: Final = ("PATH", "COVERAGE")  # beginnings of names
+
+
+def _kept(*beginnings: str) -> dict[str, str]:
+    """Return what a process keeps of our environment: those names, and where `proxy` is found."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(beginnings)}
+    return {"PYTHONPATH": str(_ROOT), **kept}
 
 
 class ProxyProcess:
@@ -93,13 +98,12 @@ async def proxy_process(
     `prefix` is a command that becomes the one it is given, as `nsenter` does.
     Nothing secret may have been written, but by the command whose output is a token.
     """
-    kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
     process = await asyncio.create_subprocess_exec(
         *prefix,
         sys.executable,
         *("-m", "proxy", *arguments),
         cwd=directory,
-        env={**kept, "PYTHONPATH": str(_ROOT), **environ},
+        env={**_kept("PATH", "COVERAGE", "PYTHON"), **environ},
         stdout=PIPE,
         stderr=STDOUT,
     )
@@ -121,13 +125,12 @@ async def command(
     *arguments: str, directory: Path, environ: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
     """Run `python -m proxy` to its end; return exit code, stdout and stderr."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "proxy", *arguments],
             cwd=directory,
-            env={**kept, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(_ROOT), **(environ or {})},
+            env={**_kept("COVERAGE", "PYTHON"), "PATH": "/usr/bin:/bin", **(environ or {})},
             capture_output=True,
             text=True,
             check=False,

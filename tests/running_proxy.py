@@ -153,7 +153,7 @@ class RunningProxy:
             assert [part for part in private if part in text] == []
         # What is raised in a callback of a connection is only logged, by the loop.
         raised = [log for log in self.logs if log.get("event") == "library"]
-        assert not [log for log in raised if log["level"] in {"error", "critical"}]
+        assert not [log for log in raised if log["level"] in {"error", "critical"}], raised
 
     async def _metrics_at_rest(self) -> str:
         for pause in itertools.repeat(0.005):

@@ -21,6 +21,7 @@ LOCKS = (
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-build.txt",
+    "requirements-compile.txt",
     "requirements-deploy.txt",
     "requirements-manifests.txt",
 )
@@ -54,6 +55,7 @@ def direct_requirements(name: str) -> list[Requirement]:
         "requirements.txt": runtime,
         "requirements-dev.txt": runtime + project["dependency-groups"]["dev"],
         "requirements-build.txt": project["build-system"]["requires"],
+        "requirements-compile.txt": project["dependency-groups"]["compile"],
         "requirements-deploy.txt": project["dependency-groups"]["deploy"],
         "requirements-manifests.txt": project["dependency-groups"]["manifests"],
     }[name]

@@ -113,10 +113,11 @@ async def test_an_abort_with_bytes_unsent_is_a_reset() -> None:
     """What was cut off does not end in good order; what is written whole does (F7)."""
     accepted: asyncio.Queue[Connection] = asyncio.Queue()
 
-    class Accepting(Connection):
+    class Accepting(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
-            accepted.put_nowait(self)
+            connection = Connection()
+            connection.connection_made(transport)
+            accepted.put_nowait(connection)
 
     loop = asyncio.get_running_loop()
     async with await loop.create_server(Accepting, "127.0.0.1", 0) as server:

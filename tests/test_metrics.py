@@ -53,7 +53,7 @@ EXPECTED = {
     "token_waiters": ("gauge", set()),
     "secret_fallback_active": ("gauge", {"client"}),
     "secret_fallbacks": ("counter", {"client"}),
-    "build_info": ("gauge", {"version", "python"}),
+    "build_info": ("gauge", {"version", "python", "build"}),
 }
 
 
