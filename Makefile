@@ -134,7 +134,7 @@ $(DEV): requirements-dev.txt $(PACKAGE)
 # mypyc comes with mypy, which the checks need anyway.
 $(COMPILED): setup.py $(wildcard proxy/*.py) $(DEV)
 	@echo "compiling the way of a request"
-	@rm -rf .venv/compiled
+	@rm -rf .venv/compiled build
 	@COMPILE_FOR=$(BIN)/python $(INSTALL) --no-deps --target .venv/compiled .
 	@touch $@
 

@@ -6,6 +6,7 @@ only slower (docs/performance.md).
 """
 
 import os
+import sys
 
 from setuptools import Extension, setup
 
@@ -40,16 +41,16 @@ COMPILED = (
 
 
 def extensions() -> list[Extension]:
-    """Return what is to be compiled: nothing, unless COMPILE_FOR is set."""
+    """Return what is to be compiled: nothing, unless COMPILE_FOR is set and a wheel is built."""
     python = os.environ.get("COMPILE_FOR")
-    if not python:
+    if not python or "bdist_wheel" not in sys.argv:
         return []
     from mypyc.build import mypycify
 
+    # A folder with an `__init__.py` above this one is no package that this one belongs to.
+    options = ["--explicit-package-bases", "--python-executable", python]
     sources = [f"proxy/{name}.py" for name in COMPILED]
-    return mypycify(
-        ["--python-executable", python, *sources], group_name="signicat_proxy", debug_level="0"
-    )
+    return mypycify([*options, *sources], group_name="signicat_proxy", debug_level="0")
 
 
 if __name__ == "__main__":

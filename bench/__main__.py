@@ -111,8 +111,17 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     print(generated)
     if is_written:
         write_page(PAGE, "bench", generated)
-        write_page(PAGE, "budget", output_of(interpreter.program, "-m", "bench.budget"))
+        write_page(PAGE, "budget", budgets(interpreter))
         PICTURE.write_text(chart(results), encoding="utf-8")
+
+
+def budgets(interpreter: Interpreter) -> str:
+    """Return the budget of the compiled proxy, and that of its sources."""
+    said = []
+    for source in (interpreter.compiled, BENCH.parent):
+        environ = {"PYTHONPATH": os.pathsep.join(map(str, (source, BENCH.parent)))}
+        said.append(output_of(interpreter.program, "-P", "-m", "bench.budget", environ=environ))
+    return "\n".join(said)
 
 
 def describe(

@@ -19,6 +19,7 @@ from bench.interpreter import Build
 from bench.table import render, times
 from bench.token_endpoint import TOKEN
 from proxy.books import Entry
+from proxy.build import build
 from proxy.headers import MessageHeaders, read_response_headers
 from proxy.heads import request_head, response_head
 from proxy.request import Request, RequestReader
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--repetitions must be at least 1")
     columns = [asyncio.run(budget(kind, options.repetitions)) for kind in KINDS]
     rows = [[phase, *(times(column[phase]) for column in columns)] for phase in PHASES]
-    print(f"{Build.of(Path(sys.executable)).text}.", end="\n\n")
+    print(f"{build().capitalize()}; {Build.of(Path(sys.executable)).text}.", end="\n\n")
     print(render(["µs", *(kind.title for kind in KINDS)], rows, names=1))
     return 0
 

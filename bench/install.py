@@ -1,19 +1,26 @@
 """What pip and npm fetch for the bench: each into a folder of its own, once."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.faults import BenchError
 
-__all__ = ["environment", "node_modules", "output_of"]
+__all__ = ["environment", "kept", "node_modules", "output_of"]
 
 
-def output_of(*command: str | Path) -> str:
-    """Run a command and return what it printed; BenchError with its last line if it fails."""
+def output_of(*command: str | Path, environ: Mapping[str, str] | None = None) -> str:
+    """Run a command and return what it printed; BenchError with its last line if it fails.
+
+    `environ` is what it gets beside our own environment.
+    """
+    env = {**os.environ, **(environ or {})}
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
     except OSError as error:
         raise BenchError(f"cannot start {command[0]}: {error.strerror}") from None
     except subprocess.CalledProcessError as error:
@@ -28,38 +35,37 @@ def environment(python: Path, requirements: Path, folder: Path) -> Path:
     """
     program = folder / "bin" / "python"
     wanted = f"{python.resolve()}\n{requirements.read_text(encoding='utf-8')}"
-    if not _is_done(folder, wanted):
-        _say(folder, f"installing {requirements.name}")
-        output_of(python, "-m", "venv", "--without-pip", folder)
-        pip = (sys.executable, "-m", "pip", "--python", program, "--disable-pip-version-check")
-        output_of(*pip, "install", "--quiet", "-r", requirements)
-        _done(folder, wanted)
+    with kept(folder, wanted, f"installing {requirements.name}") as missing:
+        if missing is not None:
+            output_of(python, "-m", "venv", "--without-pip", folder)
+            pip = (sys.executable, "-m", "pip", "--python", program, "--disable-pip-version-check")
+            output_of(*pip, "install", "--quiet", "-r", requirements)
     return program
 
 
 def node_modules(manifest: Path, folder: Path) -> Path:
     """Return a folder in which the packages of the manifest can be imported."""
     wanted = manifest.read_text(encoding="utf-8")
-    if not _is_done(folder, wanted):
-        _say(folder, f"installing {manifest.name}")
-        folder.mkdir(parents=True)
-        shutil.copy(manifest, folder / "package.json")
-        quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
-        output_of("npm", "install", "--prefix", folder, *quiet)
-        _done(folder, wanted)
+    with kept(folder, wanted, f"installing {manifest.name}") as missing:
+        if missing is not None:
+            folder.mkdir(parents=True)
+            shutil.copy(manifest, folder / "package.json")
+            quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
+            output_of("npm", "install", "--prefix", folder, *quiet)
     return folder
 
 
-def _is_done(folder: Path, wanted: str) -> bool:
+@contextmanager
+def kept(folder: Path, wanted: str, text: str) -> Iterator[Path | None]:
+    """Give out the folder where it has to be made, None where it holds what is wanted.
+
+    It is made anew: what was left by an interrupted attempt is worth nothing.
+    """
     stamp = folder / ".stamp"
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == wanted
-
-
-def _done(folder: Path, wanted: str) -> None:
-    (folder / ".stamp").write_text(wanted, encoding="utf-8")
-
-
-def _say(folder: Path, text: str) -> None:
-    """Begin anew: what an interrupted installation left is worth nothing."""
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        yield None
+        return
     shutil.rmtree(folder, ignore_errors=True)
     print(text, file=sys.stderr, flush=True)
+    yield folder
+    stamp.write_text(wanted, encoding="utf-8")

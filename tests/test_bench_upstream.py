@@ -17,6 +17,7 @@ from bench.lineup import lineup
 from bench.token_endpoint import new_token
 from bench.upstream import Upstream, started_upstream
 from bench.wrk import Request, put_under_load
+from tests.source_tree import ROOT
 
 pytestmark = [
     pytest.mark.e2e,
@@ -99,7 +100,7 @@ def test_a_proxy_of_the_lineup_brings_the_token(
     if name in ("nginx", "haproxy") and shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     python = Path(sys.executable)
-    (peer,) = lineup([name], Interpreter(Build.of(python), python), tmp_path)
+    (peer,) = lineup([name], Interpreter(Build.of(python), python, ROOT), tmp_path)
     with peer.started(upstream, tls=tls, core=CORE) as running:
         assert (running.endpoint.token is None) == (name != "pump")
         fetch_once(running.endpoint, "/64k")

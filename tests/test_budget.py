@@ -44,5 +44,5 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """It names the interpreter, and has a row for each phase."""
     assert main(["--repetitions", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Python 3.")
+    assert lines[0].startswith("Interpreted; Python 3.")
     assert [line.split("|")[1].strip() for line in lines[4:]] == list(PHASES)
