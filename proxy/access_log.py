@@ -2,7 +2,7 @@
 
 Neither path nor query is written: both can hold identity numbers. The line
 is the same as the logger's, made by a shorter way since it is on the path of
-every request; those of one turn of the loop are written together.
+every request; under load those of a hundredth of a second are written together.
 """
 
 import json
@@ -16,6 +16,7 @@ __all__ = ["AccessLog", "AccessMode"]
 
 AccessMode = Literal["all", "errors", "off"]
 _FIRST_ERROR: Final = 400
+_SPACING_SECONDS: Final = 0.01  # between two flushes: each is a turn of the loop and a system call
 _encode = json.JSONEncoder().encode
 
 
@@ -23,8 +24,9 @@ class AccessLog:
     """Writes the events `request`.
 
     With `write_line`, events are JSON lines handed to it, and `flush` is
-    called through `soon` (the loop's `call_soon`) after the first of them;
-    without, they go through `log`, for people. `wall` is the time, in Unix seconds.
+    called through `later` (the loop's `call_later`) after the first of them: in
+    the same turn of the loop, or a little after the flush before; without, they
+    go through `log`, for people. `wall` is the time, in Unix seconds.
     """
 
     def __init__(
@@ -34,16 +36,17 @@ class AccessLog:
         log: FilteringBoundLogger,
         write_line: Callable[[str], None] | None,
         flush: Callable[[], None],
-        soon: Callable[[Callable[[], None]], object],
+        later: Callable[[float, Callable[[], None]], object],
         wall: Callable[[], float],
     ) -> None:
         self._mode = mode
         self._log = log
         self._write_line = write_line
         self._flush = flush
-        self._soon = soon
+        self._later = later
         self._wall = wall
         self._is_flush_due = False
+        self._flushed = 0.0
         self._second = -1
         self._second_text = ""
 
@@ -64,19 +67,21 @@ class AccessLog:
             self._log.info("request", **rounded)
             return
         members = ", ".join(_members(facts))
-        head = f'{{"timestamp": "{self._timestamp()}", "level": "info", "event": "request"'
+        now = self._wall()
+        head = f'{{"timestamp": "{self._timestamp(now)}", "level": "info", "event": "request"'
         self._write_line(f"{head}, {members}}}")
         if not self._is_flush_due:
             self._is_flush_due = True
-            self._soon(self._write_out)
+            is_dense = 0 <= now - self._flushed < _SPACING_SECONDS
+            self._later(_SPACING_SECONDS if is_dense else 0, self._write_out)
 
     def _write_out(self) -> None:
         self._is_flush_due = False
+        self._flushed = self._wall()
         self._flush()
 
-    def _timestamp(self) -> str:
+    def _timestamp(self, now: float) -> str:
         """Return the time in ISO 8601; most of it is the same for all lines of a second."""
-        now = self._wall()
         second = int(now)
         if second != self._second:
             self._second = second

@@ -180,7 +180,7 @@ def _new_access_log(
         log=logs.access,
         write_line=logs.write_line,
         flush=logs.flush,
-        soon=loop.call_soon,
+        later=loop.call_later,
         wall=clock.wall,
     )
 

@@ -5,6 +5,7 @@ functions: each command is quick to start, and waits for no module it does not u
 """
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -193,6 +194,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "run":
         # Until there is a token there is nothing to renew, and the default would end us.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Nothing of what is imported is garbage; to look for it takes a fifth of the start.
+        gc.disable()
     args = _new_parser(command).parse_args(arguments)
     try:
         return _RUN[args.command](args)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -55,6 +56,9 @@ def run_proxy(loaded: Loaded) -> NoReturn:
     logs = open_logs(level=settings.log_level, log_format=settings.log_format, stream=sys.stderr)
 
     async def run() -> int:
+        # What is there by now stays: it need not be looked at again, at whatever load.
+        gc.freeze()
+        gc.enable()
         control = Control()
         listen_to_signals(control)
         return await serve(

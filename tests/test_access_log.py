@@ -29,7 +29,7 @@ def access_log(
     logs: Logs,
     mode: AccessMode = "all",
     *,
-    soon: Callable[[Callable[[], None]], object] = lambda _: None,
+    later: Callable[[float, Callable[[], None]], object] = lambda _, __: None,
     wall: Callable[[], float] = lambda: 0.0,
 ) -> AccessLog:
     """Return an access log at the beginning of time."""
@@ -38,7 +38,7 @@ def access_log(
         log=logs.access,
         write_line=logs.write_line,
         flush=logs.flush,
-        soon=soon,
+        later=later,
         wall=wall,
     )
 
@@ -91,12 +91,12 @@ def test_every_kind_of_value_is_json() -> None:
     assert {key: line[key] for key in facts} == facts
 
 
-def test_lines_of_one_turn_are_written_together() -> None:
+def test_lines_are_written_together() -> None:
     """A flush is asked for once, the next time after it has been; an event does not overtake."""
     stream = io.StringIO()
     logs = open_logs(level="info", log_format="json", stream=stream)
     due: list[Callable[[], None]] = []
-    log = access_log(logs, soon=due.append)
+    log = access_log(logs, later=lambda _, call: due.append(call))
     log.write(FACTS)
     log.write(FACTS)
     assert (len(due), stream.getvalue()) == (1, "")
@@ -106,6 +106,25 @@ def test_lines_of_one_turn_are_written_together() -> None:
     logs.log.info("later")
     events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
     assert (events, len(due)) == (["request", "request", "request", "later"], 1)
+
+
+def test_flushes_keep_a_distance_under_load_alone() -> None:
+    """A line after a pause is written at once, one right after a flush a little later."""
+    stream = io.StringIO()
+    clock = [100.0]
+    due: list[tuple[float, Callable[[], None]]] = []
+    log = access_log(
+        logs_on(stream, "json"), later=lambda *item: due.append(item), wall=lambda: clock[0]
+    )
+    delays = []
+    for moment in (100.0, 100.001, 100.009, 100.1, 99.0):  # the last one: the clock was set
+        clock[0] = moment
+        log.write(FACTS)
+        delay, flush = due.pop()
+        delays.append(delay)
+        flush()
+    assert delays == [0, 0.01, 0.01, 0, 0]
+    assert stream.getvalue().count("\n") == 5
 
 
 def test_lines_for_people_say_the_same() -> None:
