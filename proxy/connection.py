@@ -8,6 +8,7 @@ from typing import Final, Protocol, cast
 
 __all__ = ["Connection", "StreamProtocol"]
 
+_WORTH_A_COPY: Final = 8 * 1024  # bytes; what is larger goes out beside its head, not joined to it
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: send RST at close
 
 
@@ -59,6 +60,15 @@ class Connection:
         """Send bytes; `connection_lost` tells of those that cannot arrive any more."""
         if not self.transport.is_closing():
             self.transport.write(data)
+
+    def write_behind(self, head: bytes, data: bytes) -> None:
+        """Send `data` behind `head`, which may be empty; what is large is not copied for it."""
+        if not head:
+            self.write(data)
+        elif len(data) < _WORTH_A_COPY:
+            self.write(head + data)
+        elif not self.transport.is_closing():
+            self.transport.writelines((head, data))
 
     def hold(self) -> None:
         """Read no more for now (F5)."""

@@ -168,10 +168,8 @@ class Exchange(Entry):
             self.bytes_out += len(data)
             if self._is_chunked:
                 data = chunk(data)
-        if self._head:
-            data = self._head + data
-            self._head = b""
-        self.caller.write(data)
+        head, self._head = self._head, b""
+        self.caller.write_behind(head, data)
 
     def answered(self) -> None:
         """End a complete answer."""

@@ -54,6 +54,9 @@ class Caller(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes to the caller."""
 
+    def write_behind(self, head: bytes, data: bytes) -> None:
+        """Send `data` behind `head`, which may be empty."""
+
     def hold(self) -> None:
         """Read no more of the request for now."""
 

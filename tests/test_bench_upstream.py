@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.age import COLUMNS, taken
 from bench.client import Endpoint, fetch_once, resting_connections
 from bench.faults import Refused
 from bench.interpreter import Build, Interpreter
@@ -89,6 +90,18 @@ def test_what_the_script_makes_is_answered(
     direct = upstream.direct(tls=False)
     load = put_under_load(direct, request_of_wrk, connections=2, seconds=1, folder=tmp_path)
     assert load.requests > 0
+
+
+def test_the_cost_of_an_aged_process_is_taken_again_and_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each row counts the requests and tokens so far; none is lost between them."""
+    python = Path(sys.executable)
+    first, last = taken(0.5, 2, Interpreter(Build.of(python), python, ROOT), tmp_path)
+    assert len(first) == len(last) == len(COLUMNS)
+    assert int(first[2]) >= 1
+    assert int(last[1].replace(",", "")) > int(first[1].replace(",", "")) > 0
+    assert capfd.readouterr().err.count("\n") == 2
 
 
 @pytest.mark.parametrize("tls", [False, True])

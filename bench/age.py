@@ -1,0 +1,135 @@
+"""What a request costs a proxy that has run for long: `python -m bench.age --minutes 60`.
+
+One process serves a few requests a second the whole time, with tokens that end after five seconds;
+again and again its cost under load, and its memory, are taken. Every request must be answered.
+"""
+
+import argparse
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.client import connect, fetch
+from bench.faults import BenchError, Refused
+from bench.interpreter import AUTO, Interpreter, chosen, prepared
+from bench.machine import cores, require_programs
+from bench.peers import PROXY, Running
+from bench.processes import Process
+from bench.signicat import Signicat
+from bench.table import fixed, grouped, render
+from bench.token_endpoint import TokenEndpoint, token_endpoint
+from bench.upstream import started_upstream
+from bench.wrk import Request, put_under_load
+
+__all__ = ["COLUMNS", "main", "taken"]
+
+BENCH = Path(__file__).parent
+LIFETIME_SECONDS = 5
+PAUSE_SECONDS = 0.02
+BURST = Request("/1k", 1024)
+BURST_SECONDS = 5
+COLUMNS = ("minute", "requests so far", "tokens so far", "req/s", "CPU µs/req", "RSS MiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Aging:
+    """One process, what it is asked through, and a folder for the load's script."""
+
+    running: Running
+    process: Process
+    tokens: TokenEndpoint
+    folder: Path
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a row for each time that the cost is taken; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.age", description=__doc__)
+    add = parser.add_argument
+    add("--minutes", type=float, default=60, help="from the first row to the last (default 60)")
+    add("--rows", type=int, default=3, help="times that the cost is taken (default 3)")
+    add("--python", default=AUTO, metavar="PATH", help="interpreter, as for `python -m bench`")
+    options = parser.parse_args(arguments)
+    if options.rows < 2 or options.minutes <= 0:
+        parser.error("--rows must be at least 2, --minutes more than 0")
+    try:
+        require_programs([PROXY])
+        work = BENCH / "work"
+        work.mkdir(exist_ok=True)
+        interpreter = prepared(chosen(options.python), work)
+        rows = taken(options.minutes * 60 / (options.rows - 1), options.rows, interpreter, work)
+        print(render(COLUMNS, list(rows), names=0))
+    except (BenchError, Refused) as error:
+        print(f"bench.age: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def taken(
+    spacing_seconds: float, count: int, interpreter: Interpreter, work: Path
+) -> Iterator[list[str]]:
+    """Yield the rows, each said on stderr as soon as it is known."""
+    with started(interpreter, work) as aging:
+        began = time.monotonic()
+        requests = 0
+        for number in range(count):
+            if number:
+                requests += served_until(began + number * spacing_seconds, aging)
+            answered, row = burst(aging)
+            requests += answered
+            minute = fixed((time.monotonic() - began) / 60)
+            whole = [minute, grouped(requests), grouped(aging.tokens.granted), *row]
+            print("  ".join(whole), file=sys.stderr, flush=True)
+            yield whole
+
+
+@contextmanager
+def started(interpreter: Interpreter, work: Path) -> Iterator[Aging]:
+    """Run the proxy, its access log on, for the block."""
+    proxy_core, load_core = cores()
+    peer = Signicat(interpreter.program, interpreter.compiled, access_log="all")
+    with (
+        tempfile.TemporaryDirectory(dir=work, prefix="run-") as folder,
+        started_upstream(Path(folder), core=load_core) as upstream,
+        token_endpoint(LIFETIME_SECONDS) as tokens,
+    ):
+        rolling = replace(upstream, plain_port=upstream.rolling_port, token_port=tokens.server_port)
+        with peer.started(rolling, tls=False, core=proxy_core) as running:
+            if running.process is None:
+                raise Refused("there is no process")
+            yield Aging(running, running.process, tokens, upstream.folder)
+
+
+def served_until(end: float, aging: Aging) -> int:
+    """Ask for something some fifty times a second; return how many requests were answered."""
+    connection = connect(aging.running.endpoint)
+    for number in itertools.count():
+        if time.monotonic() >= end:
+            connection.close()
+            return number
+        fetch(connection, aging.running.endpoint)
+        time.sleep(PAUSE_SECONDS)
+    raise AssertionError
+
+
+def burst(aging: Aging) -> tuple[int, list[str]]:
+    """Put it under load; return the number of requests and what they cost."""
+    before = aging.process.cpu_seconds()
+    load = put_under_load(
+        aging.running.endpoint,
+        BURST,
+        connections=16,
+        seconds=BURST_SECONDS,
+        folder=aging.folder,
+    )
+    used = (aging.process.cpu_seconds() - before) / load.requests * 1e6
+    rate = grouped(load.requests / load.seconds)
+    return load.requests, [rate, fixed(used), fixed(aging.process.rss_mib())]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
