@@ -1,4 +1,4 @@
-"""A stand-in for the Dockerfile's base image, made without a registry and kept for next time.
+"""Stand-ins for the Dockerfile's base images, made without a registry and kept for next time.
 
 A minimal Debian with a Python of this machine where the official image has its own, else with
 Debian's Python.
@@ -16,16 +16,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["base_archive", "one_at_a_time"]
+__all__ = ["COMPILER", "base_archive", "one_at_a_time"]
 
-_RECIPE: Final = 2  # count on when the way of making it changes
+COMPILER: Final = "gcc,libc6-dev"
+"""What the stand-in for BUILDER has besides."""
+
+_RECIPE: Final = 3  # count on when the way of making it changes
 _SUITE: Final = "bookworm"
 # What the official slim image has besides the minimum, and the libraries of its Python.
 _PACKAGES: Final = (
     "ca-certificates,netbase,tzdata,libbz2-1.0,libexpat1,libffi8,liblzma5,libncursesw6,"
     "libreadline8,libsqlite3-0,libssl3,libuuid1,zlib1g"
 )
-_DEBIAN_PYTHON: Final = "python3,python3-venv"
+_DEBIAN_PYTHON: Final = "python3,python3-venv,libpython3-dev"
 _NOT_COPIED: Final = ("__pycache__", "test", "tests", "idle_test", "_tkinter*", "libpython*.a")
 _ABOUT: Final = (
     "import sys, sysconfig;"
@@ -82,17 +85,17 @@ def _make_rootfs(rootfs: Path, packages: str) -> None:
     _run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", _SUITE, str(rootfs))
 
 
-def _make(rootfs: Path, prefix: Path | None) -> None:
+def _make(rootfs: Path, prefix: Path | None, packages: str) -> None:
     """Make the stand-in's tree; a Python that does not run in it is replaced by Debian's."""
     if prefix is not None:
-        _make_rootfs(rootfs, _PACKAGES)
+        _make_rootfs(rootfs, packages)
         _copy_python(prefix, rootfs)
         _run("chroot", str(rootfs), "ldconfig")
         check = ["chroot", str(rootfs), "/usr/local/bin/python", "-c", _WORKS]
         if subprocess.run(check, check=False, capture_output=True).returncode == 0:
             return
         shutil.rmtree(rootfs)
-    _make_rootfs(rootfs, f"{_PACKAGES},{_DEBIAN_PYTHON}")
+    _make_rootfs(rootfs, f"{packages},{_DEBIAN_PYTHON}")
     (rootfs / "usr" / "local" / "bin" / "python").symlink_to("/usr/bin/python3")
 
 
@@ -111,21 +114,25 @@ def one_at_a_time(what: str) -> Iterator[None]:
         yield
 
 
-def base_archive() -> Path:
-    """Return the stand-in's root file system as a tar file; made once, kept in the user's cache."""
+def base_archive(more: str = "") -> Path:
+    """Return the root file system of a stand-in, with `more` packages of Debian, as a tar file.
+
+    It is made once, and kept in the user's cache.
+    """
     prefix, version = _copied_python() or (None, "debian")
-    recipe = f"{_RECIPE} {_SUITE} {_PACKAGES} {_DEBIAN_PYTHON} {prefix} {version}"
+    packages = ",".join(filter(None, (_PACKAGES, more)))
+    recipe = f"{_RECIPE} {_SUITE} {packages} {_DEBIAN_PYTHON} {prefix} {version}"
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     archive = _cache_folder() / f"base-image-{key}.tar"
     with one_at_a_time("base-image"):
         if not archive.exists():
-            _archive(prefix, archive)
+            _archive(prefix, packages, archive)
     return archive
 
 
-def _archive(prefix: Path | None, archive: Path) -> None:
+def _archive(prefix: Path | None, packages: str, archive: Path) -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         rootfs, made = Path(scratch) / "rootfs", Path(scratch) / "made.tar"
-        _make(rootfs, prefix)
+        _make(rootfs, prefix, packages)
         _run("tar", "-C", str(rootfs), "-cf", str(made), ".")
         made.rename(archive)

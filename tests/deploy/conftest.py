@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.base_image import base_archive
+from tests.deploy.base_image import COMPILER, base_archive
 from tests.deploy.composition import COMPOSE_TOOLS
-from tests.deploy.containers import IMAGE, Engine, missing, need
+from tests.deploy.containers import BASE, BUILDER, IMAGE, Engine, missing, need
 
 
 def pytest_report_header() -> list[str]:
@@ -38,7 +38,8 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def image(engine: Engine) -> str:
-    """Build the image on a stand-in for its base."""
-    engine.load_base(base_archive())
+    """Build the image on stand-ins for its bases."""
+    engine.load(BASE, base_archive())
+    engine.load(BUILDER, base_archive(COMPILER))
     engine.build(IMAGE)
     return IMAGE

@@ -17,10 +17,12 @@ import pytest
 
 from tests.source_tree import ROOT
 
-__all__ = ["BASE", "HARDENING", "IMAGE", "Engine", "missing", "need", "tool", "until"]
+__all__ = ["BASE", "BUILDER", "HARDENING", "IMAGE", "Engine", "missing", "need", "tool", "until"]
 
 BASE: Final = "localhost/python:stand-in"
 """The stand-in for the base image."""
+BUILDER: Final = "localhost/python:stand-in-with-compiler"
+"""The stand-in for the base of the stage that compiles."""
 IMAGE: Final = "localhost/signicat-proxy:test"
 """The image under test."""
 HARDENING: Final = (
@@ -141,18 +143,19 @@ class Engine:
         """Return whether the store has an image."""
         return self.attempt("podman", "image", "exists", image).returncode == 0
 
-    def load_base(self, archive: Path) -> None:
-        """Have the stand-in for the base image."""
-        if not self.has(BASE):
-            self.run("podman", "import", "-q", "--change", f"ENV {_PATH}", str(archive), BASE)
+    def load(self, image: str, archive: Path) -> None:
+        """Have the image of a root file system."""
+        if not self.has(image):
+            self.run("podman", "import", "-q", "--change", f"ENV {_PATH}", str(archive), image)
 
     def build(self, tag: str, *arguments: str) -> None:
-        """Build the image as the Dockerfile says, on the stand-in."""
+        """Build the image as the Dockerfile says, on the stand-ins."""
         trusted = f"{_CA_BUNDLE}:{_CA_BUNDLE}:ro"
         self.run(
             *("buildah", "bud", "--isolation", "chroot", "--pull-never", "--network", "host"),
             *(("--volume", trusted) if _CA_BUNDLE.exists() else ()),
-            *("--format", "docker", "--layers", "--build-arg", f"BASE={BASE}"),
+            *("--format", "docker", "--layers"),
+            *("--build-arg", f"BASE={BASE}", "--build-arg", f"BUILDER={BUILDER}"),
             *(*arguments, "-t", tag, "."),
         )
 

@@ -32,7 +32,8 @@ WHAT_INSTALLS = """
 import glob, importlib.util, shutil
 names = ("pip", "pip3", "gcc", "cc", "c++", "ld", "make", "git", "curl", "wget")
 print([name for name in names if shutil.which(name, path="/app/bin:/usr/local/bin:/usr/bin:/bin")])
-print([name for name in ("pip", "setuptools", "wheel") if importlib.util.find_spec(name)])
+packages = ("pip", "setuptools", "wheel", "mypy", "mypyc")
+print([name for name in packages if importlib.util.find_spec(name)])
 print(glob.glob("/usr/local/lib/python3*/ensurepip"))
 """
 WHAT_OTHERS_CAN_CHANGE = """
@@ -83,10 +84,28 @@ def test_dockerfile_is_clean(engine: Engine) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_base_is_an_exact_tag() -> None:
-    """Without arguments the same release of Python is built upon, not whichever is newest."""
+def test_the_bases_are_exact_tags() -> None:
+    """Without arguments one release of Python and of Debian compiles and runs, not the newest."""
     text = (ROOT / "Dockerfile").read_text("utf-8")
-    assert re.search(r"^ARG BASE=python:3\.\d+\.\d+-slim-[a-z]+$", text, re.MULTILINE)
+    base = re.search(r"^ARG BASE=python:(3\.\d+\.\d+)-slim-([a-z]+)$", text, re.MULTILINE)
+    assert base
+    assert f"ARG BUILDER=python:{base[1]}-{base[2]}" in text.splitlines()
+
+
+def test_bases_that_do_not_fit_make_no_image(engine: Engine, image: str, tmp_path: Path) -> None:
+    """A base without the Python that it was compiled for fails the build, not the deployment."""
+    other = image + "-other-base"
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN rm /usr/local/bin/python*\n", "utf-8")
+    engine.run("buildah", "bud", "--isolation", "chroot", "-t", other, str(tmp_path))
+    with pytest.raises(AssertionError, match=r'at STEP "RUN .*signicat-proxy.*--version'):
+        engine.build(image + "-never", "--build-arg", f"BASE={other}")
+
+
+def test_the_proxy_is_compiled(engine: Engine, image: str) -> None:
+    """It loads what was compiled, with no right and nothing to write to."""
+    with engine.container("--version", image=image) as name:
+        assert engine.exit_code(name) == 0
+        assert engine.output(name) == f"signicat-proxy {__version__} (compiled)\n"
 
 
 def test_the_build_sees_only_what_the_image_is_made_of(engine: Engine, tmp_path: Path) -> None:
@@ -98,8 +117,9 @@ def test_the_build_sees_only_what_the_image_is_made_of(engine: Engine, tmp_path:
         "LICENSE",
         "README.md",
         "pyproject.toml",
-        "requirements-build.txt",
+        "requirements-compile.txt",
         "requirements.txt",
+        "setup.py",
     }
     for name in (*made_of, ".dockerignore"):
         shutil.copy(ROOT / name, tree)
