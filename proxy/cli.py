@@ -114,7 +114,10 @@ def _load(args: argparse.Namespace) -> "Loaded":
 
 
 def _run(args: argparse.Namespace) -> int:
-    from proxy.process import run_proxy
+    from proxy.tls import system_trust_hidden
+
+    with system_trust_hidden():
+        from proxy.process import run_proxy
 
     return run_proxy(_load(args))
 

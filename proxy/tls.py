@@ -1,13 +1,39 @@
 """TLS to the upstream, the token endpoint and the egress proxy (G8)."""
 
+import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-__all__ = ["CaFileError", "client_context"]
+__all__ = ["CaFileError", "client_context", "system_trust_hidden"]
+
+_PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class CaFileError(ValueError):
     """The file of SIGNICAT_PROXY_CA_FILE cannot be used; the text says why and is safe to show."""
+
+
+@contextmanager
+def system_trust_hidden() -> Iterator[None]:
+    """Let what is imported in the block find no CA certificates of the system.
+
+    aiohttp reads them all while it is imported, a sixth of the time until the
+    proxy serves, for connections without a context of their own. We have none
+    such, and one made by mistake would trust nobody.
+    """
+    before = {name: os.environ.get(name) for name in _PLACES}
+    os.environ.update(dict.fromkeys(_PLACES, os.devnull))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def client_context(ca_file: Path | None) -> ssl.SSLContext:

@@ -1,6 +1,9 @@
 """TLS and CONNECT proxies on the way to the upstream and the token endpoint (G8)."""
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +13,10 @@ import trustme
 from tests.certificates import context_for
 from tests.connect_proxy import ConnectProxy
 from tests.messages import Message, assert_problem, reply, request
-from tests.peers import ByteServer, ClosedEarlyError
-from tests.running_proxy import running_proxy
+from tests.peers import ByteServer, Channel, ClosedEarlyError
+from tests.proxy_process import proxy_process
+from tests.running_proxy import environment, running_proxy
+from tests.source_tree import ROOT
 from tests.token_server import TokenServer
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -39,6 +44,38 @@ async def tls_tokens(ca: CA, no_leaks: None) -> AsyncIterator[TokenServer]:
     del no_leaks
     async with TokenServer(tls=context_for(ca, "127.0.0.1")) as server:
         yield server
+
+
+async def test_without_a_file_the_system_is_trusted(
+    ca: CA, ca_file: Path, tls_tokens: TokenServer, tmp_path: Path
+) -> None:
+    """What OpenSSL is told to trust counts, though it is hidden while modules are imported (G8)."""
+    async with ByteServer(reply(), tls=context_for(ca, "127.0.0.1")) as upstream:
+        settings = environment(upstream=upstream.url, token_url=tls_tokens.token_url, ca_file="")
+        for trusted, status in ((str(ca_file), 200), (os.devnull, 503)):
+            environ = {**settings, "SSL_CERT_FILE": trusted, "SSL_CERT_DIR": os.devnull}
+            async with proxy_process(environ, "run", directory=tmp_path) as process:
+                caller = await Channel.connect("127.0.0.1", (await process.ports())[0])
+                assert (await caller.ask(request("GET /"))).status == status
+                caller.close()
+
+
+HIDDEN = """
+import os
+from proxy.tls import system_trust_hidden
+with system_trust_hidden():
+    from aiohttp import connector
+print(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"], "SSL_CERT_FILE" in os.environ)
+"""
+
+
+def test_libraries_read_no_certificates_while_they_are_imported() -> None:
+    """They would for a sixth of the start; a connection with a context of theirs trusts nobody."""
+    environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", HIDDEN], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0 False\n"
 
 
 async def test_a_verified_upstream_is_used(ca: CA, ca_file: Path, tls_tokens: TokenServer) -> None:
