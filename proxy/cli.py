@@ -114,12 +114,17 @@ def _load(args: argparse.Namespace) -> "Loaded":
 
 
 def _run(args: argparse.Namespace) -> int:
-    from proxy.tls import system_trust_hidden
+    # Nothing of what is imported is garbage; to look for it takes a fifth of the start.
+    gc.disable()
+    try:
+        from proxy.tls import system_trust_hidden
 
-    with system_trust_hidden():
-        from proxy.process import run_proxy
+        with system_trust_hidden():
+            from proxy.process import run_proxy
 
-    return run_proxy(_load(args))
+        return run_proxy(_load(args))
+    finally:
+        gc.enable()
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -197,8 +202,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "run":
         # Until there is a token there is nothing to renew, and the default would end us.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        # Nothing of what is imported is garbage; to look for it takes a fifth of the start.
-        gc.disable()
     args = _new_parser(command).parse_args(arguments)
     try:
         return _RUN[args.command](args)

@@ -66,7 +66,7 @@ class Redactor:
         return self.known(_CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, text))
 
     def known(self, text: str) -> str:
-        """Return `text` without any secret in use; cheap enough for the access log."""
+        """Return `text` without any secret in use; cheap enough for every request."""
         secrets = tuple(secret for source in self._sources for secret in source())
         if secrets != self._secrets:
             self._secrets, self._forms = secrets, _spellings(secrets)
@@ -87,7 +87,6 @@ class _LineWriter:
         self._stream = stream
         self._redact = redact
         self._waiting: list[str] = []
-        self._has_unsearched = False
 
     def msg(self, line: str) -> None:
         """Write one line, whose values went through the net, after those that wait."""
@@ -95,25 +94,18 @@ class _LineWriter:
         self.flush()
 
     def write_later(self, line: str) -> None:
-        """Keep one line of JSON that was rendered elsewhere; the net has not seen it yet."""
-        self._waiting.append(line)
-        self._has_unsearched = True
+        """Keep one line of JSON that was rendered elsewhere, without the secrets in use by now."""
+        self._waiting.append(self._redact.known(line))
 
     def flush(self) -> None:
-        """Write all lines that wait, at once: a system call costs as much as many of them.
-
-        Of the net, only the secrets in use are looked for in lines that were rendered elsewhere.
-        """
-        if not self._waiting:
+        """Write all lines that wait, at once: a system call costs as much as many of them."""
+        # Others may log from a thread: what they add meanwhile is in the next list.
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
-        self._waiting.append("")
-        text = "\n".join(self._waiting)
-        self._waiting.clear()
-        if self._has_unsearched:
-            self._has_unsearched = False
-            text = self._redact.known(text)
+        waiting.append("")
         try:
-            self._stream.write(text)
+            self._stream.write("\n".join(waiting))
             self._stream.flush()
         except (OSError, ValueError):  # closed, or nobody reads: there is nowhere to say so
             return

@@ -70,5 +70,6 @@ def run_proxy(loaded: Loaded) -> NoReturn:
         # All is closed. What is left is a look-up of a name that hangs in a thread: closing
         # the loop would wait for it, which no deadline of ours bounds. And from here to the
         # end of the interpreter a late signal would change the exit code.
+        logs.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -15,20 +15,19 @@ from tests.suite_output import SuiteOutput, keep_files
 from tests.token_server import TokenServer
 from tests.waiting import eventually
 
-# They look at the sources, at pages and pictures, or at what is never compiled.
+# They look at the sources, at pages and pictures, or at what never meets a compiled module.
 _NOT_OF_THE_BUILD = (
     "deploy",
     "test_bench*.py",
     "test_browser.py",
     "test_budget.py",
     "test_docs*.py",
-    "test_doctor*.py",
     "test_house.py",
     "test_mock*.py",
     "test_monitor_docs.py",
     "test_peers.py",
     "test_settings*.py",
-    "test_status_page*.py",
+    "test_status_page_browser.py",
     "test_strict_reading.py",
     "test_suite_output.py",
 )
@@ -40,10 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what no compiler can break."""
-    if config.getoption("compiled") and any(map(collection_path.match, _NOT_OF_THE_BUILD)):
-        return True
-    return None
+    """Leave out what no compiler can break; without one, what holds two builds together."""
+    others = _NOT_OF_THE_BUILD if config.getoption("compiled") else ("test_same_readings.py",)
+    return True if any(map(collection_path.match, others)) else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

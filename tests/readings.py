@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 
+from proxy.build import build
 from proxy.errors import ProxyError
 from proxy.headers import MessageHeaders, read_response_headers
 from proxy.heads import UpstreamNames, request_head, response_head
@@ -132,5 +133,6 @@ def readings(seed: int, count: int, loop: asyncio.AbstractEventLoop) -> Iterator
 
 
 if __name__ == "__main__":
+    print(build())  # noqa: T201 - which build this is
     for line in readings(int(sys.argv[1]), int(sys.argv[2]), asyncio.new_event_loop()):
         print(line)  # noqa: T201 - its result

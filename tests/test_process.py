@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,6 +116,28 @@ async def test_an_end_loses_no_line_of_the_access_log(
     assert [line["event"] for line in lines] == ["request"] * (count + 1)
     last = {"status": 200, "outcome": "ok"} if signals == 1 else {"status": 503}
     assert last.items() <= lines[-1].items()
+
+
+async def test_garbage_is_collected_once_it_serves(tokens: TokenServer, tmp_path: Path) -> None:
+    """It is not while modules are imported; what a scrape leaves is, if anything is."""
+    async with (
+        ByteServer(reply()) as upstream,
+        proxy_process(environ_for(tokens, upstream), "run", directory=tmp_path) as process,
+    ):
+        _, port = await process.ports()
+        admin = await Channel.connect("127.0.0.1", port)
+        pages = [(await admin.ask(request("GET /metrics"))).body.decode() for _ in range(40)]
+        admin.close()
+    pattern = re.compile(r'^python_gc_collections_total{generation="0"} (.*)$', re.MULTILINE)
+    counts = [float(count) for page in pages for count in pattern.findall(page)]
+    assert counts[0] < counts[-1]
+
+
+def test_aiohttp_is_imported_by_the_server_alone() -> None:
+    """What is imported before must not import it, or it reads certificates for nothing."""
+    code = "import sys, proxy.cli, proxy.settings, proxy.tls; print('aiohttp' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout == b"False\n"
 
 
 def takes_signals(pid: int) -> bool:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from proxy.build import build
 from tests.readings import readings
 from tests.source_tree import ROOT
 
@@ -25,7 +26,8 @@ async def test_the_build_in_use_reads_as_the_sources_do(seed: int) -> None:
         check=True,
     )
     ours = list(readings(seed, COUNT, asyncio.get_running_loop()))
-    theirs = done.stdout.splitlines()
+    which, *theirs = done.stdout.splitlines()
+    assert (which, build()) == ("interpreted", "compiled")
     assert len(ours) == len(theirs) == 2 * COUNT
     assert [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]][:3] == []
     refused = sum("bad_request" in line or "malformed" in line for line in ours)

@@ -60,22 +60,31 @@ async def test_without_a_file_the_system_is_trusted(
                 caller.close()
 
 
-HIDDEN = """
-import os
+STORES = """
+import contextlib, os, sys
 from proxy.tls import system_trust_hidden
-with system_trust_hidden():
+hide = system_trust_hidden if sys.argv[1] == "hidden" else contextlib.nullcontext
+with hide():
     from aiohttp import connector
-print(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"], "SSL_CERT_FILE" in os.environ)
+stats = connector._SSL_CONTEXT_VERIFIED.cert_store_stats()
+print(stats["x509_ca"], os.environ["SSL_CERT_FILE"])
 """
 
 
-def test_libraries_read_no_certificates_while_they_are_imported() -> None:
+@pytest.mark.parametrize(("how", "count"), [("hidden", 0), ("seen", 1)])
+def test_libraries_read_no_certificates_while_they_are_imported(
+    ca_file: Path, how: str, count: int
+) -> None:
     """They would for a sixth of the start; a connection with a context of theirs trusts nobody."""
-    environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)}
+    environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "SSL_CERT_FILE": str(ca_file)}
     done = subprocess.run(
-        [sys.executable, "-c", HIDDEN], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", STORES, how],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout == "0 False\n"
+    assert done.stdout == f"{count} {ca_file}\n"
 
 
 async def test_a_verified_upstream_is_used(ca: CA, ca_file: Path, tls_tokens: TokenServer) -> None:
