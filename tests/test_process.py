@@ -119,18 +119,25 @@ async def test_an_end_loses_no_line_of_the_access_log(
 
 
 async def test_garbage_is_collected_once_it_serves(tokens: TokenServer, tmp_path: Path) -> None:
-    """It is not while modules are imported; what a scrape leaves is, if anything is."""
+    """It is not while modules are imported; later it is looked for whenever much is new."""
+    pattern = re.compile(r'^python_gc_collections_total{generation="0"} (.*)$', re.MULTILINE)
+
+    async def collections(admin: Channel) -> float:
+        (count,) = pattern.findall((await admin.ask(request("GET /metrics"))).body.decode())
+        return float(count)
+
     async with (
         ByteServer(reply()) as upstream,
         proxy_process(environ_for(tokens, upstream), "run", directory=tmp_path) as process,
     ):
-        _, port = await process.ports()
-        admin = await Channel.connect("127.0.0.1", port)
-        pages = [(await admin.ask(request("GET /metrics"))).body.decode() for _ in range(40)]
-        admin.close()
-    pattern = re.compile(r'^python_gc_collections_total{generation="0"} (.*)$', re.MULTILINE)
-    counts = [float(count) for page in pages for count in pattern.findall(page)]
-    assert counts[0] < counts[-1]
+        port, admin_port = await process.ports()
+        admin = await Channel.connect("127.0.0.1", admin_port)
+        before = await collections(admin)
+        callers = [await Channel.connect("127.0.0.1", port) for _ in range(600)]
+        assert (await callers[-1].ask(request("GET /"))).status == 200
+        assert await collections(admin) > before
+        for channel in (*callers, admin):
+            channel.close()
 
 
 def test_aiohttp_is_imported_by_the_server_alone() -> None:
