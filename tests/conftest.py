@@ -16,17 +16,19 @@ from tests.token_server import TokenServer
 from tests.waiting import eventually
 
 # They look at the sources, at pages and pictures, or at what never meets a compiled module; or
-# they take long and see what the others see (faults of the network and of the token endpoint).
+# they take long and see what the others see (roll-overs as the soak, faults of the network).
 _NOT_OF_THE_BUILD = (
     "deploy",
     "test_bench*.py",
     "test_browser.py",
     "test_budget.py",
     "test_docs*.py",
+    "test_end_to_end.py",
     "test_house.py",
     "test_mock*.py",
     "test_monitor_docs.py",
     "test_peers.py",
+    "test_rollover.py",
     "test_settings*.py",
     "test_status_page_browser.py",
     "test_strict_reading.py",
