@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from bench.faults import BenchError
@@ -29,8 +30,8 @@ def compiled(python: Path, program: Path, work: Path) -> Path:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
     with kept(work / "compiled", f"{python.resolve()} {digest.hexdigest()}", "compiling") as folder:
         if folder is not None:
-            _compile(folder, program, tools)
-    return work / "compiled" / "package"
+            _compile(folder / "site-packages", program, tools)
+    return work / "compiled" / "site-packages"
 
 
 def _files(path: Path) -> list[Path]:
@@ -41,11 +42,10 @@ def _files(path: Path) -> list[Path]:
 
 def _compile(folder: Path, program: Path, tools: Path) -> None:
     """Build from a copy: what an earlier build left in the working tree is none of ours."""
-    source = folder / "source"
-    source.mkdir(parents=True)
-    for name in SOURCES:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)
     pip = (sys.executable, "-m", "pip", "--python", tools, "--disable-pip-version-check")
-    options = ("--quiet", "--no-build-isolation", "--no-deps", "--target", folder / "package")
-    output_of(*pip, "install", *options, source, environ={"COMPILE_FOR": str(program)})
+    options = ("--quiet", "--no-build-isolation", "--no-deps", "--target", folder)
+    with tempfile.TemporaryDirectory() as source:
+        for name in SOURCES:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, Path(source) / name)
+        output_of(*pip, "install", *options, source, environ={"COMPILE_FOR": str(program)})
