@@ -46,6 +46,10 @@ class MemoryTransport(asyncio.Transport):
         """Stay open."""
         return False
 
+    def get_write_buffer_size(self) -> int:
+        """Hold nothing back."""
+        return 0
+
     def abort(self) -> None:
         """Fail: an exchange that is measured has no reason to end a connection."""
         raise AssertionError("a connection was aborted")
@@ -138,6 +142,7 @@ def _assembled(
         idle_seconds=settings.upstream_idle_seconds,
         spawn=tasks.create_task,
         loop=engine.loop,
+        turns=engine.turns,
         monotonic=SYSTEM_CLOCK.monotonic,
         log=logs.log,
     )

@@ -5,14 +5,13 @@ on the way of a request that may need a task.
 """
 
 import asyncio
-import math
 from typing import Protocol
 
 from proxy import failures
 from proxy.dial import DialError
 from proxy.engine import Engine
 from proxy.errors import ProxyError
-from proxy.roles import Caller
+from proxy.patience import CONNECTION, TOKEN, Patience
 from proxy.token import Token
 from proxy.token_cache import TokenCache, TokenUnavailableError
 from proxy.upstream import UpstreamConnection
@@ -23,7 +22,10 @@ __all__ = ["Acquirer", "Acquisition"]
 class Acquirer(Protocol):
     """The exchange that waits."""
 
-    caller: Caller
+    patience: Patience
+
+    def token_ready(self) -> None:
+        """Learn that there is a token."""
 
     def send(self, connection: UpstreamConnection, token: Token) -> None:
         """Get both."""
@@ -35,23 +37,28 @@ class Acquirer(Protocol):
 class Acquisition:
     """Waits for one exchange; ends in exactly one call of it, or is cancelled."""
 
-    __slots__ = ("_acquirer", "_engine", "_granted", "_task", "_tokens")
+    __slots__ = ("_acquirer", "_engine", "_granted", "_is_for_token", "_task", "_tokens")
 
     def __init__(self, engine: Engine, tokens: TokenCache, acquirer: Acquirer) -> None:
         self._engine = engine
         self._tokens = tokens
         self._acquirer = acquirer
         self._granted: Token | None = None
+        self._is_for_token = False
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, token: Token | None) -> None:
         """Start with the token that is at hand, if any."""
         if token is None:
-            # The token cache bounds this wait (TOKEN_WAIT_SECONDS), not the sweep.
-            self._acquirer.caller.deadline = math.inf
+            self._acquirer.patience.expect(TOKEN)
             self._task = self._engine.spawn(self._wait_for_token())
         else:
             self._connect(token)
+
+    def begin_with_token(self) -> None:
+        """Wait for a token alone: the acquirer's `token_ready` is called."""
+        self._is_for_token = True
+        self.begin(None)
 
     async def _wait_for_token(self) -> None:
         try:
@@ -62,14 +69,16 @@ class Acquisition:
         else:
             self._task = None
             self._granted = token
-            self._connect(token)
+            if self._is_for_token:
+                self._acquirer.token_ready()
+            else:
+                self._connect(token)
 
     def _connect(self, token: Token) -> None:
         engine = self._engine
         connection = engine.pool.take()
         if connection is None:
-            limit = engine.limits.connect_timeout_seconds
-            self._acquirer.caller.deadline = engine.monotonic() + limit
+            self._acquirer.patience.expect(CONNECTION)
             engine.pool.wait(self)
         else:
             self._acquirer.send(connection, token)

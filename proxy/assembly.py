@@ -19,6 +19,7 @@ from proxy.clock import Clock
 from proxy.engine import Engine, Limits
 from proxy.heads import UpstreamNames
 from proxy.logs import Logs
+from proxy.memory_budget import budget_bytes
 from proxy.metrics import Metrics
 from proxy.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
 from proxy.policy import Policy
@@ -32,6 +33,7 @@ from proxy.token_cache import TokenCache
 from proxy.token_endpoint import TokenEndpoint
 from proxy.token_refresher import TokenRefresher
 from proxy.traffic import Traffic
+from proxy.turns import Turns
 from proxy.wire import RequestHeadParser
 
 __all__ = [
@@ -127,6 +129,7 @@ def _limits(settings: Settings) -> Limits:
         read_timeout_seconds=settings.read_timeout_seconds,
         max_replay_bytes=settings.max_replay_bytes,
         max_callers=max(1, min(_MAX_CALLERS, left)),
+        max_ahead_bytes=budget_bytes(settings.max_replay_bytes),
     )
 
 
@@ -158,6 +161,7 @@ def _new_pool(
     settings: Settings,
     tls: ssl.SSLContext,
     spawn: Spawn,
+    turns: Turns,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Pool:
@@ -167,6 +171,7 @@ def _new_pool(
         idle_seconds=settings.upstream_idle_seconds,
         spawn=spawn,
         loop=asyncio.get_running_loop(),
+        turns=turns,
         monotonic=clock.monotonic,
         log=log,
     )
@@ -214,13 +219,14 @@ def assemble(
     router = new_router(settings)
     loop = asyncio.get_running_loop()
     access_log = _new_access_log(settings, logs, loop, clock)
+    turns = Turns(loop, clock.monotonic)
     engine = Engine(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),
         policy=new_policy(settings, router),
         router=router,
         tokens={cache.client: cache for cache, _ in tokens},
-        pool=_new_pool(settings, tls, spawn, clock, log),
+        pool=_new_pool(settings, tls, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
         metrics=metrics,
         books=Books(metrics, access_log, recent, clock.monotonic),
@@ -228,10 +234,10 @@ def assemble(
         monotonic=clock.monotonic,
         spawn=spawn,
         log=log,
+        turns=turns,
     )
-    refreshers = tuple(refresher for _, refresher in tokens)
     traffic = Traffic(metrics.totals, clock.monotonic)
-    parts = Parts(engine, refreshers, endpoints, traffic, recent, clock)
+    parts = Parts(engine, tuple(each for _, each in tokens), endpoints, traffic, recent, clock)
     _bind_gauges(metrics, parts, settings)
     return parts
 

@@ -173,6 +173,13 @@ class Books:
                 }
             )
 
+    def stalled(self) -> None:
+        """Book a caller that takes none of what was answered, and whose connection is cut (G9)."""
+        code = "client_stalled"
+        self._recent.add("left", code)
+        if self._access_log.is_enabled_for(0, code):
+            self._access_log.write({"method": "OTHER", "client": NO_CLIENT, "outcome": code})
+
 
 class TokenBooks:
     """Counts token requests, and notes those that failed."""

@@ -4,53 +4,46 @@ import asyncio
 from typing import Final
 
 from proxy import failures
-from proxy.connection import Connection
+from proxy.connection import FULL, NO_TURN, PEER_IS_SLOW
+from proxy.ending import EndingConnection
 from proxy.engine import Engine
 from proxy.errors import ProxyError
 from proxy.exchange import Exchange
 from proxy.inbox import Inbox
-from proxy.replies import reply_bytes
+from proxy.memory_budget import Ahead
+from proxy.patience import BODY, HEAD, READER, UPLOAD
 from proxy.request import Request, RequestReader
 from proxy.upload import NO_BODY, Upload
 
 __all__ = ["CallerConnection"]
 
-_FAREWELL_SECONDS: Final = 0.25  # with the sweep's half second, less than the second of F7
-_REQUESTS_PER_TURN: Final = 16  # then others have theirs: a flood of refusals stalls nobody
-_HEAD: Final = b"HEAD "
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_SMALL: Final = 2 * 1024  # bytes that are read at once, whoever else wants a turn: one request
 
 
-class CallerConnection(Connection):
+class CallerConnection(EndingConnection):
     """Reads requests one after the other; each is an `Exchange` until its answer is written.
 
-    `deadline` is checked by the server's sweep: it ends a rest, a slow head, a
+    `patience` is checked by the server's sweep: it ends a rest, a slow head, a
     lingering close, or belongs to the running exchange.
     """
 
     __slots__ = (
-        "_engine",
+        "_ahead",
         "_exchange",
-        "_has_left",
-        "_head_began",
         "_inbox",
-        "_is_lingering",
-        "_is_reading_requests",
+        "_is_last",
+        "_is_reading_on",
         "_reader",
-        "deadline",
     )
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__()
-        self._engine = engine
+        super().__init__(engine)
         self._exchange: Exchange | None = None
         self._inbox = Inbox()
         self._reader = RequestReader(engine.parser)
-        self._head_began: float | None = None
-        self._has_left = False
-        self._is_lingering = False
-        self._is_reading_requests = False
-        self.deadline = 0.0
+        self._ahead = Ahead(engine.budget)
+        self._is_last = False  # no further request is read on this connection
+        self._is_reading_on = False
 
     @property
     def is_running(self) -> bool:
@@ -64,36 +57,44 @@ class CallerConnection(Connection):
         super().connection_made(transport)
         engine = self._engine
         engine.callers.add(self)
-        self._rest()
+        self.patience.rest()
         if len(engine.callers) > engine.limits.max_callers:
-            self._refuse(failures.too_many_callers())
+            self._turn_away()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what ran for this caller (F7)."""
         del exc
         exchange, self._exchange = self._exchange, None
         self._inbox.clear()
+        self._is_lingering = True
         self._engine.caller_gone(self)
         if exchange is not None:
             exchange.caller_left()
+        self._count_ahead()
 
     def eof_received(self) -> bool:
-        """Let a whole request have a prompt answer; the rest is cancelled (F7).
+        """Take who sends no more for one who leaves, whatever the request is at (F7).
 
-        A caller who is gone and one who only sends no more look the same, so
-        the answer may take a moment, and every byte of it prolongs that: one
-        who is gone resets the connection when it comes.
+        All that came before it has been read: nothing is read behind bytes that wait.
         """
-        exchange = self._exchange
-        if exchange is None or not exchange.upload.is_ended:
-            return False
-        self._has_left = True
-        self.deadline = self._engine.monotonic() + _FAREWELL_SECONDS
-        return True
+        self._peer_left()
+        return False
+
+    def _peer_left(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            is_begun = exchange.is_relaying
+            exchange.caller_left()
+            if is_begun:
+                self.cut()
+        if not self._is_lingering:
+            self._close()
 
     def pause_writing(self) -> None:
         """Take less from the upstream: the caller does not keep up (F5)."""
         self.is_clogged = True
+        if not self._is_lingering:
+            self.patience.expect_flow(READER, self.taken())
         if self._exchange is not None:
             self._exchange.clogged()
 
@@ -102,8 +103,9 @@ class CallerConnection(Connection):
         self.is_clogged = False
         if self._exchange is not None:
             self._exchange.unclogged()
-        else:
-            self._read_requests()
+        elif not self._is_lingering and not self.transport.is_closing():
+            self.patience.rest()
+            self._read_on()
 
     def data_received(self, data: bytes) -> None:
         """Read what the caller sends."""
@@ -115,59 +117,66 @@ class CallerConnection(Connection):
             if request is not None:
                 self._start(request)
                 return
-        self._inbox.add(data)
-        if exchange is None:
-            self._read_requests()
-        elif not exchange.upload.is_ended:
-            self._read_body(exchange)
-        if self._inbox.is_full:
-            self.hold()
-
-    def _read_requests(self) -> None:
-        """Start one exchange after the other; a loop, since a refusal ends one at once."""
-        if self._is_reading_requests:
+        if self._is_last and (exchange is None or exchange.upload.is_ended):
             return
-        self._is_reading_requests = True
-        begun = 0
-        while begun < _REQUESTS_PER_TURN and self._exchange is None and self._inbox:
-            if self._is_lingering or self.is_clogged or not self._read_one():
+        self._inbox.add(data)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read what has come, as far as this turn of the loop allows (G11)."""
+        if self._is_reading_on:  # a refusal, or an exchange that ends at once, comes back here
+            return
+        self._is_reading_on = True
+        turns, inbox = self._engine.turns, self._inbox
+        free = 2 if inbox.size <= _SMALL else 0  # a head and its body
+        while inbox and not self._is_lingering:
+            if free:
+                free -= 1
+            elif not turns.has_time():
+                self.hold(NO_TURN)
+                turns.later(self._take_turn)
                 break
-            begun += 1
-        self._is_reading_requests = False
-        if begun == _REQUESTS_PER_TURN:
-            self._engine.loop.call_soon(self._read_requests)
-        elif self._exchange is None:
-            self.unhold()
-            if self._has_left and not self._is_lingering:
-                self._close()
+            if not self._read_one():
+                break
+        self._is_reading_on = False
+        self._keep_in_bounds()
+
+    def _take_turn(self) -> None:
+        self.unhold(NO_TURN)
+        self._read_on()
 
     def _read_one(self) -> bool:
-        """Begin the next request; False while its head is incomplete."""
+        """Take one head, or one piece of a body; False where nothing more can be taken now."""
+        exchange = self._exchange
+        if exchange is not None:
+            return not exchange.upload.is_ended and self._read_body(exchange)
+        if self.is_clogged:
+            return False
         try:
             head = self._inbox.take_head()
         except ProxyError as error:
-            self._refuse(error)
-            return True
+            self._refuse(error, is_head=self._inbox.begins_with_head)
+            return False
         if head is not None:
             self._begin(head)
             return True
-        if self._head_began is None and self._inbox:
-            engine = self._engine
-            self._head_began = engine.monotonic()
-            self.deadline = self._head_began + engine.limits.head_timeout_seconds
+        if not self._inbox:
+            if self.patience.awaited == HEAD:
+                self.patience.rest()
+        elif self.patience.awaited != HEAD:
+            self.patience.expect(HEAD)
         return False
 
     def _begin(self, head: bytes) -> None:
         try:
             request = self._reader.read(head)
         except ProxyError as error:
-            self._refuse(error, is_head=head.startswith(_HEAD))
+            self._refuse(error, is_head=head.startswith(b"HEAD "))
         else:
             self._start(request)
 
     def _start(self, request: Request) -> None:
         engine = self._engine
-        self._head_began = None
         started = engine.monotonic()
         try:
             route = engine.admit(request)
@@ -179,115 +188,108 @@ class CallerConnection(Connection):
         exchange = self._exchange = Exchange(engine, self, request, route, upload, started)
         if length:
             self._inbox.begin_body(length, engine.loop)
-            if self._inbox:
-                self._read_body(exchange)
-            elif request.expects_continue:
-                self.write(_CONTINUE)
-        exchange.start()
+            exchange.begin(has_body_bytes=bool(self._inbox))
+        else:
+            exchange.start()
 
-    def _read_body(self, exchange: Exchange) -> None:
+    def _read_body(self, exchange: Exchange) -> bool:
         try:
             data, is_end = self._inbox.take_body()
         except ProxyError as error:
             exchange.fail(error)
-            return
+            return False
         if data:
             exchange.receive(data)
         if is_end:
             exchange.receive_end()
+        return bool(self._inbox)
 
-    # --- proxy.exchange.Caller ---
+    def _keep_in_bounds(self) -> None:
+        """Read no further ahead than is good for this caller, and for the process (F5, G11)."""
+        if self._inbox.is_full and not self._is_lingering:
+            self.hold(FULL)
+        else:
+            self.unhold(FULL)
+        if not self._count_ahead() and not (self._is_lingering or self._reasons & NO_TURN):
+            self._give_up_ahead()
 
-    def unhold(self) -> None:
-        """Read on, unless more than enough is waiting already."""
-        if not self._inbox.is_full:
-            super().unhold()
+    def _count_ahead(self) -> bool:
+        """Count what this caller has sent ahead; say whether it is within the budget."""
+        exchange = self._exchange
+        return self._ahead.count(
+            self._inbox.size + (0 if exchange is None else exchange.upload.kept_bytes)
+        )
 
-    def cut(self) -> None:
-        """Drop the connection by a reset, so that no answer on it looks complete (F7)."""
-        self._is_lingering = True
-        self.reset()
-
-    def reply(self, error: ProxyError, request: Request, request_id: str, *, close: bool) -> None:
-        """Send a reply of our own to the running request."""
-        is_head = request.method == b"HEAD"
-        self.write(reply_bytes(error, request_id, request, is_head=is_head, close=close))
+    def _give_up_ahead(self) -> None:
+        """Keep nothing of what is too much: the next requests, or the one that brought it."""
+        exchange = self._exchange
+        if exchange is None:
+            self._refuse(failures.memory_exhausted(), is_head=self._inbox.begins_with_head)
+        elif exchange.upload.is_ended and self._inbox:
+            self._is_last = True
+            self._inbox.clear()
+            self.unhold(FULL)
+        elif exchange.token is None:
+            exchange.fail(failures.memory_exhausted())
+        self._count_ahead()
 
     def finished(self, *, keep_alive: bool) -> None:
         """Let the next request begin, or end the connection."""
         exchange, self._exchange = self._exchange, None
+        if self._ahead.bytes:
+            self._count_ahead()
         if self._is_lingering or exchange is None:
             return
-        if keep_alive and not self._engine.is_draining:
-            self._rest()
-            if self._is_held:
-                self.unhold()
-            if self._inbox or self._has_left:
-                self._read_requests()
-        elif exchange.upload.is_ended and not self._inbox:
+        if keep_alive and not self._is_last and not self._engine.is_draining:
+            if not self.is_clogged:
+                self.patience.rest()
+            self.unhold(PEER_IS_SLOW)
+            if self._inbox:
+                self._read_on()
+        elif exchange.upload.is_ended and not self._inbox and not self._is_last:
             self._close()
         else:
             self._linger()
 
-    def _rest(self) -> None:
-        engine = self._engine
-        self.deadline = engine.monotonic() + engine.limits.caller_idle_seconds
-
-    def _refuse(
-        self, error: ProxyError, request: Request | None = None, *, is_head: bool = False
-    ) -> None:
-        """Answer what never becomes an exchange.
-
-        Behind bytes that are no request, or a body that nobody wants, nothing
-        can be trusted to be a request: then the connection is closed.
-        """
-        engine = self._engine
-        may_stay = request is not None and request.keep_alive and not request.headers.length
-        keep_alive = may_stay and not engine.is_draining
-        request_id = engine.books.request_id(request)
-        engine.books.refused(request, error, request_id)
-        self.write(reply_bytes(error, request_id, request, is_head=is_head, close=not keep_alive))
-        if keep_alive:
-            self._rest()
-        else:
-            self._linger()
-
-    def _close(self) -> None:
-        """Close once everything is written; the sweep ends a caller that does not take it."""
-        self.deadline = self._engine.leave_by(has_unsent=self.has_unsent)
-        self.transport.close()
-
     def _linger(self) -> None:
-        """Close for writing, and for a moment throw away what still comes.
-
-        A close with unread bytes would reset the connection and could take the
-        reply with it (RFC 9112 §9.6).
-        """
-        self._is_lingering = True
+        """Close for writing; what was sent ahead is of no use any more."""
         self._inbox.clear()
-        self.deadline = self._engine.leave_by(has_unsent=self.has_unsent)
-        self.unhold()
-        if not self.transport.is_closing():
-            self.transport.write_eof()
+        super()._linger()
+        self._count_ahead()
 
     def deadline_passed(self) -> None:
         """End what lasted too long; called by the sweep."""
-        exchange = self._exchange
-        if exchange is not None and self._has_left:
-            self.cut()
-        elif exchange is not None:
-            exchange.deadline_passed()
-        elif self._is_lingering or self.transport.is_closing():
-            self.abort()
-        elif self._inbox:
-            self._refuse(failures.head_late(self._engine.limits.head_timeout_seconds))
+        patience, exchange = self.patience, self._exchange
+        awaited = patience.awaited
+        is_urgent = exchange is not None and self._engine.pool.is_waited_for
+        if awaited >= UPLOAD and patience.has_flowed(self._progress(awaited), is_urgent=is_urgent):
+            return
+        if exchange is not None:
+            exchange.late(awaited)
+        elif awaited == HEAD:
+            late = failures.head_late(self._engine.limits.head_timeout_seconds)
+            self._refuse(late, is_head=self._inbox.begins_with_head)
         else:
-            self._close()
+            self._end_late(awaited)
+
+    def _progress(self, awaited: int) -> int:
+        """Return how many of the bytes that are waited for have flowed (G12)."""
+        exchange = self._exchange
+        if awaited == BODY:
+            return 0 if exchange is None else exchange.upload.size
+        if awaited == UPLOAD:
+            return 0 if exchange is None else exchange.taken_upstream()
+        return self.taken() if awaited == READER or self.has_unsent else 0
+
+    def look_for(self) -> None:
+        """See whether a caller whose reading is held has left meanwhile (F7)."""
+        if self.is_held and self._exchange is not None and self.is_left():
+            self._peer_left()
 
     def drain(self) -> None:
         """End at the next sweep if nothing is running; else the exchange's end ends it (C2)."""
         if self._exchange is None and not self._inbox and not self._is_lingering:
-            self.deadline = 0.0
+            self.patience.hasten()
 
     def abandon(self) -> None:
         """End now: the time to drain is over (C2)."""

@@ -2,14 +2,36 @@
 
 import asyncio
 import contextlib
+import fcntl
+import os
+import select
 import socket
 import struct
+import sys
+import termios
+from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
-__all__ = ["Connection", "StreamProtocol"]
+__all__ = [
+    "FULL",
+    "NO_TURN",
+    "PEER_IS_SLOW",
+    "Connection",
+    "StreamProtocol",
+    "read_rest",
+]
+
+PEER_IS_SLOW: Final = 1
+"""A reason to read no more: whoever gets the bytes does not take them."""
+NO_TURN: Final = 2
+"""A reason to read no more: there is work left for a later turn of the loop (G11)."""
+FULL: Final = 4
+"""A reason to read no more: enough has come ahead (F5)."""
 
 _WORTH_A_COPY: Final = 8 * 1024  # bytes; what is larger goes out beside its head, not joined to it
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: send RST at close
+_PIECE: Final = 64 * 1024
+_GONE: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 class StreamProtocol(Protocol):
@@ -38,18 +60,47 @@ class StreamProtocol(Protocol):
         """Learn that it does again."""
 
 
+def _descriptor(transport: asyncio.BaseTransport) -> int:
+    """Return the descriptor below `transport`, -1 where there is none any more."""
+    sock = transport.get_extra_info("socket")
+    return -1 if sock is None else int(sock.fileno())
+
+
+def _queued(transport: asyncio.BaseTransport, queue: int) -> int:
+    """Return how many bytes lie in a queue of the system; 0 where it does not tell."""
+    answer = bytearray(4)
+    try:
+        fcntl.ioctl(_descriptor(transport), queue, answer)
+    except (OSError, ValueError):
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def read_rest(transport: asyncio.BaseTransport) -> Iterator[bytes]:
+    """Yield what had arrived on a connection that a failed write has ended (F11).
+
+    To be called while `connection_lost` runs: the loop closes the descriptor after it.
+    """
+    descriptor = _descriptor(transport)
+    with contextlib.suppress(OSError):
+        while descriptor >= 0 and (data := os.read(descriptor, _PIECE)):
+            yield data
+
+
 class Connection:
     """A transport that may be closing at any time, and whose reading can be held.
 
-    `is_clogged`: the peer takes no more bytes for now.
+    `is_clogged`: the peer takes no more bytes for now. Reading is held as long as
+    there is a reason for it, each given and taken back by one side alone.
     """
 
-    __slots__ = ("_is_held", "is_clogged", "transport")
+    __slots__ = ("_reasons", "_written", "is_clogged", "transport")
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._is_held = False
+        self._reasons = 0
+        self._written = 0
         self.is_clogged = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,6 +110,7 @@ class Connection:
     def write(self, data: bytes) -> None:
         """Send bytes; `connection_lost` tells of those that cannot arrive any more."""
         if not self.transport.is_closing():
+            self._written += len(data)
             self.transport.write(data)
 
     def write_behind(self, head: bytes, data: bytes) -> None:
@@ -68,25 +120,52 @@ class Connection:
         elif len(data) < _WORTH_A_COPY:
             self.write(head + data)
         elif not self.transport.is_closing():
+            self._written += len(head) + len(data)
             self.transport.writelines((head, data))
 
-    def hold(self) -> None:
-        """Read no more for now (F5)."""
-        if not self._is_held and not self.transport.is_closing():
-            self._is_held = True
+    def hold(self, reason: int) -> None:
+        """Read no more for `reason` (F5)."""
+        if not self._reasons and not self.transport.is_closing():
             self.transport.pause_reading()
+        self._reasons |= reason
 
-    def unhold(self) -> None:
-        """Read on."""
-        if self._is_held:
-            self._is_held = False
-            if not self.transport.is_closing():
+    def unhold(self, reason: int) -> None:
+        """Read on as far as `reason` is concerned."""
+        if self._reasons & reason:
+            self._reasons &= ~reason
+            if not self._reasons and not self.transport.is_closing():
                 self.transport.resume_reading()
+
+    @property
+    def is_held(self) -> bool:
+        """Is there a reason not to read: then not even the end of the peer shows."""
+        return self._reasons != 0
 
     @property
     def has_unsent(self) -> bool:
         """Is there anything that the peer has not taken yet."""
         return self.transport.get_write_buffer_size() > 0
+
+    def taken(self) -> int:
+        """Return how many of the bytes written so far the peer's system has taken (G12)."""
+        transport = self.transport
+        if transport.is_closing() and not self.has_unsent:
+            return self._written
+        unsent = transport.get_write_buffer_size() + _queued(transport, termios.TIOCOUTQ)
+        return self._written - unsent
+
+    def has_unread(self) -> bool:
+        """Say whether bytes have arrived that the loop has not brought yet."""
+        return _queued(self.transport, termios.FIONREAD) > 0
+
+    def is_left(self) -> bool:
+        """Say whether the peer has closed or reset its end, seen where reading is held (F7)."""
+        descriptor = _descriptor(self.transport)
+        if descriptor < 0:
+            return False
+        poll = select.poll()
+        poll.register(descriptor, _GONE)
+        return any(events & _GONE for _, events in poll.poll(0))
 
     def abort(self) -> None:
         """End at once; what is still to be written must not look as if it were all (F7)."""

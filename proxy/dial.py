@@ -89,10 +89,14 @@ class _Handover(asyncio.Protocol):
 
 @dataclass(slots=True)
 class Progress:
-    """What an attempt is at, so that a time-out can say so; a second attempt begins anew."""
+    """What an attempt is at, so that a time-out can say so; a second attempt begins anew.
+
+    `below_tls` is the TCP transport of a connection that is secured.
+    """
 
     step: str = ""
     addresses: tuple[str, ...] = ()
+    below_tls: asyncio.Transport | None = None
 
     def begin(self, step: str) -> None:
         """Note that the steps before this one are done."""
@@ -168,10 +172,12 @@ class Dialer:
         loop = asyncio.get_running_loop()
         bottom, handover = await loop.create_connection(lambda: _Handover(loop), sock=sock)
         try:
-            return await self._climb(bottom, handover, progress), handover
+            top = await self._climb(bottom, handover, progress)
         except BaseException:
             bottom.abort()
             raise
+        progress.below_tls = None if top is bottom else bottom
+        return top, handover
 
     async def _climb(
         self, transport: asyncio.Transport, handover: _Handover, progress: Progress

@@ -6,6 +6,7 @@ token: the first route of the client, or the first of ALLOWED_PATHS below it.
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ from proxy.request import RequestReader
 from proxy.roles import UpstreamLink
 from proxy.settings import ClientSettings, Settings
 from proxy.token_endpoint import sane_trace_id
+from proxy.turns import Turns
 from proxy.upload import NO_BODY
 from proxy.upstream import UpstreamConnection
 from proxy.wire import RequestHeadParser, ResponseHeadParser
@@ -69,6 +71,7 @@ class _Listener:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.parser = ResponseHeadParser(self.loop)
+        self.turns = Turns(self.loop, time.monotonic)
         self.future: asyncio.Future[_Answer] = self.loop.create_future()
 
     def touch(self) -> None:

@@ -3,30 +3,33 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from proxy.books import Books
 from proxy.errors import NO_ROUTE, ProxyError
 from proxy.heads import UpstreamNames
+from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics
+from proxy.patience import Periods
 from proxy.policy import Policy
 from proxy.pool import Pool
 from proxy.request import Request
 from proxy.roles import OpenConnection
 from proxy.routing import Route, Router
 from proxy.token_cache import TokenCache
+from proxy.turns import Turns
 from proxy.wire import RequestHeadParser
 
 __all__ = ["Engine", "Limits"]
 
-_LINGER_SECONDS: Final = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one connection and one exchange: seconds, bytes, connections."""
+    """Bounds of one connection and one exchange, and of all together: seconds, bytes, connections.
+
+    `max_ahead_bytes` is for what all callers together have sent ahead (G11).
+    """
 
     head_timeout_seconds: float
     caller_idle_seconds: float
@@ -34,6 +37,16 @@ class Limits:
     read_timeout_seconds: float
     max_replay_bytes: int
     max_callers: int
+    max_ahead_bytes: int
+
+    def periods(self) -> Periods:
+        """Return how long each wait of a caller's connection may last."""
+        return Periods(
+            head_seconds=self.head_timeout_seconds,
+            idle_seconds=self.caller_idle_seconds,
+            connect_seconds=self.connect_timeout_seconds,
+            read_seconds=self.read_timeout_seconds,
+        )
 
 
 @dataclass(slots=True)
@@ -56,9 +69,16 @@ class Engine:
     monotonic: Callable[[], float]
     spawn: Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
     log: FilteringBoundLogger
+    turns: Turns
+    periods: Periods = field(init=False)
+    budget: MemoryBudget = field(init=False)
     is_draining: bool = False
     callers: set[OpenConnection] = field(default_factory=set)
     all_gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.periods = self.limits.periods()
+        self.budget = MemoryBudget(self.limits.max_ahead_bytes)
 
     # --- the gate ---
 
@@ -97,14 +117,6 @@ class Engine:
         if not self.callers:
             self.all_gone.set()
 
-    def leave_by(self, *, has_unsent: bool) -> float:
-        """Return until when a connection may last whose last answer is given.
-
-        For the end of an answer its caller has the time of any other part of it.
-        """
-        limit = self.limits.read_timeout_seconds if has_unsent else _LINGER_SECONDS
-        return self.monotonic() + limit
-
     def in_flight(self) -> int:
         """Count the requests that are running."""
         return sum(caller.is_running for caller in self.callers)
@@ -112,6 +124,8 @@ class Engine:
     def sweep(self) -> None:
         """Enforce every deadline that has passed; called about twice a second."""
         now = self.monotonic()
-        for caller in [caller for caller in self.callers if caller.deadline <= now]:
+        for caller in [each for each in self.callers if each.patience.deadline <= now]:
             caller.deadline_passed()
+        for caller in [each for each in self.callers if each.is_held]:
+            caller.look_for()
         self.pool.expire(now)

@@ -13,6 +13,7 @@ from proxy.errors import (
     UPSTREAM_UNREACHABLE,
     ProxyError,
 )
+from proxy.patience import FLOW_BYTES_PER_SECOND, FLOW_SECONDS
 
 __all__ = [
     "ambiguous_message",
@@ -21,6 +22,7 @@ __all__ = [
     "draining",
     "head_late",
     "head_too_large",
+    "memory_exhausted",
     "no_token",
     "pool_exhausted",
     "too_many_callers",
@@ -56,12 +58,13 @@ def head_late(seconds: float) -> ProxyError:
     )
 
 
-def body_late(seconds: float) -> ProxyError:
-    """Return the end of a body that stopped coming, or comes too slowly (G6)."""
+def body_late() -> ProxyError:
+    """Return the end of a body that stopped coming, or comes too slowly (G9)."""
     return ProxyError(
         REQUEST_TIMEOUT,
-        f"Less than 1 KiB of the request's body came within {seconds:g} seconds "
-        "(SIGNICAT_PROXY_READ_TIMEOUT_SECONDS).",
+        f"The request's body came at less than {FLOW_BYTES_PER_SECOND} bytes a second over "
+        f"{FLOW_SECONDS:g} seconds, or over SIGNICAT_PROXY_READ_TIMEOUT_SECONDS if that is less; "
+        "send it faster.",
     )
 
 
@@ -87,6 +90,16 @@ def pool_exhausted() -> ProxyError:
 def too_many_callers() -> ProxyError:
     """Return the answer to a connection beyond the bound (G6)."""
     return ProxyError(OVERLOADED, "Too many connections to the proxy.", _RETRY_SOON)
+
+
+def memory_exhausted() -> ProxyError:
+    """Return the answer where callers have sent ahead more than the process keeps (G11)."""
+    return ProxyError(
+        OVERLOADED,
+        "The proxy keeps no more bytes for callers that wait; send the request again a moment "
+        "later. Its memory limit bounds how much it keeps.",
+        _RETRY_SOON,
+    )
 
 
 def draining(*, is_sent: bool) -> ProxyError:

@@ -67,6 +67,7 @@ _RESPONSE_FACTS: Final = frozenset(
     (b"content-length", b"content-location", b"location", b"x-trace-id")
 )
 _REQUEST_PREFIXES: Final = (b"x-forwarded-", b"proxy-")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLAIN_NAME: Final = re.compile(rb"[a-z0-9-]+")
 _ODD_SIGN: Final = re.compile(rb"[^a-z0-9]")
 _MAX_KNOWN: Final = 1024
@@ -94,6 +95,8 @@ def _request_kind(name: bytes) -> _Kind:
 
 
 def _response_kind(name: bytes) -> _Kind:
+    if _TOKEN.fullmatch(name) is None:
+        raise MalformedMessageError("header name")
     key = name.lower()
     if key in _RESPONSE_DROPPED:
         return _Kind(key, crosses=False, is_fact=True)
@@ -209,10 +212,16 @@ def _declared_length(facts: dict[bytes, bytes], *, is_http_10: bool) -> int | No
 def _sorted_lines(
     lines: list[bytes], headers: RawHeaders, kinds: _Kinds
 ) -> tuple[list[bytes], dict[bytes, bytes]]:
-    """Return the lines that cross, and the facts; `lines` has one more at its beginning."""
+    """Return the lines that cross, and the facts; `lines` has one more at its beginning.
+
+    The parser is lenient where it reads answers: it takes a blank before the colon away.
+    """
     kept: list[bytes] = []
     facts: dict[bytes, bytes] = {}
     for line, (name, value) in zip(lines[1:], headers, strict=True):
+        end = len(name)
+        if line[end : end + 1] != b":":
+            raise MalformedMessageError("header name")
         kind = kinds[name]
         if kind is None:
             kept.append(line)

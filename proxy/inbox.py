@@ -5,7 +5,14 @@ from typing import Final
 
 from proxy import failures
 from proxy.headers import CHUNKED
-from proxy.wire import CRLF, HEAD_END, ChunkedDecoder, MalformedMessageError, is_doomed_head
+from proxy.wire import (
+    CHUNKED_PIECE,
+    CRLF,
+    HEAD_END,
+    ChunkedDecoder,
+    MalformedMessageError,
+    is_doomed_head,
+)
 
 __all__ = ["MAX_PIPELINED", "MAX_REQUEST_HEAD", "Inbox"]
 
@@ -13,6 +20,7 @@ MAX_REQUEST_HEAD: Final = 32 * 1024
 """Bytes of request line and headers (G6)."""
 MAX_PIPELINED: Final = 64 * 1024
 """Bytes of further requests that are read while one is running."""
+_HEAD: Final = b"HEAD "
 
 
 class Inbox:
@@ -30,9 +38,19 @@ class Inbox:
         return bool(self._buffer)
 
     @property
+    def size(self) -> int:
+        """How many bytes wait."""
+        return len(self._buffer)
+
+    @property
     def is_full(self) -> bool:
         """Is there more than may wait behind a running request."""
         return len(self._buffer) > MAX_PIPELINED
+
+    @property
+    def begins_with_head(self) -> bool:
+        """Does what waits begin as a HEAD request does: its reply has no body."""
+        return self._buffer.startswith(_HEAD)
 
     def add(self, data: bytes) -> None:
         """Take in what was received."""
@@ -72,17 +90,20 @@ class Inbox:
     def take_body(self) -> tuple[bytes, bool]:
         """Return what there is of the body, without framing, and whether that is its end.
 
-        Raises `ProxyError` for chunks with two readings.
+        Of a chunked body it is what one piece holds (`CHUNKED_PIECE`, G11); there may be
+        more, then. Raises `ProxyError` for chunks with two readings.
         """
-        data, self._buffer = self._buffer, b""
         decoder = self._decoder
         if decoder is not None:
+            data, self._buffer = self._buffer[:CHUNKED_PIECE], self._buffer[CHUNKED_PIECE:]
             try:
                 data = decoder.feed(data)
             except MalformedMessageError as error:
                 raise failures.ambiguous_message(str(error)) from error
-            self._buffer = decoder.rest
+            if decoder.rest:
+                self._buffer = decoder.rest + self._buffer
             return data, decoder.is_complete
+        data, self._buffer = self._buffer, b""
         if len(data) > self._remaining:
             self._buffer = data[self._remaining :]
             data = data[: self._remaining]

@@ -1,17 +1,21 @@
 """The pool of upstream connections: last in, first out, bounded, with a queue (F8)."""
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from proxy.dial import Dialer, DialError
+from proxy.dial import Dialer, DialError, Progress
+from proxy.turns import Turns
 from proxy.upstream import UpstreamConnection
 from proxy.wire import ResponseHeadParser
 
 __all__ = ["Pool", "Waiter"]
+
+_NO_PROMISE: Final = math.inf
 
 
 class Waiter(Protocol):
@@ -38,13 +42,15 @@ class Pool:
         *,
         limit: int,
         idle_seconds: float,
-        spawn: Callable[[Coroutine[None, None, None]], object],
+        spawn: Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"],
         loop: asyncio.AbstractEventLoop,
+        turns: Turns,
         monotonic: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self.parser = ResponseHeadParser(loop)
         self.loop = loop
+        self.turns = turns
         self._dialer = dialer
         self._limit = limit
         self._idle_seconds = idle_seconds
@@ -53,7 +59,7 @@ class Pool:
         self._log = log
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
-        self._dialing = 0
+        self._dials: set[asyncio.Task[None]] = set()
         # In order of arrival; both ends and the middle of it cost the same, however long it is.
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._is_closed = False
@@ -63,14 +69,27 @@ class Pool:
         """Is every connection that may exist in use (MAX_UPSTREAM_CONNECTIONS)."""
         return len(self._all) >= self._limit
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Does anybody wait for a connection."""
+        return bool(self._waiting)
+
     def take(self) -> UpstreamConnection | None:
         """Return the connection used last, or None: then `wait` for one."""
         while self._idle:
             connection = self._idle.pop()
             # One that the upstream has just closed is gone in a moment; nothing is sent on it.
-            if not connection.transport.is_closing():
-                return connection
+            if connection.transport.is_closing():
+                continue
+            # Nor on one whose promised life is over (F8), however late the sweep is.
+            if connection.may_rest_seconds < _NO_PROMISE and self._is_over(connection):
+                connection.abort()
+                continue
+            return connection
         return None
+
+    def _is_over(self, connection: UpstreamConnection) -> bool:
+        return connection.rests_until <= self._monotonic()
 
     def wait(self, waiter: Waiter) -> None:
         """Queue `waiter`, which gets exactly one of its two calls unless it withdraws."""
@@ -82,9 +101,21 @@ class Pool:
         self._waiting.pop(waiter, None)
 
     def release(self, connection: UpstreamConnection) -> None:
-        """Hand a free connection to the first waiter, or let it rest."""
+        """Let a free connection rest, or hand it to the first waiter: after this turn (F9).
+
+        What the upstream has sent beyond its answer shows until then, and is nobody's.
+        """
         connection.is_reused = True
-        self._give(connection)
+        if self._waiting:
+            self.loop.call_soon(self._hand_on, connection)
+        else:
+            self._give(connection)
+
+    def _hand_on(self, connection: UpstreamConnection) -> None:
+        if connection.has_unread() and not connection.transport.is_closing():
+            self.loop.call_soon(self._hand_on, connection)
+        else:
+            self._give(connection)
 
     def _give(self, connection: UpstreamConnection) -> None:
         if self._is_closed or connection.transport.is_closing():
@@ -92,7 +123,8 @@ class Pool:
         elif self._waiting:
             self._waiting.popitem(last=False)[0].connected(connection)
         else:
-            connection.rests_since = self._monotonic()
+            rest = min(self._idle_seconds, connection.may_rest_seconds)
+            connection.rests_until = self._monotonic() + rest
             self._idle.append(connection)
 
     def closed(self, connection: UpstreamConnection) -> None:
@@ -109,14 +141,20 @@ class Pool:
         self._idle.clear()
 
     def expire(self, now: float) -> None:
-        """Close what has rested longer than UPSTREAM_IDLE_SECONDS; called by the sweep."""
-        oldest = now - self._idle_seconds
-        while self._idle and self._idle[0].rests_since <= oldest:
-            self._idle.pop(0).abort()
+        """Close what has rested for UPSTREAM_IDLE_SECONDS, or as long as the upstream lets it.
+
+        Called by the sweep.
+        """
+        over = [connection for connection in self._idle if connection.rests_until <= now]
+        for connection in over:
+            self._idle.remove(connection)
+            connection.abort()
 
     def close(self) -> None:
-        """Close everything; connections still being dialled are closed when they come up."""
+        """Close everything, and give up what is being dialled (C2)."""
         self._is_closed = True
+        for dial in self._dials:
+            dial.cancel()
         for connection in self._all:
             connection.abort()
         self._idle.clear()
@@ -127,37 +165,39 @@ class Pool:
         return {
             "active": len(self._all) - idle,
             "idle": idle,
-            "connecting": self._dialing,
+            "connecting": len(self._dials),
             "waiting": len(self._waiting),
         }
 
     def _dial_for_waiters(self) -> None:
         while (
-            self._dialing < len(self._waiting)
-            and len(self._all) + self._dialing < self._limit
+            len(self._dials) < len(self._waiting)
+            and len(self._all) + len(self._dials) < self._limit
             and not self._is_closed
         ):
-            self._dialing += 1
-            self._spawn(self._dial())
+            self._dials.add(self._spawn(self._dial()))
 
     async def _dial(self) -> None:
+        task = asyncio.current_task()
         try:
             connection = await self._dial_one()
         except DialError as error:
             self._log.warning(
                 "upstream_unreachable", reason=error.reason, cause=error.cause, hint=error.detail
             )
-            self._dialing -= 1
+            self._dials.discard(task)
             if self._waiting:
                 self._waiting.popitem(last=False)[0].not_connected(error)
             self._dial_for_waiters()
             return
-        self._dialing -= 1
+        self._dials.discard(task)
         self._all.add(connection)
         self._give(connection)
 
     async def _dial_one(self) -> UpstreamConnection:
-        transport, connection = await self._dialer.dial(lambda: UpstreamConnection(self))
+        progress = Progress()
+        transport, connection = await self._dialer.dial(lambda: UpstreamConnection(self), progress)
         if transport.is_closing():
             raise DialError("connect", "The upstream closed a new connection at once.", "closed")
+        connection.tcp = progress.below_tls
         return connection

@@ -1,5 +1,7 @@
 """The one replay after a 401, and what the token's owner learns of it (T10)."""
 
+from typing import Final
+
 from proxy.metrics import Metrics
 from proxy.token import Token
 from proxy.token_cache import TokenCache
@@ -7,14 +9,14 @@ from proxy.upload import Upload
 
 __all__ = ["UNAUTHORIZED", "is_worth_replaying", "report_answer"]
 
-UNAUTHORIZED = 401
+UNAUTHORIZED: Final = 401
 
 
 def is_worth_replaying(
     tokens: TokenCache, token: Token | None, upload: Upload, metrics: Metrics
 ) -> bool:
     """Report the refused token; say whether the request can and should be sent once more."""
-    if token is not None and tokens.report_refused(token) and upload.will_be_whole:
+    if token is not None and tokens.report_refused(token) and upload.can_be_replayed:
         return True
     metrics.replay("not_possible")
     return False

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from proxy.errors import ProxyError
 from proxy.headers import MessageHeaders
+from proxy.patience import Patience
 from proxy.request import Request
 from proxy.upload import Upload
 
@@ -20,16 +21,23 @@ __all__ = [
 
 
 class OpenConnection(Protocol):
-    """A caller's connection, as sweep and drain see it; `deadline` is a monotonic instant."""
+    """A caller's connection, as sweep and drain see it."""
 
-    deadline: float
+    patience: Patience
 
     @property
     def is_running(self) -> bool:
         """Is a request running on it."""
 
+    @property
+    def is_held(self) -> bool:
+        """Is nothing read from it for now."""
+
     def deadline_passed(self) -> None:
         """End what lasted too long."""
+
+    def look_for(self) -> None:
+        """See whether the caller has left while nothing was read from it."""
 
     def drain(self) -> None:
         """End as soon as nothing is running (C2)."""
@@ -44,11 +52,11 @@ class OpenConnection(Protocol):
 class Caller(Protocol):
     """A caller's connection, as the exchange on it sees it.
 
-    `deadline` is when the sweep calls `Exchange.deadline_passed`; the exchange
-    moves it whenever there is progress. `is_clogged`: it takes no more bytes.
+    `patience` says how long the exchange may wait, and for what. `is_clogged`: it takes
+    no more bytes.
     """
 
-    deadline: float
+    patience: Patience
     is_clogged: bool
 
     def write(self, data: bytes) -> None:
@@ -57,11 +65,11 @@ class Caller(Protocol):
     def write_behind(self, head: bytes, data: bytes) -> None:
         """Send `data` behind `head`, which may be empty."""
 
-    def hold(self) -> None:
+    def hold(self, reason: int) -> None:
         """Read no more of the request for now."""
 
-    def unhold(self) -> None:
-        """Read on."""
+    def unhold(self, reason: int) -> None:
+        """Read on, as far as that reason is concerned."""
 
     def cut(self) -> None:
         """Drop the connection so that what was sent cannot look complete (F7)."""

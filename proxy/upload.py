@@ -1,4 +1,4 @@
-"""The body of one request on its way up, kept while it may be needed again (T10, F5)."""
+"""The body of one request on its way up, kept while it may be needed again (T10, F5, F12)."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from proxy.headers import CHUNKED
 __all__ = ["LAST_CHUNK", "NO_BODY", "Upload", "chunk"]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
-_LEAST_PROGRESS: Final = 1024  # body bytes, or the body's end, in each READ_TIMEOUT (G6)
+_PIECE: Final = 4 * 1024
 
 
 def chunk(data: bytes) -> bytes:
@@ -19,16 +19,19 @@ class Upload:
     """Owns what was received of one body.
 
     Everything is kept until it has been sent once; from then on only bodies
-    of up to `max_kept_bytes` (MAX_REPLAY_BYTES) are. `is_whole` says that
-    nothing has been let go, `is_ended` that the caller has sent all of it.
+    of up to `max_kept_bytes` (MAX_REPLAY_BYTES) are. `comes_first` says that the
+    body is to be had whole before anything is sent (F12), `is_whole` that
+    nothing has been let go, `is_ended` that the caller has sent all of it, `is_given_up`
+    that nobody wants the rest.
     """
 
     __slots__ = (
         "_kept",
         "_length",
         "_max_kept_bytes",
-        "_next_progress",
+        "comes_first",
         "is_ended",
+        "is_given_up",
         "is_whole",
         "size",
     )
@@ -37,23 +40,28 @@ class Upload:
         self._length = length
         self._max_kept_bytes = max_kept_bytes
         self._kept: list[bytes] = []
-        self._next_progress = 0
+        self.comes_first = 0 < length <= max_kept_bytes
         self.is_whole = True
         self.is_ended = False
+        self.is_given_up = False
         self.size = 0
 
     def add(self, data: bytes) -> None:
         """Take in bytes from the caller, without their framing."""
         self.size += len(data)
-        if self.is_whole:
-            self._kept.append(data)
+        if not self.is_whole:
+            return
+        kept = self._kept
+        # In pieces of a byte each, a body would take forty times its size.
+        if kept and len(kept[-1]) < _PIECE:
+            kept[-1] += data
+        else:
+            kept.append(data)
 
-    def has_progressed(self) -> bool:
-        """Say whether enough came, since this last said so, for its caller not to be late (G6)."""
-        if self.size < self._next_progress:
-            return False
-        self._next_progress = self.size + _LEAST_PROGRESS
-        return True
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes are kept."""
+        return self.size if self.is_whole else 0
 
     def frame(self, data: bytes) -> bytes:
         """Return `data` as it goes out: chunked stays chunked."""
@@ -72,13 +80,21 @@ class Upload:
     def sent(self) -> None:
         """Note that all so far has been sent: what is too large for a replay is let go."""
         if self.size > self._max_kept_bytes:
-            self._kept.clear()
-            self.is_whole = False
+            self._let_go()
+
+    def give_up(self) -> None:
+        """Send no more of it, and keep nothing (F11)."""
+        self.is_given_up = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._kept.clear()
+        self.is_whole = False
 
     @property
-    def will_be_whole(self) -> bool:
-        """Will all of the body be at hand once the caller has sent it."""
-        return self.is_whole and (self.is_ended or 0 < self._length <= self._max_kept_bytes)
+    def can_be_replayed(self) -> bool:
+        """Is all of the body at hand."""
+        return self.is_whole and self.is_ended
 
 
 NO_BODY: Final = Upload(0, 0)

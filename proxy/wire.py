@@ -15,6 +15,7 @@ from typing import Any, Final
 from aiohttp import http_parser
 
 __all__ = [
+    "CHUNKED_PIECE",
     "CRLF",
     "HEAD_END",
     "ChunkedDecoder",
@@ -30,6 +31,8 @@ __all__ = [
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
+CHUNKED_PIECE: Final = 16 * 1024
+"""Bytes of a chunked body that are decoded in one go: 3 ms at most, in chunks of one byte (G11)."""
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -93,6 +94,12 @@ class Channel:
     def half_close(self) -> None:
         """Say that nothing more will be sent, and go on reading."""
         self._writer.write_eof()
+
+    def shut_down(self) -> None:
+        """Say the same at once, whatever still waits to be sent."""
+        descriptor = self._writer.get_extra_info("socket").fileno()
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            copy.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close both directions in good order."""

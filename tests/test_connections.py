@@ -5,7 +5,6 @@ import pytest
 from tests.messages import Message, reply, request
 from tests.running_proxy import proxied
 from tests.token_server import TokenServer
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -169,9 +168,10 @@ async def test_an_old_caller_is_not_told_to_continue(tokens: TokenServer) -> Non
         caller = await proxy.connect()
         lines = ("Expect: 100-continue", "Content-Length: 2")
         await caller.send(request("POST / HTTP/1.0", *lines))
-        await eventually(lambda: bool(upstream.received), "the request's head")
+        assert await caller.stays_silent()
         await caller.send(b"hi")
         assert (await caller.read_answer()).status == 200
+        assert upstream.requests[0].body == b"hi"
 
 
 async def test_a_refused_request_is_not_told_to_continue(tokens: TokenServer) -> None:

@@ -104,6 +104,28 @@ async def test_head_gets_the_headers_alone_whatever_its_target(tokens: TokenServ
     assert (answer.status, rest) == (400, b"")
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        request("HEAD /", "A: " + "b" * 33 * 1024),
+        request("HEAD /", "A: " + "b" * 33 * 1024)[:-4],
+        request("HEAD /", "A : b"),
+        request("HEAD /", "A: \x01"),
+        request("HEAD /", "A: \x01")[:-4],
+        request("HEAD /#fragment"),
+        b"\r\n" + request("HEAD /", "A: \x01"),
+        request("HEAD /")[:-4],
+    ],
+)
+async def test_a_bad_head_request_gets_the_headers_alone(tokens: TokenServer, raw: bytes) -> None:
+    """Also where it is refused before it could be read, or comes too late (RFC 9110 §9.3.2)."""
+    async with proxied(tokens, reply(), head_timeout_seconds=0.3) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(raw)
+        assert (await caller.read_answer("HEAD")).status in {400, 408, 431}
+        assert await caller.read_to_end() == b""
+
+
 def test_every_row_of_the_table_is_provoked() -> None:
     """No error is left untested over a socket."""
     provoked = {(case.code, case.status) for case in CASES}

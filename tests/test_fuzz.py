@@ -255,8 +255,7 @@ async def exchange(
     for channel in upstream.connections:
         channel.received.clear()
     caller = await proxy.connect()
-    await caller.send(stream)
-    caller.half_close()
+    await caller.send(stream + request("GET /last", "Connection: close"))
     heard = await hear(caller)
     caller.reset()
     proxy.callers.remove(caller)
@@ -293,7 +292,7 @@ async def test_no_exchange_breaks_a_promise(tokens: TokenServer) -> None:
     """Nothing ambiguous leaves, nobody gets another's answer, the next caller is served."""
     hostile = Hostile()
     loop = asyncio.get_running_loop()
-    limits = {"read_timeout_seconds": 0.3, "access_log": "off"}
+    limits = {"read_timeout_seconds": 0.3, "head_timeout_seconds": 0.3, "access_log": "off"}
     async with proxied(tokens, hostile.answer, **limits) as (proxy, upstream):
         await proxy.ask(request("GET /own"))
 

@@ -629,13 +629,14 @@ async def test_what_leaves_has_one_reading_or_nothing_leaves(
     tokens: TokenServer, number: int
 ) -> None:
     """As many answers as requests that left; each of those whole, ours, and read in one way."""
-    async with proxied(tokens, reply("299 Mine")) as (proxy, upstream):
+    limits = {"read_timeout_seconds": 0.3, "head_timeout_seconds": 0.3}
+    last = request("GET /last", "Connection: close")  # so that the connection ends
+    async with proxied(tokens, reply("299 Mine"), **limits) as (proxy, upstream):
         authority = upstream.url.removeprefix("http://").encode()
         for name, raw in itertools.islice(CASES, number, None, SLICES):
             before = {channel: len(channel.received) for channel in upstream.connections}
             caller = await proxy.connect()
-            await caller.send(raw)
-            caller.half_close()
+            await caller.send(raw + last)
             answered = await statuses(caller)
             caller.close()
             sent = [

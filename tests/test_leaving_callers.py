@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import pytest
 
@@ -26,8 +27,9 @@ async def test_a_caller_who_leaves_cancels_the_upstream_request(
     """The upstream's connection is closed within a second (F7)."""
     async with proxied(tokens) as (proxy, upstream):
         caller = await proxy.connect()
+        framing = "Transfer-Encoding: chunked"
         await caller.send(
-            request("POST /", "Content-Length: 9", body=b"abc") if body else request("GET /")
+            request("POST /", framing, body=b"3\r\nabc\r\n") if body else request("GET /")
         )
         server = await upstream.accepted()
         await server.read_head()
@@ -84,27 +86,18 @@ async def test_an_upload_cut_short_does_not_end_as_a_whole_one(tokens: TokenServ
         assert b"\r\n0\r\n" not in await server.read_whatever(seconds=SOON + 0.5)
 
 
-async def test_a_caller_who_half_closes_still_gets_a_prompt_answer(tokens: TokenServer) -> None:
-    """`shutdown(SHUT_WR)` after a whole request says no more than that (RFC 9112 §9.6)."""
-    async with proxied(tokens, reply(body=b"hello")) as (proxy, _):
-        caller = await proxy.connect()
-        await caller.send(request("GET /"))
-        caller.half_close()
-        assert (await caller.read_answer()).body == b"hello"
-        assert await caller.read_to_end() == b""
-
-
 async def test_a_caller_who_half_closes_sees_that_the_rest_is_missing(
     tokens: TokenServer,
 ) -> None:
-    """Where the answer pauses it is taken for one who left; what it has is not all (F7)."""
+    """It is taken for one who left; what it has of an answer is not all (F7)."""
     async with proxied(tokens, read_timeout_seconds=1) as (proxy, upstream):
         caller = await proxy.connect()
         await caller.send(request("GET / HTTP/1.0"))
-        caller.half_close()
         server = await upstream.accepted()
         await server.read_request()
         await server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await caller.read_head()
+        caller.half_close()
         with pytest.raises(ClosedEarlyError):
             await caller.read_to_end()
 
@@ -178,3 +171,79 @@ async def test_the_end_of_an_answer_is_not_lost_unseen(tokens: TokenServer) -> N
             with contextlib.suppress(ClosedEarlyError):
                 body = (await caller.read_to_end()).partition(b"\r\n\r\n")[2]
                 assert len(body) == size
+
+
+# --- whatever a request is at when its caller leaves ---
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "half_close"])
+async def test_who_leaves_at_once_leaves_nothing_running(tokens: TokenServer, how: str) -> None:
+    """Right behind its request, before there is a connection to send it on (F7)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("GET /"))
+        getattr(caller, how)()
+        await proxy.metric_becomes(0, "requests_in_flight")
+        for server in upstream.connections:
+            assert await server.read_whatever(seconds=SOON + 0.5) == bytes(server.received)
+        if how == "half_close":
+            assert await caller.read_to_end() == b""
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "half_close"])
+@pytest.mark.parametrize("body", [b"", b"abc"], ids=["no-body", "body"])
+async def test_nothing_is_sent_for_who_left_before_the_first_token(
+    tokens: TokenServer, how: str, body: bytes
+) -> None:
+    """The request that waited for it is gone with its caller (F7)."""
+    tokens.gate.clear()
+    async with proxied(tokens, reply()) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /left", f"Content-Length: {len(body)}", body=body))
+        await proxy.metric_becomes(1, "requests_in_flight")
+        getattr(caller, how)()
+        await proxy.metric_becomes(0, "requests_in_flight")
+        tokens.gate.set()
+        assert (await proxy.ask(request("GET /next"))).status == 200
+        assert [message.target for message in upstream.requests] == ["/next"]
+
+
+async def connected(proxy: RunningProxy, path: Path | None) -> Channel:
+    """Return a caller over TCP, or over a Unix socket."""
+    if path is None:
+        return await proxy.connect()
+    return proxy.keep(await Channel.connect_unix(str(path)))
+
+
+@pytest.mark.parametrize("is_unix", [False, True], ids=["tcp", "unix"])
+@pytest.mark.parametrize("how", ["close", "half_close"])
+@pytest.mark.parametrize("state", ["collecting", "uploading", "held", "waiting", "relaying"])
+async def test_who_leaves_is_noticed_whatever_the_state(
+    tokens: TokenServer, tmp_path: Path, state: str, how: str, *, is_unix: bool
+) -> None:
+    """By FIN alone or not, over TCP or not: the upstream request ends within a second (F7)."""
+    path = tmp_path / "s" if is_unix else None
+    listen = "127.0.0.1:0" if path is None else f"127.0.0.1:0,unix:{path}"
+    async with proxied(tokens, listen=listen) as (proxy, upstream):
+        caller = await connected(proxy, path)
+        size = {"collecting": 1000, "uploading": 1 << 20, "held": 1 << 28}.get(state, 0)
+        await caller.send(request("POST /", f"Content-Length: {size}", body=b"abc"[:size]))
+        if state == "collecting":
+            await proxy.metric_becomes(1, "requests_in_flight")
+        else:
+            server = await upstream.accepted()
+            await server.read_head()
+        if state == "held":
+            await caller.send_until_stuck(bytes(1 << 20), size, seconds=0.3)
+        if state == "relaying":
+            await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+            await caller.read_head()
+        if state == "held" and how == "half_close":
+            caller.shut_down()
+        else:
+            getattr(caller, how)()
+        for server in upstream.connections:
+            await server.read_whatever(seconds=SOON + 1)
+        await proxy.metric_becomes(0, "requests_in_flight")
+        ended = [event for event in proxy.logs if event["event"] == "request"]
+        assert [event["outcome"] for event in ended] == ["client_left"]

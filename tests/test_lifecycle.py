@@ -1,14 +1,17 @@
 """Start and stop, in the test's own loop (C1, C2)."""
 
 import asyncio
+import contextlib
 import itertools
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.messages import assert_problem, reply, request
 from tests.peers import Channel
-from tests.running_proxy import RunningProxy, proxied
+from tests.running_proxy import RunningProxy, proxied, running_proxy
 from tests.token_server import TokenServer
 from tests.waiting import within
 
@@ -159,3 +162,38 @@ async def test_the_start_up_deadline_is_met_by_one_token(tokens: TokenServer) ->
         await proxy.admin("POST /-/refresh")
         await asyncio.sleep(0.5)
         assert (await proxy.ask(request("GET /"))).status == 200
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[str]:
+    """Provide the URL of a port to which no connection ever comes up."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = server.getsockname()
+        for _ in range(2):  # its queue is full, so that the system answers nobody
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)  # noqa: FBT003
+            filler.connect_ex(address)
+        yield f"http://127.0.0.1:{address[1]}"
+
+
+@pytest.mark.parametrize("is_hurried", [True, False], ids=["hurried", "drained"])
+async def test_a_stop_waits_for_no_connection_that_never_comes_up(
+    tokens: TokenServer, *, is_hurried: bool
+) -> None:
+    """A second signal, or the end of DRAIN_SECONDS, ends what is being dialled (C2)."""
+    settings = {"connect_timeout_seconds": 60, "drain_seconds": 60 if is_hurried else 0.2}
+    with deaf() as url:
+        async with running_proxy(
+            upstream=url,
+            token_url=tokens.token_url,
+            **settings,  # type: ignore[arg-type]
+        ) as proxy:
+            caller = await proxy.connect()
+            await caller.send(request("GET /"))
+            await proxy.metric_becomes(1, "upstream_connections", state="connecting")
+            proxy.stop()
+            if is_hurried:
+                proxy.stop()
+            assert_problem(await caller.read_answer(), 503, "draining")
+            await within(proxy.ended.wait(), "the end", 5)

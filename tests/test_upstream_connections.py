@@ -258,7 +258,7 @@ async def test_a_caller_gets_no_answer_to_what_was_not_asked(tokens: TokenServer
     """A truncated upload answered early cannot leave its rest to the next request."""
     async with proxied(tokens) as (proxy, upstream):
         caller = await proxy.connect()
-        await caller.send(request("POST /", "Content-Length: 100", body=b"x"))
+        await caller.send(request("POST /", "Content-Length: 100000", body=b"x"))
         server = await upstream.accepted()
         await server.read_head()
         await server.send(reply("400 Bad Request"))
@@ -277,3 +277,62 @@ async def test_interim_answers_count_for_their_own_request(tokens: TokenServer) 
             assert (await caller.ask(request("GET /"))).status == 103
             assert (await caller.read_answer()).status == 200
         assert len(upstream.connections) == 1
+
+
+# --- what the upstream says of its connections ---
+
+
+@pytest.mark.parametrize("line", ["Keep-Alive: timeout=2", "keep-alive: max=5, Timeout=2"])
+async def test_a_promised_rest_bounds_the_rest(tokens: TokenServer, line: str) -> None:
+    """The connection is closed a second before its time is over, so that nothing meets it (F8)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("GET /"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(reply("200 OK", line))
+        await caller.read_answer()
+        await server.read_whatever(seconds=2)
+        await proxy.metric_becomes(0, "upstream_connections", state="idle")
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("Keep-Alive: timeout=0", 2),
+        ("Keep-Alive: timeout=1", 2),
+        ("Keep-Alive: timeout=60", 1),
+        ("Keep-Alive: max=1000", 1),
+        ("Keep-Alive: timeout=x", 1),
+        ("Keep-Alive: mytimeout=1", 1),
+    ],
+)
+async def test_a_rest_of_no_time_is_none(tokens: TokenServer, line: str, count: int) -> None:
+    """A connection without one serves once; longer ones, and other words, change nothing (F8)."""
+    async with proxied(tokens, reply("200 OK", line)) as (proxy, upstream):
+        caller = await proxy.connect()
+        for _ in range(2):
+            assert (await caller.ask(request("POST /"))).head.value("Keep-Alive") is None
+        assert len(upstream.connections) == count
+
+
+async def test_a_surplus_answer_does_not_meet_who_waits(tokens: TokenServer) -> None:
+    """A connection is handed on after the turn, and not while bytes wait on it (F9)."""
+    async with proxied(tokens, max_upstream_connections=1) as (proxy, upstream):
+        for number in range(50):
+            first, second = await proxy.connect(), await proxy.connect()
+            await first.send(request("GET /first"))
+            if not upstream.connections or number == 0:
+                server = await upstream.accepted()
+            await server.read_request()
+            await second.send(request("GET /second"))
+            await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+            await server.send(reply(body=b"first"))
+            await server.send(reply(body=b"evil"))
+            assert (await first.read_answer()).body == b"first"
+            server = await upstream.accepted()
+            assert (await server.read_request()).target == "/second"
+            await server.send(reply(body=b"second"))
+            assert (await second.read_answer()).body == b"second"
+            for caller in (first, second):
+                caller.close()

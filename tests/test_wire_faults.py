@@ -32,8 +32,8 @@ pytestmark = [
 ]
 
 BAD = Line(loss=0.05, delay_seconds=0.01, jitter_seconds=0.03, doubling=0.02)
-BIG = b"0123456789abcdef" * 4096
-PULLED_SECONDS = 10
+BIG = b"0123456789abcdef" * 5000  # more than is read whole before it is sent on
+PULLED_SECONDS = 5  # TCP tries again after 6.2 s at the latest, before an upload is late (G9)
 SLACK_SECONDS = 5  # of a busy machine
 
 
@@ -180,7 +180,7 @@ async def test_a_bad_line_costs_time_and_nothing_else(tmp_path: Path) -> None:
         await here.is_sound()
 
 
-async def test_a_cable_pulled_for_ten_seconds_loses_nothing_that_was_running(
+async def test_a_cable_pulled_for_seconds_loses_nothing_that_was_running(
     tmp_path: Path,
 ) -> None:
     """Uploads, downloads and waiting requests go on when the cable is back; so does the token."""

@@ -1,0 +1,63 @@
+"""What callers have sent ahead, in bytes, bounded for the process and not only for each (G11)."""
+
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Ahead", "MemoryBudget", "budget_bytes"]
+
+_CGROUP: Final = Path("/sys/fs/cgroup")
+_LIMITS: Final = ("memory.max", "memory/memory.limit_in_bytes")  # version 2, version 1
+_SHARE: Final = 4
+_MOST: Final = 64 * 1024 * 1024
+_BODIES: Final = 4
+
+
+def _container_limit(root: Path) -> int | None:
+    """Return the memory limit of the container in bytes, None where there is none."""
+    for name in _LIMITS:
+        try:
+            return int((root / name).read_text(encoding="ascii"))
+        except (OSError, ValueError):  # not there; `max`
+            continue
+    return None
+
+
+def budget_bytes(max_replay_bytes: int, root: Path = _CGROUP) -> int:
+    """Return how many bytes all callers together may have sent ahead.
+
+    A quarter of the container's memory, 64 MiB at most; and always enough for
+    four bodies of `max_replay_bytes` (MAX_REPLAY_BYTES).
+    """
+    limit = _container_limit(root)
+    share = _MOST if limit is None else min(_MOST, limit // _SHARE)
+    return max(share, _BODIES * max_replay_bytes)
+
+
+class MemoryBudget:
+    """Counts the bytes that callers have sent and that nobody has taken yet."""
+
+    __slots__ = ("_limit", "held")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.held = 0
+
+    def change(self, amount: int) -> bool:
+        """Count `amount` bytes more, or fewer; say whether all is still within the budget."""
+        self.held += amount
+        return amount <= 0 or self.held <= self._limit
+
+
+class Ahead:
+    """What one caller has sent ahead, as it counts in the budget of all."""
+
+    __slots__ = ("_budget", "bytes")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self.bytes = 0
+
+    def count(self, size: int) -> bool:
+        """Note that it is `size` bytes now; say whether that is within the budget."""
+        more, self.bytes = size - self.bytes, size
+        return not more or self._budget.change(more)
