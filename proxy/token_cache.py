@@ -99,8 +99,7 @@ class TokenCache:
         True: it is or will be replaced, so the request may be sent once more.
         False: no renewal may be forced now; the 401 is the answer.
         """
-        was_kept = token.lifetime_seconds > 0  # one that was not is never the cached one
-        if was_kept and token is not self._token:
+        if token is not self._token:
             return True
         # A fresh token counts as refused even where the request cannot be replayed.
         self.report_replay(token, refused=True)
@@ -109,7 +108,7 @@ class TokenCache:
         if self._is_backing_off or not self._forced.allow(self._monotonic()):
             return False
         self._is_forced = True
-        self._token = None if was_kept else self._token
+        self._token = None
         self._log.warning("token_refused", client=self.client, token=token.fingerprint)
         self._want()
         return True
@@ -155,13 +154,10 @@ class TokenCache:
         return max(0.0, left)
 
     def store(self, token: Token) -> None:
-        """Keep a new token and give it to those who wait.
-
-        One with a lifetime of zero serves them alone and is not kept (T8).
-        """
+        """Keep a new token and give it to those who wait."""
         self._fresh = token if self._is_forced else None
         self._is_forced = False
-        self._token = token if token.lifetime_seconds > 0 else None
+        self._token = token
         self._is_backing_off = False
         self.is_wanted = False
         for waiter in self._waiters:

@@ -214,24 +214,7 @@ async def test_errors_of_waiters_do_not_pile_up(cache: TokenCache) -> None:
     assert first is not second
 
 
-# --- lives too short to keep ---
-
-
-async def test_a_token_without_a_life_serves_its_waiters_once() -> None:
-    """T8: a lifetime of zero serves who waits, is never current, and nothing asks when idle."""
-    rig = RefresherRig(lifetime=0)
-    rig.endpoint.gate.clear()
-    async with rig.running(), asyncio.TaskGroup() as tasks:
-        waiting = [tasks.create_task(rig.cache.wait()) for _ in range(3)]
-        await settle()
-        rig.endpoint.gate.set()
-        await settle()
-        assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
-        assert rig.cache.current() is None
-        await rig.fake.advance(3600)
-        assert (rig.calls, rig.refresher.snapshot().state) == (1, "ready")
-        assert (await rig.cache.wait()).value == "s3cr3t-token-2"
-        assert not rig.cache.may_still_use(waiting[0].result())
+# --- short lives ---
 
 
 async def test_a_waiter_may_use_a_token_inside_the_margin() -> None:
@@ -349,15 +332,6 @@ async def test_a_401_during_back_off_keeps_the_token(rig: RefresherRig) -> None:
     assert renewed is not None
     assert renewed is not kept
     assert rig.cache.report_refused(renewed)
-
-
-async def test_a_token_that_was_never_kept_forces_no_storm(
-    cache: TokenCache, fake: FakeClock
-) -> None:
-    """T10: the limit holds for tokens with a lifetime of zero as well."""
-    used_once = token(fake, 0)
-    assert cache.report_refused(used_once)
-    assert not cache.report_refused(used_once)
 
 
 async def test_retry_after_is_what_is_left(cache: TokenCache, fake: FakeClock) -> None:
