@@ -9,6 +9,7 @@ from proxy.token import Token
 from proxy.token_answer import Failure
 from proxy.token_cache import TokenCache, TokenUnavailableError
 from tests.fake_clock import FakeClock, RecordingLog, RefresherRig, settle
+from tests.waiting import within
 
 DOWN = Failure("connect_failed", retry_after_seconds=7.0)
 
@@ -234,8 +235,8 @@ async def test_a_waiter_may_use_a_token_inside_the_margin() -> None:
 # --- refused by the upstream ---
 
 
-async def test_a_refused_token_is_dropped_and_replaced() -> None:
-    """T10: the first 401 drops the token and renews; later 401s to it cost nothing more."""
+async def test_a_refused_token_is_doubted_and_replaced() -> None:
+    """T10: the first 401 has the token renewed; later 401s to it cost nothing more."""
     rig = RefresherRig()
     async with rig.running():
         refused = await rig.cache.wait()
@@ -250,6 +251,88 @@ async def test_a_refused_token_is_dropped_and_replaced() -> None:
     assert (event["client"], event["token"]) == ("main", refused.fingerprint)
 
 
+@pytest.fixture
+async def doubting() -> AsyncIterator[RefresherRig]:
+    """Provide a refresher whose token was just refused, and whose renewal hangs."""
+    rig = RefresherRig()
+    async with rig.running():
+        refused = await rig.cache.wait()
+        rig.endpoint.gate.clear()
+        assert rig.cache.report_refused(refused)
+        await settle()
+        yield rig
+
+
+@pytest.mark.parametrize("failure", [DOWN, Failure("invalid_client", is_permanent=True)])
+async def test_a_doubted_token_serves_where_its_renewal_fails(
+    doubting: RefresherRig, failure: Failure
+) -> None:
+    """T10: who waits gets it at once, who comes later need not wait, and both states are told."""
+    doubting.endpoint.failure = failure
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(doubting.cache.wait()) for _ in range(3)]
+        await settle()
+        assert (doubting.cache.waiters, doubting.refresher.snapshot().state) == (3, "ready")
+        doubting.endpoint.gate.set()
+    assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
+    assert (doubting.value(), doubting.calls) == ("s3cr3t-token-1", 2)
+    status = doubting.refresher.snapshot()
+    assert (status.state, status.last_error) == ("degraded", failure.outcome)
+    assert status.fingerprint is not None
+
+
+async def test_a_401_to_a_token_that_was_doubted_is_the_answer(doubting: RefresherRig) -> None:
+    """T5, T10: once its renewal has failed nobody doubts it again before a new one is there."""
+    doubting.endpoint.failure = DOWN
+    doubting.endpoint.gate.set()
+    token = await doubting.cache.wait()
+    doubting.fake.jump(monotonic=10.0)
+    assert not doubting.cache.report_refused(token)
+    assert doubting.cache.current() is token
+    assert len(doubting.recorded.named("token_refused")) == 1
+
+
+async def test_a_doubted_token_serves_no_longer_than_any(doubting: RefresherRig) -> None:
+    """T3, T10: past its hard stop who waits gets the failure, and the state is not ready."""
+    doubting.fake.jump(monotonic=570.0)
+    assert doubting.refresher.snapshot().state == "not_ready"
+    doubting.endpoint.failure = DOWN
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(outcome(doubting.cache))
+        await settle()
+        doubting.endpoint.gate.set()
+    assert isinstance(waiting.result(), TokenUnavailableError)
+    assert doubting.value() is None
+
+
+async def test_a_renewal_that_hangs_ends_the_doubt(cache: TokenCache, fake: FakeClock) -> None:
+    """T10: after TOKEN_WAIT_SECONDS, here none, requests go on; the doubt does not come back."""
+    stored = token(fake, 600)
+    cache.store(stored)
+    assert cache.report_refused(stored)
+    assert cache.current() is None
+    assert await cache.wait() is cache.current() is stored
+    fake.jump(monotonic=10.0)
+    assert not cache.report_refused(stored)
+    assert cache.current() is stored
+
+
+async def test_one_waiter_that_gives_up_frees_the_others(fake: FakeClock) -> None:
+    """T10: who came late to a doubt waits no longer than who came first."""
+    cache = TokenCache("main", clock=fake.clock, log=RecordingLog().log, wait_seconds=0.01)
+    stored = token(fake, 600)
+    cache.store(stored)
+    assert cache.report_refused(stored)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(cache.wait())
+        await settle()
+        fake.jump(monotonic=-60.0)  # as if the others had all the time of the world
+        others = [tasks.create_task(cache.wait()) for _ in range(3)]
+        await within(first, "the first to give up")
+        await settle()
+        assert [task.result() for task in others] == [stored] * 3
+
+
 async def test_renewals_are_forced_once_in_ten_seconds(cache: TokenCache, fake: FakeClock) -> None:
     """T10: a 401 within 10 s of the last forced renewal changes nothing and is the answer."""
     for jump, is_forced in [(0.0, True), (9.9, False), (0.2, True), (5.0, False), (5.1, True)]:
@@ -257,7 +340,8 @@ async def test_renewals_are_forced_once_in_ten_seconds(cache: TokenCache, fake: 
         cache.store(stored)
         fake.jump(monotonic=jump, wall=jump)
         assert cache.report_refused(stored) is is_forced
-        assert cache.token is (None if is_forced else stored)
+        assert cache.current() is (None if is_forced else stored)
+        assert cache.token is stored
 
 
 @pytest.mark.parametrize("accepted", [None, 0, 1, 2])
@@ -295,7 +379,7 @@ async def test_refusals_of_requests_that_cannot_be_replayed_count(
     """T10: three fresh tokens refused end forced renewals, also where no request is replayed."""
     forced = []
     for _ in range(7):  # one upload too large for a replay every 10 s
-        if cache.token is None:
+        if cache.current() is None:
             cache.store(token(fake, 600))
         assert cache.token is not None
         forced.append(cache.report_refused(cache.token))
