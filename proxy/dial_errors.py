@@ -61,13 +61,11 @@ class Peer:
         return "egress_proxy" if self.is_egress else reason
 
 
-def no_address(peer: Peer, error: OSError | UnicodeError | None) -> DialError:
-    """Name a failed look-up; `None` is one without an address."""
-    cause = "the name has no address"
+def no_address(peer: Peer, error: OSError | UnicodeError) -> DialError:
+    """Name a failed look-up."""
+    cause = "not a host name"
     if isinstance(error, OSError):
         cause = error.strerror or "DNS look-up failed"
-    elif error is not None:
-        cause = "not a host name"
     return DialError(
         peer.reason("dns"),
         f"The name of the host in {peer.setting} cannot be resolved. Check it and the DNS of this "

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Final, Literal
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from proxy import __version__
 from proxy.egress import EgressProxy
+from proxy.name_cache import PATIENCE_SHARE, NameCache
 from proxy.token_answer import Failure, Grant, read_answer
 
 __all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "sane_trace_id"]
@@ -72,11 +75,41 @@ def _cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
     return Failure(outcome)
 
 
+class _Resolver(AbstractResolver):
+    """Has aiohttp ask the names that the whole process shares (F13)."""
+
+    def __init__(self, names: NameCache, patience_seconds: float) -> None:
+        self._names = names
+        self._patience_seconds = patience_seconds
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return every address of the host; the session asks for no family of its own."""
+        del family
+        found = await self._names.look_up(host, port, patience_seconds=self._patience_seconds)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]) + (f"%{address[3]}" if address[3:] and address[3] else ""),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is this one's own."""
+
+
 class TokenEndpoint:
     """The token endpoint as one client sees it, with a connection pool of its own (T11).
 
     Follows no redirect, keeps no cookie. `timeout_seconds` bounds one request
-    in all; `egress` is the CONNECT proxy to go through, None for none.
+    in all; `egress` is the CONNECT proxy to go through, None for none; `names` is whom to ask
+    for addresses.
     """
 
     def __init__(
@@ -89,6 +122,7 @@ class TokenEndpoint:
         timeout_seconds: float,
         tls: ssl.SSLContext,
         egress: EgressProxy | None,
+        names: NameCache,
         wall: Callable[[], float],
     ) -> None:
         self._url = url
@@ -98,6 +132,7 @@ class TokenEndpoint:
         self._timeout_seconds = timeout_seconds
         self._tls = tls
         self._egress = egress
+        self._resolver = _Resolver(names, timeout_seconds * PATIENCE_SHARE)
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
 
@@ -125,7 +160,9 @@ class TokenEndpoint:
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._tls, limit=2),
+                connector=aiohttp.TCPConnector(
+                    ssl=self._tls, limit=2, resolver=self._resolver, use_dns_cache=False
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,
