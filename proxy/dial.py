@@ -142,8 +142,9 @@ class Dialer:
     ) -> tuple[asyncio.Transport, _Protocol]:
         """Return a connection ready for use, its protocol's `connection_made` called.
 
-        A failure that may pass is tried again once, at once, within the same
-        deadline (F8). The protocol is made only when everything stands. Raises
+        A failure that may pass is tried again once, within the same deadline,
+        after a turn of the loop in which others may have closed something
+        (F8). The protocol is made only when everything stands. Raises
         `DialError`; after that, or a cancellation, nothing is left open.
         `progress` learns of each step as it begins.
         """
@@ -155,21 +156,28 @@ class Dialer:
                 except DialError as error:
                     if not error.is_transient:
                         raise
+                    await asyncio.sleep(0)
                     transport, handover = await self._attempt(progress)
         except TimeoutError:
             raise timed_out(self._next, progress.step, self._timeout_seconds) from None
         return transport, _hand_over(transport, handover, protocol_factory)
 
     async def _attempt(self, progress: Progress) -> tuple[asyncio.Transport, _Handover]:
-        sock = await self._connect(progress)
-        _tune(sock)
-        loop = asyncio.get_running_loop()
-        bottom, handover = await loop.create_connection(lambda: _Handover(loop), sock=sock)
+        bottom, handover = await self._open(await self._connect(progress))
         try:
             return await self._climb(bottom, handover, progress), handover
         except BaseException:
             bottom.abort()
             raise
+
+    async def _open(self, sock: socket.socket) -> tuple[asyncio.Transport, _Handover]:
+        loop = asyncio.get_running_loop()
+        try:
+            _tune(sock)
+            return await loop.create_connection(lambda: _Handover(loop), sock=sock)
+        except (OSError, RuntimeError) as error:  # uvloop has some of the latter
+            sock.close()
+            raise unreachable(self._next, error) from error
 
     async def _climb(
         self, transport: asyncio.Transport, handover: _Handover, progress: Progress
@@ -200,7 +208,7 @@ class Dialer:
             return await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
             )
-        except (OSError, RuntimeError) as error:  # uvloop has some of the latter
+        except (OSError, RuntimeError) as error:  # see `_open`
             raise unreachable(peer, error) from error
 
     async def _open_tunnel(

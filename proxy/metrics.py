@@ -38,6 +38,7 @@ UPSTREAM_ERROR_REASONS: Final = (
     "invalid_response",
     "timeout",
     "tls",
+    "too_many_open_files",
     "truncated",
 )
 _REPLAY_OUTCOMES: Final = ("ok", "refused", "failed", "not_possible")

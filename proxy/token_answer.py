@@ -38,6 +38,7 @@ OUTCOMES: Final = (
     "secret_unreadable",
     "timeout",
     "tls_failed",
+    "too_many_open_files",
     "unauthorized_client",
     "unusable_answer",
 )
@@ -51,6 +52,7 @@ HINTS: Final = {
     "connect_failed": "check SIGNICAT_PROXY_TOKEN_URL and the network",
     "tls_failed": "check SIGNICAT_PROXY_TOKEN_URL and SIGNICAT_PROXY_CA_FILE",
     "egress_proxy": "check SIGNICAT_PROXY_EGRESS_PROXY",
+    "too_many_open_files": "raise the limit of open files of this process",
     "timeout": "check the network, or raise SIGNICAT_PROXY_TOKEN_TIMEOUT_SECONDS",
     "redirect": "check SIGNICAT_PROXY_TOKEN_URL",
     "unusable_answer": "check that SIGNICAT_PROXY_TOKEN_URL names a token endpoint",

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from proxy import __version__
+from proxy.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.egress import EgressProxy
 from proxy.name_cache import PATIENCE_SHARE, NameCache
 from proxy.token_answer import Failure, Grant, read_answer
@@ -55,8 +56,11 @@ def sane_trace_id(value: str | None) -> str | None:
     return value
 
 
-def _cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
+def _cause_of(error: Exception) -> Failure:
     """Name a failed call by the library's exception; its text may hold anything and is dropped."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if lacks_descriptors(cause):
+        return Failure(TOO_MANY_OPEN_FILES, detail="the limit of open files is reached")
     match error:
         case aiohttp.ClientConnectorDNSError() | UnicodeError():  # a name that is none (IDNA)
             outcome = "dns_failed"
@@ -70,8 +74,12 @@ def _cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
         case aiohttp.ClientConnectorError():
             number = error.os_error.errno
             return Failure("connect_failed", detail=os.strerror(number) if number else None)
-        case _:
+        case RuntimeError():  # uvloop has some, when it connects
+            return Failure("connect_failed", detail="the event loop could not connect")
+        case aiohttp.ClientError() | OSError():
             outcome = "connection_lost"
+        case _:
+            return Failure("connection_lost", detail=f"unexpected {type(error).__name__}")
     return Failure(outcome)
 
 
@@ -170,13 +178,17 @@ class TokenEndpoint:
         return self._session
 
     async def request(self, secret: str) -> Attempt:
-        """Ask for one token; every way to fail is an `Attempt` with a `Failure`."""
+        """Ask for one token; every way to fail is an `Attempt` with a `Failure`.
+
+        Raises nothing but `CancelledError`, whatever the library or the event loop may raise:
+        who renews tokens must outlive it (C3).
+        """
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._post(secret)
         except TimeoutError:
             return Attempt(Failure("timeout", detail=f"{self._timeout_seconds:g} seconds"))
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+        except Exception as error:  # noqa: BLE001 (see above; the outcome names it)
             return Attempt(_cause_of(error))
 
     async def _post(self, secret: str) -> Attempt:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import errno
 import shutil
 import socket
 import ssl
@@ -25,6 +26,7 @@ from proxy.name_cache import NameCache
 from proxy.name_lookup import Address, Resolver
 from proxy.tls import CaFileError, client_context
 from tests.connect_proxy import ConnectProxy
+from tests.open_files import confused_loop, no_open_files
 from tests.scripted_resolver import ScriptedResolver, address
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -433,6 +435,69 @@ def test_second_attempt_goes_unnoticed(run: Run, failure: Exception | Sequence[A
             assert len(resolver.asked) == 2
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("host", "answers"),
+    [
+        ("127.0.0.1", []),
+        ("upstream.test", []),
+        ("upstream.test", [[address(), address("127.0.0.2")]] * 2),
+        ("upstream.test", [OSError(errno.EMFILE, "Too many open files")] * 2),
+    ],
+    ids=["address", "name", "addresses", "lookup"],
+)
+def test_the_limit_of_open_files_is_named(
+    run: Run, host: str, answers: list[Exception | Sequence[Address]]
+) -> None:
+    """What this process lacks is not taken for the upstream's firewall, or for its DNS (F8)."""
+
+    async def scenario() -> None:
+        dialer = make_dialer(443, host=host, resolver=ScriptedResolver(*answers))
+        with no_open_files():
+            error = await failure_of(dialer)
+        assert error.reason == "too_many_open_files"
+        assert error.cause == "EMFILE: the limit of open files of this process is reached"
+        assert "ulimit -n" in error.detail
+        assert "firewall" not in error.detail
+
+    run(scenario())
+
+
+def test_the_limit_of_the_machine_is_told_apart(run: Run) -> None:
+    """ENFILE is not cured by a higher limit of the process."""
+
+    async def scenario() -> None:
+        full = OSError(errno.ENFILE, "Too many open files in system")
+        error = await failure_of(make_dialer(443, resolver=ScriptedResolver(full, full)))
+        assert error.reason == "too_many_open_files"
+        assert "of this machine" in error.cause
+
+    run(scenario())
+
+
+def test_a_second_attempt_starts_after_a_turn_of_the_loop(run: Run) -> None:
+    """Others get to close what they are about to close (F8)."""
+
+    async def scenario() -> None:
+        async with serving() as server:
+            with no_open_files() as restore:
+                asyncio.get_running_loop().call_soon(restore)
+                await dial_and_echo(make_dialer(server.port, host="127.0.0.1"))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("hosts", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
+async def test_a_loop_that_is_confused_is_a_failure_like_any(hosts: list[str]) -> None:
+    """The loop raises RuntimeError where a descriptor seems to be in use; nobody dies of it."""
+    addresses = [address(host) for host in hosts]
+    async with serving() as server:
+        dialer = make_dialer(server.port, resolver=ScriptedResolver(addresses, addresses))
+        async with confused_loop():
+            error = await failure_of(dialer)
+        assert error.reason == "connect"
+        await dial_and_echo(dialer)
 
 
 @pytest.mark.parametrize("is_reset", [True, False])

@@ -23,6 +23,7 @@ from proxy.token_answer import Failure, Grant
 from proxy.token_endpoint import Attempt, TokenEndpoint, basic_credentials
 from tests.connect_proxy import ConnectProxy
 from tests.messages import Message, reply
+from tests.open_files import confused_loop, no_open_files
 from tests.peers import ByteServer, eventually, within
 from tests.scripted_resolver import ScriptedResolver, address
 
@@ -219,6 +220,38 @@ async def test_a_closed_port_is_a_failed_connection() -> None:
     result = (await ask(f"http://127.0.0.1:{unused_port()}")).result
     assert isinstance(result, Failure)
     assert (result.outcome, bool(result.detail)) == ("connect_failed", True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "signicat.test"])
+@pytest.mark.parametrize("is_far", [False, True], ids=["direct", "through an egress proxy"])
+async def test_the_limit_of_open_files_is_named(host: str, *, is_far: bool) -> None:
+    """T5: what this process lacks is not taken for the network's fault."""
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver())
+    egress = EgressProxy(host, 1) if is_far else None
+    async with endpoint_at(f"http://{host}:1/", names=names, egress=egress) as endpoint:
+        with no_open_files():
+            attempt = await endpoint.request(SECRET)
+    expected = Failure("too_many_open_files", detail="the limit of open files is reached")
+    assert attempt == Attempt(expected)
+
+
+async def test_a_loop_that_is_confused_is_a_failed_connection() -> None:
+    """C3: the loop raises RuntimeError where a descriptor seems to be in use; nobody dies of it."""
+    async with ByteServer(reply(body=BODY)) as server, endpoint_at(server.url) as endpoint:
+        async with confused_loop():
+            attempt = await endpoint.request(SECRET)
+        detail = "the event loop could not connect"
+        assert attempt == Attempt(Failure("connect_failed", detail=detail))
+        assert await endpoint.request(SECRET) == Attempt(GRANT)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), LookupError("no"), AssertionError("no")])
+async def test_whatever_is_raised_is_a_failure(error: Exception) -> None:
+    """C3: no exception on the way to the endpoint ends the task that renews tokens."""
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver(error))
+    attempt = await ask("http://signicat.test/", names=names)
+    detail = f"unexpected {type(error).__name__}"
+    assert attempt == Attempt(Failure("connection_lost", detail=detail))
 
 
 async def test_an_unknown_name_is_a_dns_failure() -> None:
