@@ -919,6 +919,23 @@ def test_cancellation_at_any_point_leaves_nothing(
     run(scenario())
 
 
+def test_cancellation_among_attempts_leaves_nothing(run: Run) -> None:
+    """Nor does who is cancelled while several addresses, or a second attempt, are tried."""
+
+    async def scenario() -> None:
+        async with serving() as server:
+            with black_hole("127.0.0.2", server.port):
+                outcomes = []
+                for turns in range(60):
+                    several = [address("127.0.0.9"), address("127.0.0.2"), address()]
+                    resolver = ScriptedResolver([address("127.0.0.9")], several)
+                    dialer = make_dialer(server.port, resolver=resolver)
+                    outcomes.append(await cancel_after(dialer, turns))
+        assert outcomes[0] == "cancelled"
+
+    run(scenario())
+
+
 async def cancel_after(dialer: Dialer, turns: int) -> str:
     """Cancel a dial after some turns of the loop; close the connection where it stood already."""
     async with asyncio.TaskGroup() as tasks:
