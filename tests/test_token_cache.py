@@ -281,6 +281,15 @@ async def test_a_doubted_token_serves_where_its_renewal_fails(
     assert status.fingerprint is not None
 
 
+async def test_a_token_that_was_replaced_does_not_come_back(doubting: RefresherRig) -> None:
+    """T10: a later renewal that fails leaves the new token in use, not the one before."""
+    doubting.endpoint.gate.set()
+    await settle()
+    doubting.endpoint.failure = DOWN
+    await doubting.fake.advance(450)
+    assert (doubting.refresher.snapshot().state, doubting.value()) == ("degraded", "s3cr3t-token-2")
+
+
 async def test_a_401_to_a_token_that_was_doubted_is_the_answer(doubting: RefresherRig) -> None:
     """T5, T10: once its renewal has failed nobody doubts it again before a new one is there."""
     doubting.endpoint.failure = DOWN
@@ -300,6 +309,7 @@ async def test_a_doubted_token_serves_no_longer_than_any(doubting: RefresherRig)
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(outcome(doubting.cache))
         await settle()
+        assert not waiting.done()  # it waits as for a first token, though the doubt is over
         doubting.endpoint.gate.set()
     assert isinstance(waiting.result(), TokenUnavailableError)
     assert doubting.value() is None
@@ -315,6 +325,20 @@ async def test_a_renewal_that_hangs_ends_the_doubt(cache: TokenCache, fake: Fake
     fake.jump(monotonic=10.0)
     assert not cache.report_refused(stored)
     assert cache.current() is stored
+
+
+async def test_a_doubt_lasts_for_the_wait_and_no_longer(doubting: RefresherRig) -> None:
+    """T10: TOKEN_WAIT_SECONDS count from the 401, so that who comes after them waits no more."""
+    doubting.fake.jump(monotonic=59.9)
+    assert doubting.value() is None
+    async with asyncio.TaskGroup() as tasks:
+        early = tasks.create_task(doubting.cache.wait())
+        await settle()
+        assert not early.done()
+        doubting.fake.jump(monotonic=0.2)
+        late = await within(doubting.cache.wait(), "the doubted token", 5)
+        assert late is await within(early, "the same for who came before", 5)
+    assert doubting.value() == "s3cr3t-token-1"
 
 
 async def test_one_waiter_that_gives_up_frees_the_others(fake: FakeClock) -> None:

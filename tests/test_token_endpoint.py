@@ -284,6 +284,19 @@ async def test_the_token_endpoint_and_the_upstream_share_names() -> None:
         assert resolver.asked == ["signicat.test"] * 3
 
 
+async def test_a_name_is_looked_up_for_every_connection() -> None:
+    """F13: nothing but the names that all share remembers an address."""
+    resolver = ScriptedResolver()
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=resolver)
+    async with (
+        ByteServer(reply("200 OK", "Connection: close", body=BODY)) as server,
+        endpoint_at(f"http://signicat.test:{server.port}/", names=names) as endpoint,
+    ):
+        for _ in range(3):
+            assert await endpoint.request(SECRET) == Attempt(GRANT)
+    assert len(resolver.asked) == 3
+
+
 async def test_a_lost_question_to_the_name_server_costs_no_token() -> None:
     """F13: a lookup that hesitates gets another beside it, well before the time is over."""
     async with ByteServer(reply(body=BODY)) as server:
