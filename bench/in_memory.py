@@ -20,6 +20,7 @@ from proxy.connection import StreamProtocol
 from proxy.dial import Dialer, Progress
 from proxy.engine import Engine
 from proxy.logs import open_logs
+from proxy.name_cache import NameCache
 from proxy.pool import Pool
 from proxy.settings import load
 from proxy.token import Token
@@ -63,7 +64,9 @@ class _MemoryDialer(Dialer):
     """Connects to nothing."""
 
     def __init__(self) -> None:
-        super().__init__("127.0.0.1", 9, tls=None, connect_timeout_seconds=1)
+        super().__init__(
+            "127.0.0.1", 9, names=NameCache(clock=SYSTEM_CLOCK), tls=None, connect_timeout_seconds=1
+        )
         self.connected = asyncio.Event()
         self.link: StreamProtocol
         self.transport: MemoryTransport

@@ -21,6 +21,7 @@ from proxy.heads import UpstreamNames
 from proxy.logs import Logs
 from proxy.memory_budget import budget_bytes
 from proxy.metrics import Metrics
+from proxy.name_cache import NameCache
 from proxy.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
 from proxy.policy import Policy
 from proxy.pool import Pool
@@ -160,13 +161,14 @@ def _new_refreshers(
 def _new_pool(
     settings: Settings,
     tls: ssl.SSLContext,
+    names: NameCache,
     spawn: Spawn,
     turns: Turns,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Pool:
     return Pool(
-        new_upstream_dialer(settings, tls),
+        new_upstream_dialer(settings, tls, names),
         limit=settings.max_upstream_connections,
         idle_seconds=settings.upstream_idle_seconds,
         spawn=spawn,
@@ -214,7 +216,8 @@ def assemble(
     tls = client_context(settings.ca_file)
     metrics = Metrics([client.name for client in settings.clients])
     recent = RecentTrouble(clock.wall)
-    endpoints = tuple(new_token_endpoint(c, settings, tls, clock) for c in settings.clients)
+    names = NameCache(clock=clock, count=metrics.name_lookup, log=log)
+    endpoints = tuple(new_token_endpoint(c, settings, tls, clock, names) for c in settings.clients)
     tokens = tuple(_new_refreshers(settings, endpoints, TokenBooks(metrics, recent), clock, log))
     router = new_router(settings)
     loop = asyncio.get_running_loop()
@@ -226,7 +229,7 @@ def assemble(
         policy=new_policy(settings, router),
         router=router,
         tokens={cache.client: cache for cache, _ in tokens},
-        pool=_new_pool(settings, tls, spawn, turns, clock, log),
+        pool=_new_pool(settings, tls, names, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
         metrics=metrics,
         books=Books(metrics, access_log, recent, clock.monotonic),

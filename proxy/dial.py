@@ -27,7 +27,7 @@ from proxy.dial_errors import (
     unreachable,
 )
 from proxy.egress import EgressProxy, connect_refusal, connect_request, is_doomed_answer
-from proxy.name_lookup import Resolver, look_up, system_resolver
+from proxy.name_cache import PATIENCE_SHARE, NameCache
 
 __all__ = [
     "CONNECT_STEP",
@@ -50,8 +50,6 @@ _Protocol = TypeVar("_Protocol", bound=StreamProtocol)
 
 # RFC 8305 §5: how long one address may hesitate before the next is tried beside it.
 _NEXT_ADDRESS_SECONDS: Final = 0.25
-# How much of the time for all a look-up may take before it gets another beside it: one second.
-_LOOK_UP_SHARE: Final = 0.2
 # A peer that does not answer our close_notify must not keep the descriptor for long.
 _TLS_SHUTDOWN_SECONDS: Final = 1.0
 _HEAD_END: Final = b"\r\n\r\n"
@@ -118,7 +116,7 @@ class Dialer:
     `tls` is `None` for plain HTTP; `egress_tls` is for an egress proxy that
     is itself reached by TLS. `connect_timeout_seconds` bounds `dial` in all,
     both attempts together. `setting` is the one that named the host, for
-    messages.
+    messages; `names` is whom to ask for addresses.
     """
 
     def __init__(
@@ -126,12 +124,12 @@ class Dialer:
         host: str,
         port: int,
         *,
+        names: NameCache,
         tls: ssl.SSLContext | None,
         egress: EgressProxy | None = None,
         egress_tls: ssl.SSLContext | None = None,
         connect_timeout_seconds: float,
         setting: str = "SIGNICAT_PROXY_UPSTREAM_URL",
-        resolver: Resolver = system_resolver,
     ) -> None:
         self._target = Peer(host, port, setting)
         self._tls = tls
@@ -141,15 +139,16 @@ class Dialer:
         if egress is not None and egress.is_tls and self._egress_tls is None:
             raise ValueError("an https:// egress proxy needs a TLS context")
         self._timeout_seconds = connect_timeout_seconds
-        self._resolver = resolver
+        self._names = names
 
     async def dial(
         self, protocol_factory: Callable[[], _Protocol], progress: Progress | None = None
     ) -> tuple[asyncio.Transport, _Protocol]:
         """Return a connection ready for use, its protocol's `connection_made` called.
 
-        A failure that may pass is tried again once, at once, within the same
-        deadline (F8). The protocol is made only when everything stands. Raises
+        A failure that may pass is tried again once, within the same deadline,
+        after a turn of the loop in which others may have closed something
+        (F8). The protocol is made only when everything stands. Raises
         `DialError`; after that, or a cancellation, nothing is left open.
         `progress` learns of each step as it begins.
         """
@@ -161,16 +160,14 @@ class Dialer:
                 except DialError as error:
                     if not error.is_transient:
                         raise
+                    await asyncio.sleep(0)
                     transport, handover = await self._attempt(progress)
         except TimeoutError:
             raise timed_out(self._next, progress.step, self._timeout_seconds) from None
         return transport, _hand_over(transport, handover, protocol_factory)
 
     async def _attempt(self, progress: Progress) -> tuple[asyncio.Transport, _Handover]:
-        sock = await self._connect(progress)
-        _tune(sock)
-        loop = asyncio.get_running_loop()
-        bottom, handover = await loop.create_connection(lambda: _Handover(loop), sock=sock)
+        bottom, handover = await self._open(await self._connect(progress))
         try:
             top = await self._climb(bottom, handover, progress)
         except BaseException:
@@ -178,6 +175,15 @@ class Dialer:
             raise
         progress.below_tls = None if top is bottom else bottom
         return top, handover
+
+    async def _open(self, sock: socket.socket) -> tuple[asyncio.Transport, _Handover]:
+        loop = asyncio.get_running_loop()
+        try:
+            _tune(sock)
+            return await loop.create_connection(lambda: _Handover(loop), sock=sock)
+        except (OSError, RuntimeError) as error:  # uvloop has some of the latter
+            sock.close()
+            raise unreachable(self._next, error) from error
 
     async def _climb(
         self, transport: asyncio.Transport, handover: _Handover, progress: Progress
@@ -197,23 +203,18 @@ class Dialer:
         peer = self._next
         progress.begin(DNS_STEP)
         try:
-            addresses = await look_up(
-                self._resolver,
-                peer.host,
-                peer.port,
-                patience_seconds=self._timeout_seconds * _LOOK_UP_SHARE,
+            addresses = await self._names.look_up(
+                peer.host, peer.port, patience_seconds=self._timeout_seconds * PATIENCE_SHARE
             )
         except (OSError, UnicodeError) as error:
             raise no_address(peer, error) from error
-        if not addresses:
-            raise no_address(peer, None)
         progress.addresses = tuple(str(address[4][0]) for address in addresses)
         progress.begin(TCP_STEP)
         try:
             return await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
             )
-        except (OSError, RuntimeError) as error:  # uvloop has some of the latter
+        except (OSError, RuntimeError) as error:  # see `_open`
             raise unreachable(peer, error) from error
 
     async def _open_tunnel(

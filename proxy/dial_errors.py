@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 __all__ = [
+    "TOO_MANY_OPEN_FILES",
     "DialError",
     "Peer",
     "Reason",
     "closed_early",
+    "lacks_descriptors",
     "no_address",
     "timed_out",
     "tls_failed",
@@ -18,10 +20,13 @@ __all__ = [
     "unreachable",
 ]
 
-Reason = Literal["dns", "connect", "connect_timeout", "tls", "egress_proxy"]
+Reason = Literal["dns", "connect", "connect_timeout", "tls", "egress_proxy", "too_many_open_files"]
+TOO_MANY_OPEN_FILES: Final = "too_many_open_files"
+"""Reason of a dial, outcome of a token request: this machine's doing, and no peer's."""
 
 _EGRESS_SETTING: Final = "SIGNICAT_PROXY_EGRESS_PROXY"
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+_NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE))
 
 
 class DialError(Exception):
@@ -61,13 +66,39 @@ class Peer:
         return "egress_proxy" if self.is_egress else reason
 
 
-def no_address(peer: Peer, error: OSError | UnicodeError | None) -> DialError:
-    """Name a failed look-up; `None` is one without an address."""
-    cause = "the name has no address"
+def _numbers(error: BaseException) -> list[int]:
+    """Return the error numbers of all addresses that were tried."""
+    number = error.errno if isinstance(error, OSError) else None
+    return [number] if number else [int(found) for found in _ERRNO.findall(str(error))]
+
+
+def lacks_descriptors(error: BaseException) -> bool:
+    """Say whether it was the limit of open files, of the process or the machine."""
+    return not _NO_DESCRIPTORS.isdisjoint(_numbers(error))
+
+
+def _too_many_open_files(error: BaseException) -> DialError:
+    """Name the limit of open files; one that is closed in the next moment helps."""
+    is_machine = errno.ENFILE in _numbers(error)
+    return DialError(
+        TOO_MANY_OPEN_FILES,
+        "The proxy may open no more files, and a connection is one. Raise the limit of open files "
+        "(ulimit -n, LimitNOFILE of systemd, the container's), or lower "
+        "SIGNICAT_PROXY_MAX_UPSTREAM_CONNECTIONS.",
+        "ENFILE: the limit of open files of this machine is reached"
+        if is_machine
+        else "EMFILE: the limit of open files of this process is reached",
+        is_transient=True,
+    )
+
+
+def no_address(peer: Peer, error: OSError | UnicodeError) -> DialError:
+    """Name a failed look-up."""
+    if lacks_descriptors(error):
+        return _too_many_open_files(error)
+    cause = "not a host name"
     if isinstance(error, OSError):
         cause = error.strerror or "DNS look-up failed"
-    elif error is not None:
-        cause = "not a host name"
     return DialError(
         peer.reason("dns"),
         f"The name of the host in {peer.setting} cannot be resolved. Check it and the DNS of this "
@@ -79,9 +110,9 @@ def no_address(peer: Peer, error: OSError | UnicodeError | None) -> DialError:
 
 def unreachable(peer: Peer, error: OSError | RuntimeError) -> DialError:
     """Name a failed TCP connection, by the error numbers of all addresses that were tried."""
-    number = error.errno if isinstance(error, OSError) else None
-    numbers = [number] if number else map(int, _ERRNO.findall(str(error)))
-    names = dict.fromkeys(errno.errorcode.get(number, str(number)) for number in numbers)
+    if lacks_descriptors(error):
+        return _too_many_open_files(error)
+    names = dict.fromkeys(errno.errorcode.get(number, str(number)) for number in _numbers(error))
     return DialError(
         peer.reason("connect"),
         f"The host in {peer.setting} accepts no connection. Check the address, the port and the "

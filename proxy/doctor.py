@@ -31,6 +31,7 @@ from proxy.finding import CHECKS, Finding
 from proxy.health_probe import is_signicat_proxy
 from proxy.listeners import CannotListenError, check_address
 from proxy.logs import Redactor
+from proxy.name_cache import NameCache
 from proxy.outgoing import egress_for, new_token_endpoint
 from proxy.process import harden
 from proxy.settings import ClientSettings, ConfigurationError, ListenAddress, Loaded, Settings
@@ -128,7 +129,8 @@ class Doctor:
         yield await self._call_finding(client, grant)
 
     async def _ask_for_token(self, client: ClientSettings, secret: str) -> Asked:
-        endpoint = new_token_endpoint(client, self._settings, self._tls, self._clock)
+        names = NameCache(clock=self._clock)  # empty, so that the system is asked afresh
+        endpoint = new_token_endpoint(client, self._settings, self._tls, self._clock, names)
         before = self._clock.now()
         try:
             attempt = await endpoint.request(secret)

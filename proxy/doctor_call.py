@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.assembly import new_policy, new_router
+from proxy.clock import SYSTEM_CLOCK
 from proxy.dial import DialError
 from proxy.doctor_answer import meaning_of
 from proxy.doctor_network import Destination, dial_fix
@@ -19,6 +20,7 @@ from proxy.errors import ProxyError
 from proxy.finding import Finding
 from proxy.headers import MessageHeaders
 from proxy.heads import UpstreamNames, request_head
+from proxy.name_cache import NameCache
 from proxy.outgoing import host_and_port, new_upstream_dialer
 from proxy.request import RequestReader
 from proxy.roles import UpstreamLink
@@ -129,7 +131,8 @@ async def _get(path: str, token: str, settings: Settings, tls: ssl.SSLContext) -
     request = RequestReader(parser).read(start.encode())
     names = UpstreamNames.from_url(settings.upstream_url)
     head = request_head(request, names, f"Authorization: Bearer {token}\r\n".encode())
-    dialer = new_upstream_dialer(settings, tls)
+    afresh = NameCache(clock=SYSTEM_CLOCK)
+    dialer = new_upstream_dialer(settings, tls, afresh)
     transport, connection = await dialer.dial(lambda: UpstreamConnection(listener))
     connection.receiver = listener
     try:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from proxy.clock import SYSTEM_CLOCK
 from proxy.dial import (
     CONNECT_STEP,
     DNS_STEP,
@@ -20,6 +21,7 @@ from proxy.dial import (
 )
 from proxy.egress import EgressProxy
 from proxy.finding import Finding
+from proxy.name_cache import NameCache
 from proxy.outgoing import egress_for, host_and_port, new_dialer
 from proxy.settings import Settings
 
@@ -148,6 +150,7 @@ async def examine_way(
         destination.url,
         settings,
         tls,
+        NameCache(clock=SYSTEM_CLOCK),  # empty, so that the system is asked afresh
         setting=destination.setting,
         timeout_seconds=destination.timeout_seconds,
     )

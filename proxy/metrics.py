@@ -22,8 +22,8 @@ from proxy.build import build
 from proxy.errors import ERROR_KINDS, ErrorKind
 from proxy.histogram import Histogram
 from proxy.metric_families import PREFIX, counters, gauge, histograms, token_gauges
+from proxy.outbound_metrics import OutboundMetrics
 from proxy.token import ClientStatus
-from proxy.token_answer import OUTCOMES
 from proxy.traffic import Totals, totals_of
 
 __all__ = ["CONTENT_TYPE", "UPSTREAM_ERROR_REASONS", "Metrics"]
@@ -38,6 +38,7 @@ UPSTREAM_ERROR_REASONS: Final = (
     "invalid_response",
     "timeout",
     "tls",
+    "too_many_open_files",
     "truncated",
 )
 _REPLAY_OUTCOMES: Final = ("ok", "refused", "failed", "not_possible")
@@ -68,7 +69,6 @@ class Metrics(Collector):
         labels = (*clients, "none")
         self._request_seconds = {client: Histogram() for client in labels}
         self._upstream_seconds = {client: Histogram() for client in clients}
-        self._token_seconds = {client: Histogram() for client in clients}
         self._request_bytes = 0
         self._response_bytes = 0
         self._rejected = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
@@ -80,13 +80,7 @@ class Metrics(Collector):
         }
         self._upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
         self._replays = dict.fromkeys(_REPLAY_OUTCOMES, 0)
-        self._token_requests = {
-            (client, outcome): 0
-            for client in clients
-            for outcome in OUTCOMES
-            if outcome != "secret_unreadable"  # then the token endpoint is not called
-        }
-        self._secret_fallbacks = dict.fromkeys(clients, 0)
+        self._outbound = OutboundMetrics(clients)
         self._read_in_flight: Callable[[], int] = _zero
         self._read_callers: Callable[[], int] = _zero
         self._max_callers = self._max_upstream_connections = 0
@@ -161,13 +155,15 @@ class Metrics(Collector):
 
     def token_request(self, client: str, outcome: str, seconds: float) -> None:
         """Count one call of the token endpoint."""
-        key = (client, outcome)
-        self._token_requests[key] = self._token_requests.get(key, 0) + 1
-        self._token_seconds[client].observe(seconds)
+        self._outbound.token_request(client, outcome, seconds)
 
     def secret_fallback(self, client: str) -> None:
         """Count a return to the last secret that worked (T7)."""
-        self._secret_fallbacks[client] += 1
+        self._outbound.secret_fallback(client)
+
+    def name_lookup(self, outcome: str) -> None:
+        """Count how one need of an address ended (F13)."""
+        self._outbound.name_lookup(outcome)
 
     # --- telling ---
 
@@ -191,7 +187,8 @@ class Metrics(Collector):
         """Yield every family; called by the registry at a scrape."""
         yield from self._request_families()
         yield from self._failure_families()
-        yield from self._token_families()
+        yield from self._outbound.families()
+        yield from token_gauges(tuple(self._read_clients()))
         info = GaugeMetricFamily(
             PREFIX + "build_info", "Version of the proxy.", labels=("version", "python", "build")
         )
@@ -265,25 +262,3 @@ class Metrics(Collector):
         yield counters(
             "replays", "What became of upstream 401 answers, by outcome.", "outcome", self._replays
         )
-
-    def _token_families(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            PREFIX + "token_requests",
-            "Calls of the token endpoint, by outcome: ok or the cause of failure.",
-            labels=("client", "outcome"),
-        )
-        for labels, amount in self._token_requests.items():
-            requests.add_metric(labels, amount)
-        yield requests
-        yield histograms(
-            "token_request_duration_seconds",
-            "Duration of calls of the token endpoint.",
-            self._token_seconds,
-        )
-        yield counters(
-            "secret_fallbacks",
-            "Returns to the last secret that worked.",
-            "client",
-            self._secret_fallbacks,
-        )
-        yield from token_gauges(tuple(self._read_clients()))

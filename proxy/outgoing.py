@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from proxy.clock import Clock
 from proxy.dial import Dialer
 from proxy.egress import EgressProxy, is_bypassed, parse_egress_proxy
+from proxy.name_cache import NameCache
 from proxy.secret_source import SecretSource
 from proxy.settings import ClientSettings, Settings
 from proxy.token_endpoint import TokenEndpoint
@@ -45,7 +46,11 @@ def new_secret_source(client: ClientSettings) -> SecretSource:
 
 
 def new_token_endpoint(
-    client: ClientSettings, settings: Settings, tls: ssl.SSLContext, clock: Clock
+    client: ClientSettings,
+    settings: Settings,
+    tls: ssl.SSLContext,
+    clock: Clock,
+    names: NameCache,
 ) -> TokenEndpoint:
     """Return the token endpoint as this client uses it."""
     return TokenEndpoint(
@@ -56,18 +61,26 @@ def new_token_endpoint(
         timeout_seconds=settings.token_timeout_seconds,
         tls=tls,
         egress=egress_for(client.token_url, settings),
+        names=names,
         wall=clock.wall,
     )
 
 
 def new_dialer(
-    url: str, settings: Settings, tls: ssl.SSLContext, *, setting: str, timeout_seconds: float
+    url: str,
+    settings: Settings,
+    tls: ssl.SSLContext,
+    names: NameCache,
+    *,
+    setting: str,
+    timeout_seconds: float,
 ) -> Dialer:
     """Return what makes connections to the host of `url`, which stands in `setting`."""
     host, port = host_and_port(url)
     return Dialer(
         host,
         port,
+        names=names,
         tls=tls if url.startswith("https:") else None,
         egress=egress_for(url, settings),
         egress_tls=tls,
@@ -76,12 +89,13 @@ def new_dialer(
     )
 
 
-def new_upstream_dialer(settings: Settings, tls: ssl.SSLContext) -> Dialer:
+def new_upstream_dialer(settings: Settings, tls: ssl.SSLContext, names: NameCache) -> Dialer:
     """Return what makes connections to the upstream."""
     return new_dialer(
         settings.upstream_url,
         settings,
         tls,
+        names,
         setting="SIGNICAT_PROXY_UPSTREAM_URL",
         timeout_seconds=settings.connect_timeout_seconds,
     )

@@ -22,7 +22,6 @@ class Token:
     header_line: bytes = field(repr=False)
     fingerprint: str
     sent: Instant
-    lifetime_seconds: float
     soft: Instant
     hard: Instant
     expires: Instant
@@ -36,7 +35,6 @@ class Token:
             header_line=f"Authorization: Bearer {value}\r\n".encode("ascii"),
             fingerprint=hashlib.sha256(value.encode("ascii")).hexdigest()[:8],
             sent=sent,
-            lifetime_seconds=lifetime_seconds,
             soft=sent + schedule.soft_point(lifetime_seconds, draw),
             hard=sent + schedule.hard_stop(lifetime_seconds),
             expires=sent + lifetime_seconds,

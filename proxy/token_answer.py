@@ -38,6 +38,7 @@ OUTCOMES: Final = (
     "secret_unreadable",
     "timeout",
     "tls_failed",
+    "too_many_open_files",
     "unauthorized_client",
     "unusable_answer",
 )
@@ -51,6 +52,7 @@ HINTS: Final = {
     "connect_failed": "check SIGNICAT_PROXY_TOKEN_URL and the network",
     "tls_failed": "check SIGNICAT_PROXY_TOKEN_URL and SIGNICAT_PROXY_CA_FILE",
     "egress_proxy": "check SIGNICAT_PROXY_EGRESS_PROXY",
+    "too_many_open_files": "raise the limit of open files of this process",
     "timeout": "check the network, or raise SIGNICAT_PROXY_TOKEN_TIMEOUT_SECONDS",
     "redirect": "check SIGNICAT_PROXY_TOKEN_URL",
     "unusable_answer": "check that SIGNICAT_PROXY_TOKEN_URL names a token endpoint",
@@ -60,6 +62,7 @@ HINTS: Final = {
 """What an operator can do about an outcome."""
 
 _DEFAULT_LIFETIME_SECONDS: Final = 300.0
+_LEAST_LIFETIME_SECONDS: Final = 1.0  # so that steady traffic asks twice a second at most
 _MAX_LIFETIME_SECONDS: Final = 24 * 3600.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1, b64token
 _NUMBER: Final = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?")
@@ -115,7 +118,7 @@ def _retry_after(value: str | None, wall: float) -> float | None:
 
 
 def _lifetime(value: object) -> float | None:
-    """Read `expires_in` (T8): seconds, at least 0; None where it is no number."""
+    """Read `expires_in` (T8): between 1 s and 24 h; None where it is no number."""
     if value is None:
         return _DEFAULT_LIFETIME_SECONDS
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
@@ -124,7 +127,7 @@ def _lifetime(value: object) -> float | None:
         return None
     if isinstance(value, float) and math.isnan(value):
         return None
-    return float(max(0, min(value, _MAX_LIFETIME_SECONDS)))
+    return float(max(_LEAST_LIFETIME_SECONDS, min(value, _MAX_LIFETIME_SECONDS)))
 
 
 def _parsed(body: bytes) -> Mapping[str, object] | None:

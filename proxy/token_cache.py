@@ -45,6 +45,8 @@ class TokenCache:
         self._log = log
         self._wait_seconds = wait_seconds
         self._token: Token | None = None
+        self._doubted: Token | None = None  # refused by the upstream; kept until renewal is over
+        self._doubted_until = 0.0
         self._retry_at = 0.0
         self._cause = "no token yet"
         self._is_backing_off = False  # the last attempt failed
@@ -71,8 +73,9 @@ class TokenCache:
     async def wait(self) -> Token:
         """Return a token as soon as there is one; its holder may use it even inside the margin.
 
-        Raises `TokenUnavailableError` as soon as an attempt fails, or after
-        TOKEN_WAIT_SECONDS. A waiter that is cancelled cancels nothing (T4).
+        Where an attempt fails, or after TOKEN_WAIT_SECONDS, that is the doubted one (T10);
+        without one it raises `TokenUnavailableError`. A waiter that is cancelled cancels
+        nothing (T4).
         """
         token = self.current()
         if token is not None:
@@ -81,12 +84,22 @@ class TokenCache:
         self._waiters.add(waiter)
         self._want()
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(self._patience_seconds()):
                 return await waiter
         except TimeoutError:
-            raise self._unavailable() from None
+            self._end_doubt()
+            token = self.current()
+            if token is None:
+                raise self._unavailable() from None
+            return token
         finally:
             self._waiters.discard(waiter)
+
+    def _patience_seconds(self) -> float:
+        """Return how long to wait; a doubt ends at the same moment for all who wait (T10)."""
+        if not self.has_usable_token():
+            return self._wait_seconds
+        return max(0.0, self._doubted_until - self._monotonic())
 
     def may_still_use(self, token: Token) -> bool:
         """Say whether a token that was waited for has not expired meanwhile."""
@@ -96,20 +109,22 @@ class TokenCache:
     def report_refused(self, token: Token) -> bool:
         """Learn that the upstream answered 401 to `token` (T10).
 
+        The token is doubted, not lost: requests wait for its renewal, and go on with it where
+        that fails or lasts longer than TOKEN_WAIT_SECONDS.
         True: it is or will be replaced, so the request may be sent once more.
         False: no renewal may be forced now; the 401 is the answer.
         """
-        was_kept = token.lifetime_seconds > 0  # one that was not is never the cached one
-        if was_kept and token is not self._token:
+        if token is not self._token:
             return True
         # A fresh token counts as refused even where the request cannot be replayed.
         self.report_replay(token, refused=True)
-        # No request hastens an attempt in back-off (T5): dropping the token could only
-        # cost those who can still use it.
-        if self._is_backing_off or not self._forced.allow(self._monotonic()):
+        # One doubt for each renewal. And no request hastens an attempt in back-off (T5): doubt
+        # could only cost those who can still use the token.
+        if self._is_backing_off or self._is_forced or not self._forced.allow(self._monotonic()):
             return False
         self._is_forced = True
-        self._token = None if was_kept else self._token
+        self._token, self._doubted = None, token
+        self._doubted_until = self._monotonic() + self._wait_seconds
         self._log.warning("token_refused", client=self.client, token=token.fingerprint)
         self._want()
         return True
@@ -124,6 +139,20 @@ class TokenCache:
         else:
             self._forced.fresh_token_accepted()
 
+    def _end_doubt(self) -> None:
+        """Go on with the doubted token, if there is one; who waits gets it at once (T10)."""
+        if self._doubted is None:
+            return
+        self._token, self._doubted = self._doubted, None
+        token = self.current()
+        if token is not None:
+            self._serve(token)
+
+    def _serve(self, token: Token) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(token)
+
     def _want(self) -> None:
         if not self.is_wanted:
             self.is_wanted = True
@@ -133,8 +162,8 @@ class TokenCache:
 
     @property
     def token(self) -> Token | None:
-        """The token, usable or not."""
-        return self._token
+        """The token, usable or not, doubted or not."""
+        return self._token or self._doubted
 
     @property
     def waiters(self) -> int:
@@ -142,12 +171,12 @@ class TokenCache:
         return len(self._waiters)
 
     def has_usable_token(self) -> bool:
-        """Say the same as `current`, without waking anybody."""
+        """Say whether requests get a token, if need be a doubted one; wakes nobody."""
         return self.usable_seconds() > 0
 
     def usable_seconds(self) -> float:
         """Return how long the token may still be sent, by the clock that says less; or 0."""
-        token = self._token
+        token = self.token
         if token is None:
             return 0.0
         now = self._clock.now()
@@ -155,28 +184,24 @@ class TokenCache:
         return max(0.0, left)
 
     def store(self, token: Token) -> None:
-        """Keep a new token and give it to those who wait.
-
-        One with a lifetime of zero serves them alone and is not kept (T8).
-        """
+        """Keep a new token and give it to those who wait."""
         self._fresh = token if self._is_forced else None
         self._is_forced = False
-        self._token = token if token.lifetime_seconds > 0 else None
+        self._token, self._doubted = token, None
         self._is_backing_off = False
         self.is_wanted = False
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(token)
+        self._serve(token)
 
     def fail(self, delay_seconds: float, cause: str) -> None:
         """Tell those who wait, and those who will, that an attempt has failed (T4).
 
-        The next one is due in `delay_seconds`.
+        The next one is due in `delay_seconds`. Until then a doubted token serves (T10).
         """
         self._retry_at = self._monotonic() + delay_seconds
         self._cause = cause
         self._is_backing_off = True
         self.is_wanted = False
+        self._end_doubt()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(self._unavailable())

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 from proxy.clock import SYSTEM_CLOCK
+from proxy.name_cache import NameCache
 from proxy.outgoing import new_secret_source, new_token_endpoint
 from proxy.secret_source import SecretUnreadableError
 from proxy.settings import ClientSettings, Settings
@@ -52,7 +53,8 @@ def _as_json(grant: Grant) -> str:
 
 async def _ask(client: ClientSettings, settings: Settings) -> Grant | Failure:
     tls = client_context(settings.ca_file)
-    endpoint = new_token_endpoint(client, settings, tls, SYSTEM_CLOCK)
+    names = NameCache(clock=SYSTEM_CLOCK)
+    endpoint = new_token_endpoint(client, settings, tls, SYSTEM_CLOCK, names)
     try:
         return (await endpoint.request(new_secret_source(client).read())).result
     except SecretUnreadableError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ from typing import Final, Literal
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from proxy import __version__
+from proxy.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.egress import EgressProxy
+from proxy.name_cache import PATIENCE_SHARE, NameCache
 from proxy.token_answer import Failure, Grant, read_answer
 
 __all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "sane_trace_id"]
@@ -52,8 +56,11 @@ def sane_trace_id(value: str | None) -> str | None:
     return value
 
 
-def _cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
+def _cause_of(error: Exception) -> Failure:
     """Name a failed call by the library's exception; its text may hold anything and is dropped."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if lacks_descriptors(cause):
+        return Failure(TOO_MANY_OPEN_FILES, detail="the limit of open files is reached")
     match error:
         case aiohttp.ClientConnectorDNSError() | UnicodeError():  # a name that is none (IDNA)
             outcome = "dns_failed"
@@ -67,16 +74,50 @@ def _cause_of(error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
         case aiohttp.ClientConnectorError():
             number = error.os_error.errno
             return Failure("connect_failed", detail=os.strerror(number) if number else None)
-        case _:
+        case RuntimeError():  # uvloop has some, when it connects
+            return Failure("connect_failed", detail="the event loop could not connect")
+        case aiohttp.ClientError() | OSError():
             outcome = "connection_lost"
+        case _:
+            return Failure("connection_lost", detail=f"unexpected {type(error).__name__}")
     return Failure(outcome)
+
+
+class _Resolver(AbstractResolver):
+    """Has aiohttp ask the names that the whole process shares (F13)."""
+
+    def __init__(self, names: NameCache, patience_seconds: float) -> None:
+        self._names = names
+        self._patience_seconds = patience_seconds
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return every address of the host; the session asks for no family of its own."""
+        del family
+        found = await self._names.look_up(host, port, patience_seconds=self._patience_seconds)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]) + (f"%{address[3]}" if address[3:] and address[3] else ""),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is this one's own."""
 
 
 class TokenEndpoint:
     """The token endpoint as one client sees it, with a connection pool of its own (T11).
 
     Follows no redirect, keeps no cookie. `timeout_seconds` bounds one request
-    in all; `egress` is the CONNECT proxy to go through, None for none.
+    in all; `egress` is the CONNECT proxy to go through, None for none; `names` is whom to ask
+    for addresses.
     """
 
     def __init__(
@@ -89,6 +130,7 @@ class TokenEndpoint:
         timeout_seconds: float,
         tls: ssl.SSLContext,
         egress: EgressProxy | None,
+        names: NameCache,
         wall: Callable[[], float],
     ) -> None:
         self._url = url
@@ -98,6 +140,7 @@ class TokenEndpoint:
         self._timeout_seconds = timeout_seconds
         self._tls = tls
         self._egress = egress
+        self._resolver = _Resolver(names, timeout_seconds * PATIENCE_SHARE)
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
 
@@ -125,7 +168,9 @@ class TokenEndpoint:
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._tls, limit=2),
+                connector=aiohttp.TCPConnector(
+                    ssl=self._tls, limit=2, resolver=self._resolver, use_dns_cache=False
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,
@@ -133,13 +178,17 @@ class TokenEndpoint:
         return self._session
 
     async def request(self, secret: str) -> Attempt:
-        """Ask for one token; every way to fail is an `Attempt` with a `Failure`."""
+        """Ask for one token; every way to fail is an `Attempt` with a `Failure`.
+
+        Raises nothing but `CancelledError`, whatever the library or the event loop may raise:
+        who renews tokens must outlive it (C3).
+        """
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._post(secret)
         except TimeoutError:
             return Attempt(Failure("timeout", detail=f"{self._timeout_seconds:g} seconds"))
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+        except Exception as error:  # noqa: BLE001 (see above; the outcome names it)
             return Attempt(_cause_of(error))
 
     async def _post(self, secret: str) -> Attempt:

@@ -206,6 +206,13 @@ class Cable:
         with end.entered():
             return socket.create_server((address, 0))
 
+    def bind_datagrams(self, port: int) -> socket.socket:
+        """Return a bound UDP socket at the far end."""
+        with self.far.entered():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((FAR, port))
+        return sock
+
     async def connect(self, port: int) -> Channel:
         """Connect from the far end to the proxy."""
         with self.far.entered():

@@ -27,6 +27,7 @@ _NOT_OF_THE_BUILD = (
     "test_house.py",
     "test_mock*.py",
     "test_monitor_docs.py",
+    "test_name_server_faults.py",
     "test_peers.py",
     "test_rollover.py",
     "test_settings*.py",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import errno
 import shutil
 import socket
 import ssl
@@ -18,14 +19,17 @@ import pytest
 import trustme
 import uvloop
 
+from proxy.clock import SYSTEM_CLOCK
 from proxy.dial import Dialer, DialError
 from proxy.egress import EgressProxy, parse_egress_proxy
-from proxy.name_lookup import Resolver
+from proxy.name_cache import NameCache
+from proxy.name_lookup import Address, Resolver
 from proxy.tls import CaFileError, client_context
 from tests.connect_proxy import ConnectProxy
+from tests.open_files import confused_loop, no_open_files
+from tests.scripted_resolver import ScriptedResolver, address
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
-AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 TINYPROXY = shutil.which("tinyproxy")
 SECRET = "s3cret-of-the-proxy"
@@ -196,29 +200,6 @@ def unused_port() -> int:
         return port
 
 
-def address(port: int, host: str = "127.0.0.1") -> AddressInfo:
-    """Return what a resolver returns for an IPv4 address."""
-    return (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))
-
-
-class ScriptedResolver:
-    """Resolves every name to loopback, after the answers that the test prescribed."""
-
-    def __init__(self, *answers: Exception | Sequence[AddressInfo]) -> None:
-        self.asked: list[str] = []
-        self._answers = list(answers)
-
-    async def __call__(self, host: str, port: int) -> Sequence[AddressInfo]:
-        """Give the next answer."""
-        self.asked.append(host)
-        if not self._answers:
-            return [address(port)]
-        answer = self._answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
@@ -251,10 +232,10 @@ def make_dialer(
     return Dialer(
         host,
         port,
+        names=NameCache(clock=SYSTEM_CLOCK, resolver=resolver or ScriptedResolver()),
         tls=tls,
         egress=egress,
         connect_timeout_seconds=timeout_seconds,
-        resolver=resolver or ScriptedResolver(),
     )
 
 
@@ -423,7 +404,7 @@ def test_errors_of_several_addresses_are_all_named(run: Run) -> None:
 
     async def scenario() -> None:
         with refusing_port() as port:
-            addresses = [address(port), address(port, "255.255.255.255"), address(port)]
+            addresses = [address(), address("255.255.255.255"), address("127.0.0.2")]
             resolver = ScriptedResolver(addresses, addresses)
             error = await failure_of(make_dialer(port, resolver=resolver))
         assert error.reason == "connect"
@@ -438,15 +419,13 @@ def test_errors_of_several_addresses_are_all_named(run: Run) -> None:
 @pytest.mark.parametrize(
     "failure",
     [
-        [address(0)],
+        [address("127.0.0.9")],
         socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
         [],
     ],
     ids=["refused", "dns", "no address"],
 )
-def test_second_attempt_goes_unnoticed(
-    run: Run, failure: Exception | Sequence[AddressInfo]
-) -> None:
+def test_second_attempt_goes_unnoticed(run: Run, failure: Exception | Sequence[Address]) -> None:
     """A failure that passes is not seen by who asked for the connection (F8)."""
 
     async def scenario() -> None:
@@ -456,6 +435,69 @@ def test_second_attempt_goes_unnoticed(
             assert len(resolver.asked) == 2
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("host", "answers"),
+    [
+        ("127.0.0.1", []),
+        ("upstream.test", []),
+        ("upstream.test", [[address(), address("127.0.0.2")]] * 2),
+        ("upstream.test", [OSError(errno.EMFILE, "Too many open files")] * 2),
+    ],
+    ids=["address", "name", "addresses", "lookup"],
+)
+def test_the_limit_of_open_files_is_named(
+    run: Run, host: str, answers: list[Exception | Sequence[Address]]
+) -> None:
+    """What this process lacks is not taken for the upstream's firewall, or for its DNS (F8)."""
+
+    async def scenario() -> None:
+        dialer = make_dialer(443, host=host, resolver=ScriptedResolver(*answers))
+        with no_open_files():
+            error = await failure_of(dialer)
+        assert error.reason == "too_many_open_files"
+        assert error.cause == "EMFILE: the limit of open files of this process is reached"
+        assert "ulimit -n" in error.detail
+        assert "firewall" not in error.detail
+
+    run(scenario())
+
+
+def test_the_limit_of_the_machine_is_told_apart(run: Run) -> None:
+    """ENFILE is not cured by a higher limit of the process."""
+
+    async def scenario() -> None:
+        full = OSError(errno.ENFILE, "Too many open files in system")
+        error = await failure_of(make_dialer(443, resolver=ScriptedResolver(full, full)))
+        assert error.reason == "too_many_open_files"
+        assert "of this machine" in error.cause
+
+    run(scenario())
+
+
+def test_a_second_attempt_starts_after_a_turn_of_the_loop(run: Run) -> None:
+    """Others get to close what they are about to close (F8)."""
+
+    async def scenario() -> None:
+        async with serving() as server:
+            with no_open_files() as restore:
+                asyncio.get_running_loop().call_soon(restore)
+                await dial_and_echo(make_dialer(server.port, host="127.0.0.1"))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("hosts", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
+async def test_a_loop_that_is_confused_is_a_failure_like_any(hosts: list[str]) -> None:
+    """The loop raises RuntimeError where a descriptor seems to be in use; nobody dies of it."""
+    addresses = [address(host) for host in hosts]
+    async with serving() as server:
+        dialer = make_dialer(server.port, resolver=ScriptedResolver(addresses, addresses))
+        async with confused_loop():
+            error = await failure_of(dialer)
+        assert error.reason == "connect"
+        await dial_and_echo(dialer)
 
 
 @pytest.mark.parametrize("is_reset", [True, False])
@@ -511,17 +553,17 @@ def test_deadline_holds_for_both_attempts_together(run: Run, ca_file: Path) -> N
 
 
 @contextlib.contextmanager
-def black_hole() -> Iterator[int]:
+def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Yield a port that answers no SYN: its backlog is full."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, port))
         listener.listen(0)
-        port: int = listener.getsockname()[1]
+        port = listener.getsockname()[1]
         for _ in range(4):
             filler = stack.enter_context(socket.socket())
             filler.settimeout(0)
-            filler.connect_ex(("127.0.0.1", port))
+            filler.connect_ex((host, port))
         yield port
 
 
@@ -541,9 +583,9 @@ def test_silent_address_does_not_keep_the_next_one_waiting(run: Run) -> None:
     """While one address hesitates, the next is tried beside it (RFC 8305)."""
 
     async def scenario() -> None:
-        with black_hole() as silent:
-            async with serving() as server:
-                resolver = ScriptedResolver([address(silent), address(server.port)])
+        async with serving() as server:
+            with black_hole("127.0.0.2", server.port):
+                resolver = ScriptedResolver([address("127.0.0.2"), address()])
                 await dial_and_echo(make_dialer(server.port, resolver=resolver, timeout_seconds=10))
 
     run(scenario())
@@ -577,14 +619,15 @@ def test_impossible_name_is_not_tried_again(run: Run) -> None:
 
 @pytest.mark.parametrize("host", ["name.invalid", "a..b", "x" * 64 + ".test"])
 def test_system_resolver_is_asked_by_default(run: Run, host: str) -> None:
-    """Without a resolver of its own the dialer asks the system's."""
+    """Without a resolver of its own the dialer asks the system's; a name that is none, nobody."""
 
     async def scenario() -> None:
-        dialer = Dialer(host, 443, tls=None, connect_timeout_seconds=PATIENCE_SECONDS)
+        names = NameCache(clock=SYSTEM_CLOCK)
+        dialer = Dialer(host, 443, names=names, tls=None, connect_timeout_seconds=PATIENCE_SECONDS)
         assert (await failure_of(dialer)).reason == "dns"
         async with serving() as server:
             await dial_and_echo(
-                Dialer("127.0.0.1", server.port, tls=None, connect_timeout_seconds=5)
+                Dialer("localhost", server.port, names=names, tls=None, connect_timeout_seconds=5)
             )
 
     run(scenario())
@@ -593,27 +636,13 @@ def test_system_resolver_is_asked_by_default(run: Run, host: str) -> None:
 def test_hanging_look_up_ends_at_the_deadline(run: Run) -> None:
     """A resolver that does not come back is a time-out that names the look-up."""
 
-    async def never(_host: str, _port: int) -> Sequence[AddressInfo]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
     async def scenario() -> None:
-        error = await failure_of(make_dialer(443, resolver=never, timeout_seconds=0.05))
+        resolver = ScriptedResolver(None, None)
+        error = await failure_of(make_dialer(443, resolver=resolver, timeout_seconds=0.05))
         assert error.reason == "connect_timeout"
         assert "DNS" in error.cause
 
     run(scenario())
-
-
-class ForgetfulResolver(ScriptedResolver):
-    """Never answers the first question, as when it is lost on its way to the name server."""
-
-    async def __call__(self, host: str, port: int) -> Sequence[AddressInfo]:
-        """Answer every question but the first."""
-        answer = await super().__call__(host, port)
-        if len(self.asked) == 1:
-            await asyncio.Event().wait()
-        return answer
 
 
 def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
@@ -621,7 +650,7 @@ def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
 
     async def scenario() -> None:
         async with serving() as server:
-            resolver = ForgetfulResolver()
+            resolver = ScriptedResolver(None)
             await dial_and_echo(make_dialer(server.port, resolver=resolver, timeout_seconds=2))
             assert len(resolver.asked) == 2
             assert server.accepted == 1
@@ -630,19 +659,12 @@ def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
 
 
 def test_a_look_up_that_fails_late_is_named(run: Run) -> None:
-    """Both questions of an attempt are looked at, whichever of them fails (F8)."""
-    asked: list[str] = []
-    both = asyncio.Event()
-
-    async def refuse(host: str, _port: int) -> Sequence[AddressInfo]:
-        asked.append(host)
-        if len(asked) > 1:
-            both.set()
-        await both.wait()
-        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    """A second question that fails while the first is lost says why there is no address (F8)."""
+    failure = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     async def scenario() -> None:
-        error = await failure_of(make_dialer(443, resolver=refuse, timeout_seconds=2))
+        resolver = ScriptedResolver(None, failure, failure)
+        error = await failure_of(make_dialer(443, resolver=resolver, timeout_seconds=2))
         assert (error.reason, error.cause) == ("dns", "Temporary failure in name resolution")
 
     run(scenario())
@@ -714,7 +736,7 @@ def test_connection_through_an_egress_proxy(
     async def scenario() -> None:
         context = client_context(ca_file)
         upstream_tls = server_context(authority, "upstream.test") if is_upstream_tls else None
-        proxy_tls = server_context(authority, "127.0.0.1") if is_proxy_tls else None
+        proxy_tls = server_context(authority, "egress.test") if is_proxy_tls else None
         async with (
             serving(tls=upstream_tls) as server,
             ConnectProxy(
@@ -728,15 +750,15 @@ def test_connection_through_an_egress_proxy(
                 "upstream.test",
                 443,
                 tls=context if is_upstream_tls else None,
-                egress=parse_egress_proxy(proxy.url),
+                egress=parse_egress_proxy(proxy.url.replace("127.0.0.1", "egress.test")),
                 egress_tls=context,
                 connect_timeout_seconds=PATIENCE_SECONDS,
-                resolver=resolver,
+                names=NameCache(clock=SYSTEM_CLOCK, resolver=resolver),
             )
             await dial_and_echo(dialer)
             assert [request.target for request in proxy.requests] == ["upstream.test:443"]
             assert proxy.requests[0].headers["host"] == "upstream.test:443"
-            assert resolver.asked == ["127.0.0.1"]
+            assert resolver.asked == ["egress.test"]
             if is_upstream_tls:
                 assert server.names == ["upstream.test"]
 
@@ -897,6 +919,23 @@ def test_cancellation_at_any_point_leaves_nothing(
     run(scenario())
 
 
+def test_cancellation_among_attempts_leaves_nothing(run: Run) -> None:
+    """Nor does who is cancelled while several addresses, or a second attempt, are tried."""
+
+    async def scenario() -> None:
+        async with serving() as server:
+            with black_hole("127.0.0.2", server.port):
+                outcomes = []
+                for turns in range(60):
+                    several = [address("127.0.0.9"), address("127.0.0.2"), address()]
+                    resolver = ScriptedResolver([address("127.0.0.9")], several)
+                    dialer = make_dialer(server.port, resolver=resolver)
+                    outcomes.append(await cancel_after(dialer, turns))
+        assert outcomes[0] == "cancelled"
+
+    run(scenario())
+
+
 async def cancel_after(dialer: Dialer, turns: int) -> str:
     """Cancel a dial after some turns of the loop; close the connection where it stood already."""
     async with asyncio.TaskGroup() as tasks:
@@ -920,18 +959,19 @@ def test_cancellation_while_waiting_leaves_nothing(run: Run, ca_file: Path, step
     async def scenario() -> None:
         reached = asyncio.Event()
 
-        async def resolver(_host: str, port: int) -> Sequence[AddressInfo]:
-            if step in ("dns", "tcp"):
+        answers = {"dns": None, "tcp": [address("127.0.0.2")]}
+        script = ScriptedResolver(answers.get(step, [address()]))
+
+        def resolver(host: str) -> asyncio.Future[Sequence[Address]]:
+            if step in answers:
                 reached.set()
-            if step == "dns":
-                await asyncio.Event().wait()
-            return [address(silent if step == "tcp" else port)]
+            return script(host)
 
         async with (
             ConnectProxy(behaviour="hang") as proxy,
             accepting(lambda *_: reached.set()) as mute,
         ):
-            with black_hole() as silent:
+            with black_hole("127.0.0.2", mute):
                 egress = parse_egress_proxy(proxy.url) if step == "connect" else None
                 dialer = make_dialer(
                     mute, tls=client_context(ca_file), egress=egress, resolver=resolver

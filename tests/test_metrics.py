@@ -53,6 +53,7 @@ EXPECTED = {
     "token_waiters": ("gauge", set()),
     "secret_fallback_active": ("gauge", {"client"}),
     "secret_fallbacks": ("counter", {"client"}),
+    "name_lookups": ("counter", {"outcome"}),
     "build_info": ("gauge", {"version", "python", "build"}),
 }
 
@@ -73,6 +74,7 @@ def used() -> Metrics:
     metrics.token_request("a", "ok", 0.2)
     metrics.token_request("a", "timeout", 10.0)
     metrics.secret_fallback("b")
+    metrics.name_lookup("stale")
     for outcome in ("ok", "refused", "failed", "not_possible"):
         metrics.replay(outcome)
     for kind in ERROR_KINDS:
@@ -130,6 +132,7 @@ def test_the_numbers_are_right() -> None:
     assert value(found, "client_ready", client="b") == 0
     assert value(found, "secret_fallback_active", client="a") == 1
     assert value(found, "secret_fallbacks", "_total", client="b") == 1
+    assert value(found, "name_lookups", "_total", outcome="stale") == 1
     assert value(found, "request_duration_seconds", "_count", client="a") == 1
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.005") == 0
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.01") == 1

@@ -51,6 +51,7 @@ def test_types_and_labels_of_metrics_are_right(name: str) -> None:
         ("upstream_errors_total", "reason"),
         ("upstream_connections", "state"),
         ("replays_total", "outcome"),
+        ("name_lookups_total", "outcome"),
     ],
 )
 def test_values_of_labels_are_right(name: str, label: str) -> None:

@@ -147,6 +147,49 @@ async def test_a_storm_of_refusals_causes_one_renewal(tokens: TokenServer) -> No
         assert 400 <= len(upstream.requests) <= 440
 
 
+async def one_path_refused(message: Message) -> bytes:
+    """Answer 401 on one path, whatever the token."""
+    return REFUSED if message.target == "/refused" else reply(body=b"welcome")
+
+
+async def test_a_refusal_stops_nobody_while_tokens_cannot_be_had(tokens: TokenServer) -> None:
+    """T10: one path's 401 is passed on; all others are served, as is told, until recovery."""
+    async with proxied(tokens, one_path_refused) as (proxy, upstream):
+        assert (await proxy.ask(request("GET /"))).status == 200
+        tokens.failure = reply("503 Down")
+        answer = await proxy.ask(request("GET /refused"))
+        assert (answer.status, answer.body) == (401, b"no")
+        for _ in range(3):
+            assert (await proxy.ask(request("GET /"))).status == 200
+            assert (await proxy.ask(request("GET /refused"))).status == 401
+        assert {number_of(message) for message in upstream.requests} == {1}
+        assert await proxy.metric("error_replies_total") == 0
+        ready = await proxy.admin("GET /readyz")
+        assert (ready.status, b'"degraded"' in ready.body) == (200, True)
+        tokens.failure = None
+        await proxy.metric_becomes(0, "token_consecutive_failures", client="default")
+        assert (await proxy.ask(request("GET /"))).status == 200
+        assert number_of(upstream.requests[-1]) == 2
+
+
+async def test_a_refusal_stops_others_for_the_wait_at_most(tokens: TokenServer) -> None:
+    """T10: where the renewal hangs, requests go on after TOKEN_WAIT_SECONDS, and then at once."""
+    async with proxied(tokens, one_path_refused, token_wait_seconds=0.3) as (proxy, _):
+        assert (await proxy.ask(request("GET /"))).status == 200
+        tokens.gate.clear()
+        refused, other = await proxy.connect(), await proxy.connect()
+        await refused.send(request("GET /refused"))
+        await proxy.metric_becomes(1, "token_waiters")
+        await other.send(request("GET /"))
+        await proxy.metric_becomes(2, "token_waiters")
+        assert (await refused.read_answer()).status == 401
+        assert (await other.read_answer()).status == 200
+        for target, status in (("/", 200), ("/refused", 401), ("/", 200)):
+            assert (await proxy.ask(request(f"GET {target}"), 0.25)).status == status
+        assert await proxy.metric("client_ready", client="default") == 1
+        tokens.gate.set()
+
+
 async def test_many_refusals_of_one_token_cause_one_renewal(tokens: TokenServer) -> None:
     """A revoked token under full load costs one token request and no caller a failure."""
     async with proxied(tokens, REFUSES_FIRST) as (proxy, _):

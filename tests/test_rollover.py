@@ -78,6 +78,19 @@ async def test_a_lifetime_of_one_second_works(tokens: TokenServer) -> None:
     assert max(durations) < 0.5
 
 
+@pytest.mark.parametrize("expires_in", [0, -5, 0.001])
+async def test_a_lifetime_of_nothing_counts_as_a_second(
+    tokens: TokenServer, expires_in: float
+) -> None:
+    """Steady traffic then asks about twice a second, and not once for each request (T8)."""
+    tokens.expires_in = expires_in
+    async with proxied(tokens, reply()) as (proxy, _):
+        began = now()
+        durations = await load_until(lambda: now() - began > 2, proxy, pause_seconds=0.01)
+    assert len(durations) > 50
+    assert 2 <= len(tokens.requests) <= 5
+
+
 async def test_an_idle_proxy_does_not_spin_on_short_lifetimes(tokens: TokenServer) -> None:
     """Where renewal is driven by traffic, no traffic means no token requests (T2)."""
     tokens.expires_in = 1

@@ -46,32 +46,34 @@ LIFETIMES = {
     "600": 600.0,
     "600.5": 600.5,
     "1": 1.0,
+    "0.001": 1.0,
+    "1.5": 1.5,
     "6e2": 600.0,
     '"600"': 600.0,
     '" 600 "': 600.0,
     '"600.5"': 600.5,
-    '"-5"': 0.0,
-    '"0"': 0.0,
+    '"-5"': 1.0,
+    '"0"': 1.0,
     '"999999999999"': DAY,
     "null": 300.0,
-    "0": 0.0,
-    "-0.0": 0.0,
-    "-1": 0.0,
-    "-1e999": 0.0,
-    "-Infinity": 0.0,
+    "0": 1.0,
+    "-0.0": 1.0,
+    "-1": 1.0,
+    "-1e999": 1.0,
+    "-Infinity": 1.0,
     "86400": DAY,
     "86401": DAY,
     "1e999": DAY,
     "Infinity": DAY,
     "1" * 300: DAY,
     "1" * 400: DAY,
-    "-" + "1" * 400: 0.0,
+    "-" + "1" * 400: 1.0,
 }
 
 
 @pytest.mark.parametrize(("literal", "seconds"), LIFETIMES.items(), ids=lambda it: str(it)[:20])
 def test_a_lifetime_is_read(literal: str, seconds: float) -> None:
-    """T8: `expires_in` is a number or a numeric text, between 0 and 24 h; null is 300 s."""
+    """T8: `expires_in` is a number or a numeric text, between 1 s and 24 h; null is 300 s."""
     assert read(with_lifetime(literal)) == Grant(TOKEN, seconds, None)
 
 

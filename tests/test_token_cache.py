@@ -9,6 +9,7 @@ from proxy.token import Token
 from proxy.token_answer import Failure
 from proxy.token_cache import TokenCache, TokenUnavailableError
 from tests.fake_clock import FakeClock, RecordingLog, RefresherRig, settle
+from tests.waiting import within
 
 DOWN = Failure("connect_failed", retry_after_seconds=7.0)
 
@@ -214,24 +215,7 @@ async def test_errors_of_waiters_do_not_pile_up(cache: TokenCache) -> None:
     assert first is not second
 
 
-# --- lives too short to keep ---
-
-
-async def test_a_token_without_a_life_serves_its_waiters_once() -> None:
-    """T8: a lifetime of zero serves who waits, is never current, and nothing asks when idle."""
-    rig = RefresherRig(lifetime=0)
-    rig.endpoint.gate.clear()
-    async with rig.running(), asyncio.TaskGroup() as tasks:
-        waiting = [tasks.create_task(rig.cache.wait()) for _ in range(3)]
-        await settle()
-        rig.endpoint.gate.set()
-        await settle()
-        assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
-        assert rig.cache.current() is None
-        await rig.fake.advance(3600)
-        assert (rig.calls, rig.refresher.snapshot().state) == (1, "ready")
-        assert (await rig.cache.wait()).value == "s3cr3t-token-2"
-        assert not rig.cache.may_still_use(waiting[0].result())
+# --- short lives ---
 
 
 async def test_a_waiter_may_use_a_token_inside_the_margin() -> None:
@@ -251,8 +235,8 @@ async def test_a_waiter_may_use_a_token_inside_the_margin() -> None:
 # --- refused by the upstream ---
 
 
-async def test_a_refused_token_is_dropped_and_replaced() -> None:
-    """T10: the first 401 drops the token and renews; later 401s to it cost nothing more."""
+async def test_a_refused_token_is_doubted_and_replaced() -> None:
+    """T10: the first 401 has the token renewed; later 401s to it cost nothing more."""
     rig = RefresherRig()
     async with rig.running():
         refused = await rig.cache.wait()
@@ -267,6 +251,112 @@ async def test_a_refused_token_is_dropped_and_replaced() -> None:
     assert (event["client"], event["token"]) == ("main", refused.fingerprint)
 
 
+@pytest.fixture
+async def doubting() -> AsyncIterator[RefresherRig]:
+    """Provide a refresher whose token was just refused, and whose renewal hangs."""
+    rig = RefresherRig()
+    async with rig.running():
+        refused = await rig.cache.wait()
+        rig.endpoint.gate.clear()
+        assert rig.cache.report_refused(refused)
+        await settle()
+        yield rig
+
+
+@pytest.mark.parametrize("failure", [DOWN, Failure("invalid_client", is_permanent=True)])
+async def test_a_doubted_token_serves_where_its_renewal_fails(
+    doubting: RefresherRig, failure: Failure
+) -> None:
+    """T10: who waits gets it at once, who comes later need not wait, and both states are told."""
+    doubting.endpoint.failure = failure
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(doubting.cache.wait()) for _ in range(3)]
+        await settle()
+        assert (doubting.cache.waiters, doubting.refresher.snapshot().state) == (3, "ready")
+        doubting.endpoint.gate.set()
+    assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
+    assert (doubting.value(), doubting.calls) == ("s3cr3t-token-1", 2)
+    status = doubting.refresher.snapshot()
+    assert (status.state, status.last_error) == ("degraded", failure.outcome)
+    assert status.fingerprint is not None
+
+
+async def test_a_token_that_was_replaced_does_not_come_back(doubting: RefresherRig) -> None:
+    """T10: a later renewal that fails leaves the new token in use, not the one before."""
+    doubting.endpoint.gate.set()
+    await settle()
+    doubting.endpoint.failure = DOWN
+    await doubting.fake.advance(450)
+    assert (doubting.refresher.snapshot().state, doubting.value()) == ("degraded", "s3cr3t-token-2")
+
+
+async def test_a_401_to_a_token_that_was_doubted_is_the_answer(doubting: RefresherRig) -> None:
+    """T5, T10: once its renewal has failed nobody doubts it again before a new one is there."""
+    doubting.endpoint.failure = DOWN
+    doubting.endpoint.gate.set()
+    token = await doubting.cache.wait()
+    doubting.fake.jump(monotonic=10.0)
+    assert not doubting.cache.report_refused(token)
+    assert doubting.cache.current() is token
+    assert len(doubting.recorded.named("token_refused")) == 1
+
+
+async def test_a_doubted_token_serves_no_longer_than_any(doubting: RefresherRig) -> None:
+    """T3, T10: past its hard stop who waits gets the failure, and the state is not ready."""
+    doubting.fake.jump(monotonic=570.0)
+    assert doubting.refresher.snapshot().state == "not_ready"
+    doubting.endpoint.failure = DOWN
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(outcome(doubting.cache))
+        await settle()
+        assert not waiting.done()  # it waits as for a first token, though the doubt is over
+        doubting.endpoint.gate.set()
+    assert isinstance(waiting.result(), TokenUnavailableError)
+    assert doubting.value() is None
+
+
+async def test_a_renewal_that_hangs_ends_the_doubt(cache: TokenCache, fake: FakeClock) -> None:
+    """T10: after TOKEN_WAIT_SECONDS, here none, requests go on; the doubt does not come back."""
+    stored = token(fake, 600)
+    cache.store(stored)
+    assert cache.report_refused(stored)
+    assert cache.current() is None
+    assert await cache.wait() is cache.current() is stored
+    fake.jump(monotonic=10.0)
+    assert not cache.report_refused(stored)
+    assert cache.current() is stored
+
+
+async def test_a_doubt_lasts_for_the_wait_and_no_longer(doubting: RefresherRig) -> None:
+    """T10: TOKEN_WAIT_SECONDS count from the 401, so that who comes after them waits no more."""
+    doubting.fake.jump(monotonic=59.9)
+    assert doubting.value() is None
+    async with asyncio.TaskGroup() as tasks:
+        early = tasks.create_task(doubting.cache.wait())
+        await settle()
+        assert not early.done()
+        doubting.fake.jump(monotonic=0.2)
+        late = await within(doubting.cache.wait(), "the doubted token", 5)
+        assert late is await within(early, "the same for who came before", 5)
+    assert doubting.value() == "s3cr3t-token-1"
+
+
+async def test_one_waiter_that_gives_up_frees_the_others(fake: FakeClock) -> None:
+    """T10: who came late to a doubt waits no longer than who came first."""
+    cache = TokenCache("main", clock=fake.clock, log=RecordingLog().log, wait_seconds=0.01)
+    stored = token(fake, 600)
+    cache.store(stored)
+    assert cache.report_refused(stored)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(cache.wait())
+        await settle()
+        fake.jump(monotonic=-60.0)  # as if the others had all the time of the world
+        others = [tasks.create_task(cache.wait()) for _ in range(3)]
+        await within(first, "the first to give up")
+        await settle()
+        assert [task.result() for task in others] == [stored] * 3
+
+
 async def test_renewals_are_forced_once_in_ten_seconds(cache: TokenCache, fake: FakeClock) -> None:
     """T10: a 401 within 10 s of the last forced renewal changes nothing and is the answer."""
     for jump, is_forced in [(0.0, True), (9.9, False), (0.2, True), (5.0, False), (5.1, True)]:
@@ -274,7 +364,8 @@ async def test_renewals_are_forced_once_in_ten_seconds(cache: TokenCache, fake: 
         cache.store(stored)
         fake.jump(monotonic=jump, wall=jump)
         assert cache.report_refused(stored) is is_forced
-        assert cache.token is (None if is_forced else stored)
+        assert cache.current() is (None if is_forced else stored)
+        assert cache.token is stored
 
 
 @pytest.mark.parametrize("accepted", [None, 0, 1, 2])
@@ -312,7 +403,7 @@ async def test_refusals_of_requests_that_cannot_be_replayed_count(
     """T10: three fresh tokens refused end forced renewals, also where no request is replayed."""
     forced = []
     for _ in range(7):  # one upload too large for a replay every 10 s
-        if cache.token is None:
+        if cache.current() is None:
             cache.store(token(fake, 600))
         assert cache.token is not None
         forced.append(cache.report_refused(cache.token))
@@ -349,15 +440,6 @@ async def test_a_401_during_back_off_keeps_the_token(rig: RefresherRig) -> None:
     assert renewed is not None
     assert renewed is not kept
     assert rig.cache.report_refused(renewed)
-
-
-async def test_a_token_that_was_never_kept_forces_no_storm(
-    cache: TokenCache, fake: FakeClock
-) -> None:
-    """T10: the limit holds for tokens with a lifetime of zero as well."""
-    used_once = token(fake, 0)
-    assert cache.report_refused(used_once)
-    assert not cache.report_refused(used_once)
 
 
 async def test_retry_after_is_what_is_left(cache: TokenCache, fake: FakeClock) -> None:

@@ -15,13 +15,17 @@ import trustme
 
 from proxy import __version__
 from proxy.clock import SYSTEM_CLOCK
+from proxy.dial import Dialer
 from proxy.egress import EgressProxy, parse_egress_proxy
+from proxy.name_cache import NameCache
 from proxy.tls import client_context
 from proxy.token_answer import Failure, Grant
 from proxy.token_endpoint import Attempt, TokenEndpoint, basic_credentials
 from tests.connect_proxy import ConnectProxy
 from tests.messages import Message, reply
+from tests.open_files import confused_loop, no_open_files
 from tests.peers import ByteServer, eventually, within
+from tests.scripted_resolver import ScriptedResolver, address
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -42,6 +46,7 @@ async def endpoint_at(url: str, **changes: Any) -> AsyncIterator[TokenEndpoint]:
         "timeout_seconds": 10.0,
         "tls": client_context(None),
         "egress": None,
+        "names": NameCache(clock=SYSTEM_CLOCK),
     }
     endpoint = TokenEndpoint(
         url=url, client_id=CLIENT_ID, wall=SYSTEM_CLOCK.wall, **(settings | changes)
@@ -217,9 +222,116 @@ async def test_a_closed_port_is_a_failed_connection() -> None:
     assert (result.outcome, bool(result.detail)) == ("connect_failed", True)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "signicat.test"])
+@pytest.mark.parametrize("is_far", [False, True], ids=["direct", "through an egress proxy"])
+async def test_the_limit_of_open_files_is_named(host: str, *, is_far: bool) -> None:
+    """T5: what this process lacks is not taken for the network's fault."""
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver())
+    egress = EgressProxy(host, 1) if is_far else None
+    async with endpoint_at(f"http://{host}:1/", names=names, egress=egress) as endpoint:
+        with no_open_files():
+            attempt = await endpoint.request(SECRET)
+    expected = Failure("too_many_open_files", detail="the limit of open files is reached")
+    assert attempt == Attempt(expected)
+
+
+async def test_a_loop_that_is_confused_is_a_failed_connection() -> None:
+    """C3: the loop raises RuntimeError where a descriptor seems to be in use; nobody dies of it."""
+    async with ByteServer(reply(body=BODY)) as server, endpoint_at(server.url) as endpoint:
+        async with confused_loop():
+            attempt = await endpoint.request(SECRET)
+        detail = "the event loop could not connect"
+        assert attempt == Attempt(Failure("connect_failed", detail=detail))
+        assert await endpoint.request(SECRET) == Attempt(GRANT)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), LookupError("no"), AssertionError("no")])
+async def test_whatever_is_raised_is_a_failure(error: Exception) -> None:
+    """C3: no exception on the way to the endpoint ends the task that renews tokens."""
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver(error))
+    attempt = await ask("http://signicat.test/", names=names)
+    detail = f"unexpected {type(error).__name__}"
+    assert attempt == Attempt(Failure("connection_lost", detail=detail))
+
+
 async def test_an_unknown_name_is_a_dns_failure() -> None:
     """T5: a name without an address is told apart from a connection that failed."""
     assert await ask("http://no-such-host.invalid") == Attempt(Failure("dns_failed"))
+
+
+# --- names ---
+
+OUTAGE = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+def names_by(*answers: Exception | None) -> NameCache:
+    """Return names that are answered so, and with loopback after that."""
+    return NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver(*answers))
+
+
+async def test_the_token_endpoint_and_the_upstream_share_names() -> None:
+    """F13: what was found for a token serves the upstream where its own lookup fails."""
+    async with ByteServer(reply(body=BODY)) as server:
+        resolver = ScriptedResolver([address()], *[OUTAGE] * 2)
+        names = NameCache(clock=SYSTEM_CLOCK, resolver=resolver)
+        assert await ask(f"http://signicat.test:{server.port}/", names=names) == Attempt(GRANT)
+        upstream = Dialer(
+            "signicat.test", server.port, names=names, tls=None, connect_timeout_seconds=5
+        )
+        transport, _ = await within(upstream.dial(asyncio.Protocol), "a connection")
+        transport.close()
+        assert await ask(f"http://signicat.test:{server.port}/", names=names) == Attempt(GRANT)
+        assert resolver.asked == ["signicat.test"] * 3
+
+
+async def test_a_name_is_looked_up_for_every_connection() -> None:
+    """F13: nothing but the names that all share remembers an address."""
+    resolver = ScriptedResolver()
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=resolver)
+    async with (
+        ByteServer(reply("200 OK", "Connection: close", body=BODY)) as server,
+        endpoint_at(f"http://signicat.test:{server.port}/", names=names) as endpoint,
+    ):
+        for _ in range(3):
+            assert await endpoint.request(SECRET) == Attempt(GRANT)
+    assert len(resolver.asked) == 3
+
+
+async def test_a_lost_question_to_the_name_server_costs_no_token() -> None:
+    """F13: a lookup that hesitates gets another beside it, well before the time is over."""
+    async with ByteServer(reply(body=BODY)) as server:
+        url = f"http://signicat.test:{server.port}/"
+        assert await ask(url, names=names_by(None), timeout_seconds=2) == Attempt(GRANT)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([OUTAGE], Failure("dns_failed")),
+        ([None, None], Failure("timeout", detail="0.1 seconds")),
+    ],
+)
+async def test_a_name_without_an_address_is_named(
+    answers: list[Exception | None], expected: Failure
+) -> None:
+    """T5: a lookup that fails is told apart from one that hangs."""
+    attempt = await ask("http://signicat.test/", names=names_by(*answers), timeout_seconds=0.1)
+    assert attempt == Attempt(expected)
+
+
+async def test_the_name_of_the_egress_proxy_is_looked_up_alike(tls: ssl.SSLContext) -> None:
+    """F13: with an egress proxy it is the only name that is looked up here."""
+    async with tls_server("signicat.test") as server:
+        hosts = {"signicat.test:443": ("127.0.0.1", server.port)}
+        async with ConnectProxy(hosts=hosts) as proxy:
+            resolver = ScriptedResolver()
+            attempt = await ask(
+                "https://signicat.test",
+                tls=tls,
+                egress=EgressProxy("egress.test", proxy.port),
+                names=NameCache(clock=SYSTEM_CLOCK, resolver=resolver),
+            )
+        assert (attempt, resolver.asked) == (Attempt(GRANT), ["egress.test"])
 
 
 async def test_a_cancelled_call_leaves_nothing() -> None:

@@ -67,7 +67,7 @@ async def test_traffic_renews_a_short_lived_token(lifetime: float) -> None:
             assert rig.calls == calls
 
 
-@pytest.mark.parametrize("lifetime", [0, 1, 5])
+@pytest.mark.parametrize("lifetime", [1, 5])
 async def test_an_idle_client_of_short_lived_tokens_asks_nothing(lifetime: float) -> None:
     """T2: without traffic nothing spins; the next request is served by one call, in state ready."""
     rig = RefresherRig(lifetime=lifetime)

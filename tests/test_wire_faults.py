@@ -298,31 +298,6 @@ async def test_a_start_without_a_cable_recovers(tmp_path: Path) -> None:
         await here.is_sound()
 
 
-@pytest.mark.parametrize(("settings", "code"), [({}, 0), ({"startup_deadline_seconds": 1}, 1)])
-async def test_a_name_server_that_is_silent_does_not_hold_the_end(
-    tmp_path: Path, settings: dict[str, object], code: int
-) -> None:
-    """The resolver waits for 30 seconds in a thread; the process does not wait for it (C2)."""
-    (tmp_path / "resolv.conf").write_text(f"nameserver {FAR}\noptions timeout:30 attempts:1\n")
-    mounted = f'mount --bind "{tmp_path}/resolv.conf" /etc/resolv.conf && exec "$@"'
-    environ = environment(
-        upstream="https://api.example.test",
-        token_url="https://idp.example.test/token",
-        listen=f"unix:{tmp_path}/callers",
-        admin_listen=f"unix:{tmp_path}/admin",
-        **settings,
-    )
-    with Cable() as cable:
-        cable.is_pulled = True
-        prefix = (*cable.prefix, "unshare", "--mount", "sh", "-c", mounted, "sh")
-        async with proxy_process(environ, "run", directory=tmp_path, prefix=prefix) as process:
-            await process.event("listening")
-            await eventually(lambda: cable.lost > 0, "a question to the name server")
-            if not settings:
-                process.send(signal.SIGTERM)
-            assert await process.ended(seconds=1 + SLACK_SECONDS) == code
-
-
 CALLERS = {
     "resting": b"",
     "in a head": b"GET / HTT",
