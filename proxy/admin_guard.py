@@ -95,7 +95,7 @@ def _refused(
     method = "OTHER" if endpoint is None else request.method
     kind = error.kind
     metrics.error_reply(NO_CLIENT, kind)
-    recent.add("admin", kind.code, None, endpoint, method, kind.status, request_id)
+    recent.add("admin", kind.code, None, endpoint, method, kind.status, request_id, error.detail)
     log.warning(
         "admin_request_refused",
         outcome=kind.code,

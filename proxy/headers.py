@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from proxy.message_faults import BOTH_LENGTHS, CHUNKS_IN_HTTP_10, CONTENT_LENGTH, NOT_CHUNKED
 from proxy.wire import MalformedMessageError, RawHeaders
 
 __all__ = [
@@ -196,13 +197,17 @@ def _declared_length(facts: dict[bytes, bytes], *, is_http_10: bool) -> int | No
     coding = facts.get(b"transfer-encoding")
     length = facts.get(b"content-length")
     if coding is not None:
-        if is_http_10 or length is not None or coding.lower() != b"chunked":
-            raise MalformedMessageError("framing")
+        if length is not None:
+            raise MalformedMessageError(BOTH_LENGTHS)
+        if is_http_10:
+            raise MalformedMessageError(CHUNKS_IN_HTTP_10)
+        if coding.lower() != b"chunked":
+            raise MalformedMessageError(NOT_CHUNKED)
         return CHUNKED
     if length is None:
         return None
     if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
-        raise MalformedMessageError("Content-Length")
+        raise MalformedMessageError(CONTENT_LENGTH)
     return int(length)
 
 

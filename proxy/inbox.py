@@ -5,6 +5,7 @@ from typing import Final
 
 from proxy import failures
 from proxy.headers import CHUNKED
+from proxy.message_faults import request_fault
 from proxy.wire import CRLF, HEAD_END, ChunkedDecoder, MalformedMessageError, is_doomed_head
 
 __all__ = ["MAX_PIPELINED", "MAX_REQUEST_HEAD", "Inbox"]
@@ -60,7 +61,7 @@ class Inbox:
             self._checked = 0
             return buffer[: end + 4]
         if is_doomed_head(buffer, self._checked):
-            raise failures.ambiguous_message("request head")
+            raise failures.ambiguous_message(request_fault(buffer))
         self._checked = len(buffer)
         return None
 
