@@ -18,6 +18,7 @@ __all__ = ["admin_address", "is_signicat_proxy", "probe"]
 
 _NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
 _DEFAULT: Final = "127.0.0.1:8081"
+_ADDRESS: Final = "127.0.0.1"  # probes answer to any address, to names in ALLOWED_HOSTS alone
 _TIMEOUT_SECONDS: Final = 3.0
 _OK: Final = 200
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked on loopback)
@@ -100,7 +101,7 @@ def probe(address: ListenAddress, *, ready: bool) -> tuple[bool, str]:
     target = "/readyz" if ready else "/livez"
     connection = _connection_to(address)
     try:
-        connection.request("GET", target, headers={"Host": "localhost"})
+        connection.request("GET", target, headers={"Host": _ADDRESS})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         code = getattr(error, "errno", None)
