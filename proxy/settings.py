@@ -55,6 +55,7 @@ _BOUNDS: Final = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
 }
+_ENCODING: Final = "utf-8-sig"  # editors on Windows put a byte order mark before the text
 _LOOPBACK_NO_PROXY: Final = "localhost,127.0.0.0/8,::1"
 
 
@@ -117,7 +118,7 @@ def _sources(
     dotenv = directory / ".env"
     if dotenv.is_file():
         try:
-            found = dotenv_values(dotenv, interpolate=False)
+            found = dotenv_values(dotenv, interpolate=False, encoding=_ENCODING)
         except (OSError, UnicodeDecodeError) as error:
             faults.append(f".env: cannot be read ({type(error).__name__})")
         else:
@@ -142,8 +143,7 @@ def _from_environment(environ: Mapping[str, str | None], faults: list[str]) -> M
 
 def _from_toml(path: Path, faults: list[str]) -> Mapping[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        content = tomllib.loads(path.read_bytes().decode(_ENCODING))
     except OSError as error:
         faults.append(f"--config: {path} cannot be read ({error.strerror})")
         return {}

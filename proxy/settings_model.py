@@ -28,8 +28,7 @@ ClientAuth = Literal["client_secret_basic", "client_secret_post"]
 
 
 def _checked_secret(value: SecretStr) -> SecretStr:
-    values.secret(value.get_secret_value())
-    return value
+    return SecretStr(values.secret(value.get_secret_value()))
 
 
 def _checked_egress(value: SecretStr) -> SecretStr:

@@ -1,5 +1,6 @@
 """Settings: where they come from, and what is refused, in which words."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -173,6 +174,28 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         "LOG_LEVEL",
         "CLIENT_ID",
     ]
+
+
+@pytest.mark.parametrize("value", [f"\ufeff{SECRET}", f"{SECRET}\n", f"\ufeff{SECRET}\r\n\n"])
+def test_a_secret_is_what_is_seen(tmp_path: Path, value: str) -> None:
+    """T13: a byte order mark before it and line ends behind it are no part of it."""
+    for settings in (
+        loaded(tmp_path, CLIENT_SECRET=value).settings,
+        loaded(tmp_path, config=f"client_secret = {json.dumps(value)}", CLIENT_SECRET="").settings,
+    ):
+        (client,) = settings.clients
+        assert client.client_secret is not None
+        assert client.client_secret.get_secret_value() == SECRET
+
+
+def test_a_byte_order_mark_before_a_file_is_no_part_of_it(tmp_path: Path) -> None:
+    """Editors on Windows write one; TOML file and `.env` are read all the same."""
+    (tmp_path / ".env").write_text(f"{PREFIX}SCOPE=dotenv\n", "utf-8-sig")
+    config = tmp_path / "proxy.toml"
+    config.write_text("read_timeout_seconds = 7\r\n", "utf-8-sig")
+    environ = {PREFIX + name: value for name, value in BASE.items()}
+    settings = load(config_file=config, environ=environ, directory=tmp_path).settings
+    assert (settings.scope, settings.read_timeout_seconds) == ("dotenv", 7.0)
 
 
 def test_precedence_and_origins(tmp_path: Path) -> None:
