@@ -206,6 +206,8 @@ class Settings(BaseSettings):
     admin_quit: bool = _setting(default=False, text="Enable POST /-/quit on the admin port.")
     client_tables: dict[str, ClientTable] = Field(default={}, exclude=True)
     route_tables: tuple[RouteTable, ...] = Field(default=(), exclude=True)
+    service_links: tuple[str, ...] = Field(default=(), exclude=True)
+    """Variables of Kubernetes that begin like settings and are none."""
 
     @classmethod
     def settings_customise_sources(
