@@ -1,5 +1,7 @@
 """What is wrong with bytes that are no message: named, whatever else is in them (G5, F9, G10)."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from proxy import message_faults
 from proxy.failures import ambiguous_message
 from proxy.foreign_protocols import HTTP_2, PROXY_PROTOCOL, SOCKS, TLS, foreign_protocol
 from proxy.message_faults import UNCLEAR, answer_fault, remedy, request_fault
+from tests.source_tree import read
 from tests.test_ambiguous_requests import AMBIGUOUS
 
 HOST = b"Host: localhost\r\n"
@@ -125,6 +128,16 @@ TEXTS = {
     for name, text in vars(message_faults).items()
     if name.isupper() and not name.startswith("_") and isinstance(text, str)
 }
+
+
+def test_the_texts_on_the_page_are_those_of_the_replies() -> None:
+    """Whoever looks for the `detail` in troubleshoot.md finds it."""
+    part = read("docs/troubleshoot.md").partition("### What is not HTTP/1.1\n")[2]
+    lines = part.partition("\n## ")[0].splitlines()
+    rows = [line.split("|")[1] for line in lines if line.startswith("| `")]
+    quoted = [text for row in rows for text in re.findall("`([^`]+)`", row) if text != "detail"]
+    assert len(quoted) >= 7
+    assert [text for text in quoted if not any(known.startswith(text) for known in TEXTS)] == []
 
 
 @given(st.binary() | st.builds(lambda *p: b"".join(p), st.sampled_from([*REQUESTS]), st.binary()))
