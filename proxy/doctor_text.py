@@ -16,9 +16,9 @@ def oddities(text: str) -> Iterator[str]:
     """Yield what is odd, each as the end of a sentence about `text`, without any of its letters."""
     if len(text) > 1 and text[0] + text[-1] in _QUOTES:
         yield "has quotes around it"
-    blanks = [place for place, sign in enumerate(text) if sign in " \t"]
-    if blanks:
-        yield f"has a blank {_where(blanks, text)}"
+    spaces = [place for place, sign in enumerate(text) if sign in " \t"]
+    if spaces:
+        yield f"has a space {_where(spaces, text)}"
     unseen = [place for place, sign in enumerate(text) if _is_unseen(sign)]
     if unseen:
         codes = dict.fromkeys(f"U+{ord(text[place]):04X}" for place in unseen)

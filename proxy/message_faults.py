@@ -24,17 +24,15 @@ __all__ = [
     "CHUNKS_IN_HTTP_10",
     "CHUNKS_WITHOUT_DATA",
     "CONTENT_LENGTH",
-    "CONTROL",
     "FOLDED",
-    "HEADER_LINES",
-    "INTERIM_ANSWERS",
+    "INTERIM_RESPONSES",
     "NOT_CHUNKED",
     "RESPONSE_HEAD_TOO_LARGE",
     "STATUS_LINE",
     "UNCLEAR",
-    "answer_fault",
     "remedy",
     "request_fault",
+    "response_fault",
 ]
 
 NOT_HTTP: Final = "the bytes are not HTTP"
@@ -42,13 +40,13 @@ EMPTY_LINES: Final = "there is more than one empty line before the request"
 LINE_ENDS: Final = "a line ends in LF or CR alone"
 CONTROL: Final = "there is a control character in the request line or a header"
 VERSION: Final = "the request line does not end with HTTP/1.1 or HTTP/1.0"
-BLANK_IN_TARGET: Final = "there is a space or tab too many in the request line"
+SPACE_IN_TARGET: Final = "there is a space or tab too many in the request line"
 METHOD: Final = "the method is not a word of ASCII letters"
 NOT_ASCII: Final = "there are letters outside ASCII in the URL"
 TARGET: Final = "the request target is neither a path that begins with / nor an http:// URL"
 FOLDED: Final = "a header line begins with a space or tab"
 NO_COLON: Final = "a header line has no colon"
-BLANK_BEFORE_COLON: Final = "there is a space or tab before the colon of a header"
+SPACE_BEFORE_COLON: Final = "there is a space or tab before the colon of a header"
 HEADER_NAME: Final = "the name of a header is empty or has characters that are not allowed there"
 NO_HOST: Final = "there is no Host header"
 BOTH_LENGTHS: Final = "there are both Content-Length and Transfer-Encoding"
@@ -59,7 +57,7 @@ CHUNKED_BODY: Final = "sizes, data and line ends of the chunked body do not fit 
 CHUNKS_WITHOUT_DATA: Final = "the chunked body has 16 KiB of framing without data"
 HEADER_LINES: Final = "the header lines have more than one reading"
 STATUS_LINE: Final = "the status line is not HTTP/1.1 or HTTP/1.0 with a status from 100 to 599"
-INTERIM_ANSWERS: Final = "there are more than 16 interim answers, or 101 Switching Protocols"
+INTERIM_RESPONSES: Final = "there are more than 16 interim responses, or 101 Switching Protocols"
 RESPONSE_HEAD_TOO_LARGE: Final = "status line and headers together exceed 64 KiB"
 UNCLEAR: Final = "it is not HTTP/1.1 with only one reading"
 
@@ -92,7 +90,7 @@ _REMEDIES: Final = {
     CONTROL: "Take it out; in a URL it must be percent-encoded.",
     VERSION: "Send HTTP/1.1.",
     METHOD: f"{_CORRECT} {_SURPLUS}",
-    BLANK_IN_TARGET: "A space in a URL must be percent-encoded, as %20.",
+    SPACE_IN_TARGET: "A space in a URL must be percent-encoded, as %20.",
     NOT_ASCII: "Percent-encode them, as UTF-8.",
     FOLDED: "Put each header on one line.",
     NO_HOST: "HTTP/1.1 needs one.",
@@ -142,8 +140,8 @@ def request_fault(head: bytes) -> str:
     )
 
 
-def answer_fault(head: bytes) -> str:
-    """Return what is wrong with the head of an answer, whole or not, that was refused."""
+def response_fault(head: bytes) -> str:
+    """Return what is wrong with the head of a response, whole or not, that was refused."""
     if not head.startswith(_HTTP_1[: len(head)]):
         is_other_version = head.startswith(b"HTTP/")
         return foreign_protocol(head) or (STATUS_LINE if is_other_version else NOT_HTTP)
@@ -163,7 +161,7 @@ def _fault_of_request_line(line: bytes) -> str | None:
         return VERSION
     method, _, target = line[: -len(_VERSIONS[0])].partition(b" ")
     if not target or b" " in target or b"\t" in target:
-        return BLANK_IN_TARGET if method else METHOD
+        return SPACE_IN_TARGET if method else METHOD
     if not _TOKEN.fullmatch(method):
         return METHOD
     if _NOT_ASCII.search(target):
@@ -197,4 +195,4 @@ def _fault_of_line(line: bytes) -> str:
     name, colon, _ = line.partition(b":")
     if not colon:
         return NO_COLON
-    return BLANK_BEFORE_COLON if name.endswith((b" ", b"\t")) else HEADER_NAME
+    return SPACE_BEFORE_COLON if name.endswith((b" ", b"\t")) else HEADER_NAME

@@ -20,8 +20,8 @@ from proxy.message_faults import (
     CHUNKS_WITHOUT_DATA,
     FOLDED,
     STATUS_LINE,
-    answer_fault,
     request_fault,
+    response_fault,
 )
 
 __all__ = [
@@ -210,7 +210,7 @@ class ResponseHeadParser(_HeadParser):
     __slots__ = ("_known_status",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(http_parser.HttpResponseParser, loop, answer_fault)
+        super().__init__(http_parser.HttpResponseParser, loop, response_fault)
         self._known_status: dict[bytes, tuple[int, bool]] = {}
 
     def parse(self, head: bytes) -> tuple[list[bytes], RawHeaders, int, bool]:
@@ -223,7 +223,7 @@ class ResponseHeadParser(_HeadParser):
         lines = head[:-4].split(CRLF)
         # What is not visible must be the ends of the lines, and nothing else.
         if head.translate(None, _VISIBLE) != CRLF * (len(lines) + 1):
-            raise MalformedMessageError(answer_fault(head))
+            raise MalformedMessageError(response_fault(head))
         # A folded line is joined to the one before, so that one is missing in `_headers`;
         # a blank before the first name would be skipped.
         if len(lines) > 1 and lines[1].startswith(_BLANKS):

@@ -286,10 +286,10 @@ ODDITIES = {
     "“s3cret”": ["has quotes around it"],
     '"s3cret': [],
     '"': [],
-    " s3cret": ["has a blank at its beginning"],
-    "s3cret  ": ["has a blank at its end"],
-    "s3 cret": ["has a blank in it"],
-    "s3\tcret": ["has a blank in it"],
+    " s3cret": ["has a space at its beginning"],
+    "s3cret  ": ["has a space at its end"],
+    "s3 cret": ["has a space in it"],
+    "s3\tcret": ["has a space in it"],
     "s3\u200bcret": ["has an invisible character in it (U+200B)"],
     "s3cret\u00a0": ["has an invisible character at its end (U+00A0)"],
     "\ufeff\u200bs3cret": ["has an invisible character at its beginning (U+FEFF, U+200B)"],
@@ -297,7 +297,7 @@ ODDITIES = {
     "s3\ufe0fcret\u3164": ["has an invisible character in it (U+FE0F, U+3164)"],
     "' s3\u2060cret'": [
         "has quotes around it",
-        "has a blank in it",
+        "has a space in it",
         "has an invisible character in it (U+2060)",
     ],
 }

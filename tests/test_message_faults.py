@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proxy import message_faults
 from proxy.failures import ambiguous_message
 from proxy.foreign_protocols import HTTP_2, PROXY_PROTOCOL, SOCKS, TLS, foreign_protocol
-from proxy.message_faults import UNCLEAR, answer_fault, remedy, request_fault
+from proxy.message_faults import UNCLEAR, remedy, request_fault, response_fault
 from tests.source_tree import read
 from tests.test_ambiguous_requests import AMBIGUOUS
 
@@ -110,7 +110,7 @@ ANSWERS = {
 @pytest.mark.parametrize(("head", "words"), ANSWERS.items())
 def test_the_part_of_an_answer_that_is_wrong_is_named(head: bytes, words: str) -> None:
     """The same for what the upstream sent (F9)."""
-    assert words in answer_fault(head)
+    assert words in response_fault(head)
 
 
 def test_every_refused_head_has_a_fault_with_a_name() -> None:
@@ -143,7 +143,7 @@ def test_the_texts_on_the_page_are_those_of_the_replies() -> None:
 @given(st.binary() | st.builds(lambda *p: b"".join(p), st.sampled_from([*REQUESTS]), st.binary()))
 def test_the_texts_are_a_closed_set(data: bytes) -> None:
     """Whatever came, nothing of it is told: a query can name a person (G7)."""
-    for fault in (request_fault(data), answer_fault(data)):
+    for fault in (request_fault(data), response_fault(data)):
         assert fault in TEXTS or fault.endswith(" is there more than once")
 
 
