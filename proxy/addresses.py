@@ -60,10 +60,9 @@ class ListenAddress:
     def is_reached_at(self, host: str, port: int) -> bool:
         """Say whether who connects to `host` and `port` on this machine comes here (G10).
 
-        Nothing is looked up: a name is only itself, but for `localhost`. A
-        port that the system chooses is nobody's to name.
+        Nothing is looked up: a name is only itself, but for `localhost`.
         """
-        if self.port != port or not self.port or self.host is None:
+        if self.port != port or self.host is None:
             return False
         listening, called = _plain(self.host), _plain(host)
         return listening == called or (self.host in _EVERYWHERE and is_loopback(called))

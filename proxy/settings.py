@@ -57,7 +57,7 @@ _BOUNDS: Final = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
 }
-_ENCODING: Final = "utf-8-sig"  # editors on Windows put a byte order mark before the text
+_ENCODING: Final = "utf-8-sig"  # editors on Windows write a byte order mark; dotenv knows it
 _LOOPBACK_NO_PROXY: Final = "localhost,127.0.0.0/8,::1"
 
 
@@ -122,7 +122,7 @@ def _sources(
     dotenv = directory / ".env"
     if dotenv.is_file():
         try:
-            found = dotenv_values(dotenv, interpolate=False, encoding=_ENCODING)
+            found = dotenv_values(dotenv, interpolate=False)
         except (OSError, UnicodeDecodeError) as error:
             faults.append(f".env: cannot be read ({type(error).__name__})")
         else:

@@ -295,4 +295,5 @@ async def test_refusals_stand_on_the_status_page(tokens: TokenServer) -> None:
         ("admin", "origin_not_allowed", None),
         ("admin", "origin_not_allowed", "/status"),
     ]
+    assert all("SIGNICAT_PROXY_ALLOWED_ORIGINS" in entry["detail"] for entry in body["recent"])
     assert "private" not in str(body["recent"])

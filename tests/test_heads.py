@@ -111,6 +111,8 @@ LOCATIONS = [
     (SIGNICAT, b"https://shop.example/ok", b"https://shop.example/ok"),
     (SIGNICAT, b"/a/b", b"/a/b"),
     (SIGNICAT, b"//other/a", b"//other/a"),
+    (SIGNICAT, b"/\\other/a", b"/\\other/a"),
+    (SIGNICAT, b"/\t/other/a", b"/\t/other/a"),
     (SIGNICAT, b"a/b", b"a/b"),
     (WITH_BASE, b"http://up.test:8443/base/a", b"http://localhost:1/a"),
     (WITH_BASE, b"http://up.test:8443/base", b"http://localhost:1/"),

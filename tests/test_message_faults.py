@@ -52,6 +52,7 @@ REQUESTS = {
     b"GET / HTTP/1.1\nHost: a\n\n": "LF or CR alone",
     b"GET / HTTP/1.1\r\n" + HOST + b"A: 1\rB: 2\r\n\r\n": "LF or CR alone",
     b"GET / HTTP/1.1\r\n" + HOST + b"A: \x01": "a control character",
+    b"GET / HTTP/1.1\r\nA: \x01\r": "a control character",
     b"GET /\x00x HTTP/1.1\r\n\r\n": "a control character",
     b"GET /\r\n": "does not end with HTTP/1.1",
     b"GET / HTTP/1.2\r\n\r\n": "does not end with HTTP/1.1",

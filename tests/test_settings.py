@@ -250,6 +250,12 @@ def test_what_leads_elsewhere_is_no_fault(tmp_path: Path, changes: Mapping[str, 
     loaded(tmp_path, **changes)
 
 
+def test_what_is_a_fault_already_is_not_compared(tmp_path: Path) -> None:
+    """G10: where LISTEN cannot be read, nobody is told of the default in its place."""
+    (line,) = faults(tmp_path, LISTEN="x", UPSTREAM_URL="http://localhost:8080")
+    assert line.startswith(f"{PREFIX}LISTEN: ")
+
+
 def test_a_client_that_asks_the_proxy_for_its_token_is_named(tmp_path: Path) -> None:
     """G10: the setting is told as its owner wrote it."""
     config = '[clients.a]\ntoken_url = "http://localhost:8080/auth/open/connect/token"\n'
