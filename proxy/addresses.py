@@ -11,6 +11,8 @@ _HOST_PORT: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]*)):(?P<port>\d{1,5})"
 )
 _MAX_PORT: Final = 65535
+_THIS_MACHINE: Final = "localhost"
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 (looked for, not listened on)
 
 
 def is_loopback(host: str) -> bool:
@@ -21,6 +23,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _plain(host: str) -> str:
+    """Return one spelling for a host, and for what a machine mostly calls itself only one."""
+    name = host.lower().rstrip(".")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    is_this = address.is_unspecified or str(address) in ("127.0.0.1", "::1")
+    return _THIS_MACHINE if is_this else str(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,16 @@ class ListenAddress:
     def is_local(self) -> bool:
         """Can only this machine reach it."""
         return self.path is not None or is_loopback(self.host or "")
+
+    def is_reached_at(self, host: str, port: int) -> bool:
+        """Say whether who connects to `host` and `port` on this machine comes here (G10).
+
+        Nothing is looked up: a name is only itself, but for `localhost`.
+        """
+        if self.port != port or self.host is None:
+            return False
+        listening, called = _plain(self.host), _plain(host)
+        return listening == called or (self.host in _EVERYWHERE and is_loopback(called))
 
 
 def parse_listen_address(text: str) -> ListenAddress:

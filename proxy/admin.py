@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from structlog.typing import FilteringBoundLogger
 
 from proxy.admin_guard import Guard, guarded, harden
@@ -108,12 +109,27 @@ class _Admin:
         return _json(_ACCEPTED, {"status": "draining"})
 
 
+def _for_options(handler: Handler) -> Handler:
+    """Let load balancers ask by OPTIONS: the answer is that to GET (A)."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers["Allow"] = "GET, HEAD, OPTIONS"
+        return response
+
+    return answer
+
+
 def _routes(admin: _Admin) -> list[web.RouteDef]:
-    return [
+    open_to_strangers = [
         web.get("/livez", admin.livez),
         web.get("/startupz", admin.startupz),
         web.get("/readyz", admin.readyz),
         web.get("/metrics", admin.metrics),
+    ]
+    return [
+        *open_to_strangers,
+        *(web.options(route.path, _for_options(route.handler)) for route in open_to_strangers),
         web.get("/status", admin.status),
         web.get("/", admin.page),
         web.post("/-/refresh", admin.refresh),

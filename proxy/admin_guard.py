@@ -1,11 +1,14 @@
 """The guard of the admin port: who may ask for what, and what no answer lacks (G2, G3).
 
-Probes and metrics are open to whoever reaches the port, since a kubelet or a
-Prometheus calls them by address; everything else passes the same checks of
-`Host` and `Origin` as the traffic port, with one exception: the button of the
-status page.
+Probes and metrics are open to whoever calls them by an address, as a kubelet
+or a Prometheus does, by a name in the settings, or by none, as HTTP/1.0 may: a
+page that has rebound a name of its own to us calls us by that name.
+Everything else passes the same checks of `Host` and `Origin` as the traffic
+port, with one exception: the button of the status page.
 """
 
+import ipaddress
+import re
 import secrets
 from typing import Final, Protocol
 
@@ -22,6 +25,7 @@ from proxy.recent import RecentTrouble
 __all__ = ["Guard", "guarded", "harden"]
 
 _OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
+_ADDRESS: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{0,5})?")
 _BUTTON: Final = "/-/refresh"
 # Defence in depth, for browsers: no answer is run, framed, sniffed, kept or embedded by others.
 _HEADERS: Final = {
@@ -74,6 +78,25 @@ def _is_own_button(policy: Guard, request: web.Request, host: bytes) -> bool:
     )
 
 
+def _is_address(host: bytes) -> bool:
+    """Say whether `Host` is an IPv4 or IPv6 address: no page can make that its own."""
+    match = _ADDRESS.fullmatch(host)
+    if match is None:
+        return False
+    try:
+        ipaddress.ip_address((match[1] or match[2]).decode())
+    except ValueError:
+        return False
+    return True
+
+
+def _check_open(policy: Guard, request: web.Request) -> None:
+    """Raise `ProxyError` for who asks a probe or the metrics by a name of another (A)."""
+    host = _joined(request, "Host")
+    if host is not None and not _is_address(host):
+        policy.check_host(host)
+
+
 def _check(policy: Guard, request: web.Request) -> None:
     """Raise `ProxyError` for whoever may not ask."""
     host = _joined(request, "Host") or b""
@@ -95,7 +118,7 @@ def _refused(
     method = "OTHER" if endpoint is None else request.method
     kind = error.kind
     metrics.error_reply(NO_CLIENT, kind)
-    recent.add("admin", kind.code, None, endpoint, method, kind.status, request_id)
+    recent.add("admin", kind.code, None, endpoint, method, kind.status, request_id, error.detail)
     log.warning(
         "admin_request_refused",
         outcome=kind.code,
@@ -111,18 +134,18 @@ def _refused(
 def guarded(
     policy: Guard, metrics: Metrics, recent: RecentTrouble, log: FilteringBoundLogger
 ) -> Middleware:
-    """Return the middleware that lets nobody past the guard but to probes and metrics.
+    """Return the middleware that lets nobody past the guard.
 
     A refusal is a reply of table E, counted in `rejected_total` and logged.
     """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if _endpoint(request) not in _OPEN_PATHS:
-            try:
-                _check(policy, request)
-            except ProxyError as error:
-                return _refused(request, error, metrics, recent, log)
+        check = _check_open if _endpoint(request) in _OPEN_PATHS else _check
+        try:
+            check(policy, request)
+        except ProxyError as error:
+            return _refused(request, error, metrics, recent, log)
         return await handler(request)
 
     return middleware

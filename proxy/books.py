@@ -40,12 +40,13 @@ class Entry:
     """What is known of one exchange, filled in as it goes; times are monotonic seconds.
 
     `status` is 0 until an answer's head has gone to the caller; `request_id`
-    is set for replies of our own; `outcome` is `ok`, a code of table E,
-    `client_left` or `client_stalled`.
+    and `detail` are set for replies of our own; `outcome` is `ok`, a code of
+    table E, `client_left` or `client_stalled`.
     """
 
     __slots__ = (
         "bytes_out",
+        "detail",
         "head_seconds",
         "is_replayed",
         "outcome",
@@ -69,9 +70,15 @@ class Entry:
         self.head_seconds: float | None = None
         self.is_replayed = False
         self.outcome = "ok"
+        self.detail: str | None = None
         self.request_id: str | None = None
         self.token: Token | None = None
         self.trace_id: bytes | None = None
+
+    def note_error(self, error: ProxyError) -> None:
+        """Note what the exchange ends with, for the reply of our own and for the log (G10)."""
+        self.outcome = error.kind.code
+        self.detail = error.detail
 
 
 def _text(value: bytes | None) -> str | None:
@@ -129,6 +136,7 @@ class Books:
                     "client": client,
                     "status": entry.status,
                     "outcome": entry.outcome,
+                    "detail": entry.detail,
                     "duration_seconds": seconds,
                     "upstream_seconds": entry.head_seconds,
                     "bytes_in": bytes_in,
@@ -151,15 +159,19 @@ class Books:
         route = entry.route
         request_id = entry.request_id or _text(entry.request.headers.facts.get(b"x-request-id"))
         kind = _KINDS.get(code, "failed")
-        self._recent.add(kind, code, route.client, route.label, method, status or None, request_id)
+        self._recent.add(
+            kind, code, route.client, route.label, method, status or None, request_id, entry.detail
+        )
 
     def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
-        """Book a request that the guard refused at once, or bytes that were none."""
+        """Book a request that the guard refused at once, or bytes that were none (G10)."""
         kind = error.kind
         self._metrics.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
         self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, None, 0, 0)
-        self._recent.add("refused", kind.code, None, None, method, kind.status, request_id)
+        self._recent.add(
+            "refused", kind.code, None, None, method, kind.status, request_id, error.detail
+        )
         if self._access_log.is_enabled_for(kind.status, kind.code):
             facts = {} if request is None else request.headers.facts
             self._access_log.write(
@@ -168,6 +180,7 @@ class Books:
                     "client": NO_CLIENT,
                     "status": kind.status,
                     "outcome": kind.code,
+                    "detail": error.detail,
                     "request_id": request_id,
                     "traceparent": _text(facts.get(b"traceparent")),
                 }

@@ -85,7 +85,7 @@ class Doctor:
         yield Finding("settings", "ok", self._settings.upstream_url, f"clients: {names}")
         for risk in risks_of(self._settings):
             detail = f"{risk.address}: {risk.hint}" if risk.address else risk.hint
-            fix = f"Unless it is meant, set {risk.setting} back to its default."
+            fix = risk.fix or f"Unless it is meant, set {risk.setting} back to its default."
             yield Finding("settings", "warning", risk.setting, detail, fix)
 
     def _addresses(self) -> Iterator[tuple[str, ListenAddress]]:

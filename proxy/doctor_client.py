@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.clock import Instant
 from proxy.doctor_network import destination_key
+from proxy.doctor_text import oddities
 from proxy.finding import Finding
 from proxy.outgoing import new_secret_source
 from proxy.secret_source import SecretUnreadableError
@@ -49,9 +50,13 @@ def read_secret(client: ClientSettings, settings: Settings) -> tuple[Finding, st
     except SecretUnreadableError as error:
         fix = f"Check the path in {setting}, that the file is mounted, and that this user may read."
         return Finding("secret", "failed", target, f"{file}: {error}", fix), None
-    if secret != secret.strip():
-        fix = f"Take the blanks out of {setting}, unless the secret really has them."
-        detail = "the secret begins or ends with a blank"
+    odd = [(setting, f"the secret {oddity}") for oddity in oddities(secret)]
+    id_setting = settings.name_of(client, "client_id")
+    odd += [(id_setting, f"the client id {oddity}") for oddity in oddities(client.client_id)]
+    if odd:
+        names = " and ".join(dict.fromkeys(name for name, _ in odd))
+        fix = f"Take it out of {names}, unless the Signicat Dashboard shows it too."
+        detail = ", ".join(text for _, text in odd)
         return Finding("secret", "warning", target, detail, fix), secret
     detail = "in the settings" if file is None else f"read from {file}"
     return Finding("secret", "ok", target, detail), secret

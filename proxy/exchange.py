@@ -202,13 +202,13 @@ class Exchange(RequestRelay):
         """End with a reply of our own, or by a cut where an answer has begun."""
         if self._phase == DONE:
             return
+        self.note_error(error)
         if self._phase == RELAYING:
             self._cut(error.kind.code)
             return
         if self.is_replayed:
             self._engine.metrics.replay("failed")
         self._let_go()
-        self.outcome = error.kind.code
         self.status = error.kind.status
         self._engine.metrics.error_reply(self.route.client, error.kind)
         self.request_id = request_id = self._engine.books.request_id(self.request)

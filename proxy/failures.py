@@ -13,6 +13,7 @@ from proxy.errors import (
     UPSTREAM_UNREACHABLE,
     ProxyError,
 )
+from proxy.message_faults import remedy
 from proxy.patience import FLOW_BYTES_PER_SECOND, FLOW_SECONDS
 
 __all__ = [
@@ -35,11 +36,12 @@ __all__ = [
 _RETRY_SOON = (("Retry-After", "1"),)
 
 
-def ambiguous_message(part: str) -> ProxyError:
-    """Return the refusal of bytes that are no HTTP/1 request with one reading (G5)."""
-    return ProxyError(
-        BAD_REQUEST, f"The request is not HTTP/1.1 that has only one reading ({part})."
-    )
+def ambiguous_message(fault: str) -> ProxyError:
+    """Return the refusal of bytes that are no HTTP/1 request with one reading (G5, G10).
+
+    `fault` is one of `proxy.message_faults`, which names the part.
+    """
+    return ProxyError(BAD_REQUEST, f"The request was refused: {fault}. {remedy(fault)}")
 
 
 def head_too_large(limit: int) -> ProxyError:
@@ -130,12 +132,15 @@ def upstream_unreachable(detail: str) -> ProxyError:
     return ProxyError(UPSTREAM_UNREACHABLE, detail)
 
 
-def upstream_broken(part: str) -> ProxyError:
-    """Return the answer when the upstream sent what is not HTTP with one reading (F9)."""
+def upstream_broken(fault: str) -> ProxyError:
+    """Return the answer when the upstream sent what is not HTTP with one reading (F9).
+
+    `fault` is one of `proxy.message_faults`, which names the part.
+    """
     return ProxyError(
         UPSTREAM_INVALID_RESPONSE,
-        f"The upstream's answer was not valid HTTP ({part}); "
-        "check that SIGNICAT_PROXY_UPSTREAM_URL names Signicat.",
+        f"The upstream's answer was not valid HTTP: {fault}. "
+        "Check that SIGNICAT_PROXY_UPSTREAM_URL names Signicat, with the right scheme and port.",
     )
 
 

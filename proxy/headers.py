@@ -9,6 +9,14 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from proxy.message_faults import (
+    BOTH_LENGTHS,
+    CHUNKS_IN_HTTP_10,
+    CONTENT_LENGTH,
+    HEADER_NAME,
+    NOT_CHUNKED,
+    SPACE_BEFORE_COLON,
+)
 from proxy.wire import MalformedMessageError, RawHeaders
 
 __all__ = [
@@ -96,7 +104,7 @@ def _request_kind(name: bytes) -> _Kind:
 
 def _response_kind(name: bytes) -> _Kind:
     if _TOKEN.fullmatch(name) is None:
-        raise MalformedMessageError("header name")
+        raise MalformedMessageError(HEADER_NAME)
     key = name.lower()
     if key in _RESPONSE_DROPPED:
         return _Kind(key, crosses=False, is_fact=True)
@@ -199,13 +207,17 @@ def _declared_length(facts: dict[bytes, bytes], *, is_http_10: bool) -> int | No
     coding = facts.get(b"transfer-encoding")
     length = facts.get(b"content-length")
     if coding is not None:
-        if is_http_10 or length is not None or coding.lower() != b"chunked":
-            raise MalformedMessageError("framing")
+        if length is not None:
+            raise MalformedMessageError(BOTH_LENGTHS)
+        if is_http_10:
+            raise MalformedMessageError(CHUNKS_IN_HTTP_10)
+        if coding.lower() != b"chunked":
+            raise MalformedMessageError(NOT_CHUNKED)
         return CHUNKED
     if length is None:
         return None
     if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
-        raise MalformedMessageError("Content-Length")
+        raise MalformedMessageError(CONTENT_LENGTH)
     return int(length)
 
 
@@ -221,7 +233,7 @@ def _sorted_lines(
     for line, (name, value) in zip(lines[1:], headers, strict=True):
         end = len(name)
         if line[end : end + 1] != b":":
-            raise MalformedMessageError("header name")
+            raise MalformedMessageError(SPACE_BEFORE_COLON)
         kind = kinds[name]
         if kind is None:
             kept.append(line)

@@ -16,6 +16,8 @@ _VIA_10: Final = b"Via: 1.0 signicat-proxy"
 _USER_AGENT: Final = f"User-Agent: signicat-proxy/{__version__}".encode()
 _CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
 _LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
+_PATH_ENDS: Final = (b"", b"/", b"?", b"#")
+_DROPPED_BY_BROWSERS: Final = b"\t\r\n"  # wherever they stand
 _BARE_STATUS_LINE: Final = len(b"HTTP/1.1 200")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -77,6 +79,11 @@ def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes
     return b"\r\n".join((b" HTTP/1.1", names.host_line, *headers.lines, via, b"")), end
 
 
+def _names_a_host(path: bytes) -> bool:
+    """Say whether browsers read `//host` or the like, and so go there (WHATWG URL)."""
+    return path.translate(None, _DROPPED_BY_BROWSERS)[1:2] in (b"/", b"\\")
+
+
 def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:
     """Point a `Location` on the upstream's origin at the address that the caller used (F4)."""
     match = _LOCATION.fullmatch(line)
@@ -85,19 +92,19 @@ def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:
     name, target = match[1], match[2]
     origin = names.origin.match(target)
     rest = target[origin.end() :] if origin else target
-    if not origin and (not target.startswith(b"/") or target.startswith(b"//")):
+    if not origin and (not target.startswith(b"/") or _names_a_host(target)):
         return line
     base = names.base_path
     if base:
-        if not rest.startswith(base) or rest[len(base) : len(base) + 1] not in (b"", b"/", b"?"):
+        if not rest.startswith(base) or rest[len(base) : len(base) + 1] not in _PATH_ENDS:
             return line
         rest = rest[len(base) :]
     if not rest.startswith(b"/"):
         rest = b"/" + rest
-    is_path_of_another = rest[1:2] in (b"/", b"\\")  # `//host` names a host to those who follow it
-    if origin or is_path_of_another:
+    leads_away = _names_a_host(rest)
+    if origin or leads_away:
         if not request.authority:
-            return line if is_path_of_another else name + b": " + rest
+            return line if leads_away else name + b": " + rest
         rest = b"http://" + request.authority + rest
     return name + b": " + rest
 

@@ -18,6 +18,8 @@ __all__ = ["admin_address", "is_signicat_proxy", "probe"]
 
 _NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
 _DEFAULT: Final = "127.0.0.1:8081"
+_ADDRESS: Final = "127.0.0.1"  # probes answer to any address, to names in ALLOWED_HOSTS alone
+_ENCODING: Final = "utf-8-sig"  # as the settings are read
 _TIMEOUT_SECONDS: Final = 3.0
 _OK: Final = 200
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked on loopback)
@@ -26,7 +28,7 @@ _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked o
 def _from_dotenv(path: Path) -> str | None:
     if not path.is_file():
         return None
-    for line in path.read_text("utf-8", "replace").splitlines():
+    for line in path.read_text(_ENCODING, "replace").splitlines():
         key, _, value = line.strip().removeprefix("export ").partition("=")
         if key.strip() == _NAME:
             return value.strip().strip("'\"")
@@ -36,8 +38,7 @@ def _from_dotenv(path: Path) -> str | None:
 def _from_toml(path: Path | None) -> str | None:
     if path is None:
         return None
-    with path.open("rb") as file:
-        value = tomllib.load(file).get("admin_listen")
+    value = tomllib.loads(path.read_bytes().decode(_ENCODING)).get("admin_listen")
     return value if isinstance(value, str) else None
 
 
@@ -100,7 +101,7 @@ def probe(address: ListenAddress, *, ready: bool) -> tuple[bool, str]:
     target = "/readyz" if ready else "/livez"
     connection = _connection_to(address)
     try:
-        connection.request("GET", target, headers={"Host": "localhost"})
+        connection.request("GET", target, headers={"Host": _ADDRESS})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         code = getattr(error, "errno", None)

@@ -5,6 +5,7 @@ from typing import Final
 
 from proxy import failures
 from proxy.headers import CHUNKED
+from proxy.message_faults import request_fault
 from proxy.wire import (
     CHUNKED_PIECE,
     CRLF,
@@ -71,14 +72,15 @@ class Inbox:
             buffer = self._buffer = buffer[2:]
             self._checked = 0
         end = buffer.find(HEAD_END)
-        if end > MAX_REQUEST_HEAD or (end < 0 and len(buffer) > MAX_REQUEST_HEAD):
+        # An unfinished head may hold all but the last byte of its end already.
+        if end > MAX_REQUEST_HEAD or (end < 0 and len(buffer) > MAX_REQUEST_HEAD + 3):
             raise failures.head_too_large(MAX_REQUEST_HEAD)
         if end >= 0:
             self._buffer = buffer[end + 4 :]
             self._checked = 0
             return buffer[: end + 4]
         if is_doomed_head(buffer, self._checked):
-            raise failures.ambiguous_message("request head")
+            raise failures.ambiguous_message(request_fault(buffer))
         self._checked = len(buffer)
         return None
 

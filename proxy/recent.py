@@ -19,8 +19,9 @@ class Trouble(NamedTuple):
 
     `code` is the outcome of a request, or of a token request (`kind` `token`),
     or `upstream_answer`. `client` is None where no route was known, `status`
-    where there was no answer. All but `request_id` come from closed sets, and
-    `request_id` is of the last time.
+    where there was no answer. `detail` is that of the reply, where it was one
+    of ours. All but `request_id` come from closed sets, and `request_id` is of
+    the last time.
     """
 
     kind: TroubleKind
@@ -29,6 +30,7 @@ class Trouble(NamedTuple):
     route: str | None = None
     method: str | None = None
     status: int | None = None
+    detail: str | None = None
     request_id: str | None = None
     first: float = 0.0
     last: float = 0.0
@@ -53,9 +55,10 @@ class RecentTrouble:
         method: str | None = None,
         status: int | None = None,
         request_id: str | None = None,
+        detail: str | None = None,
     ) -> None:
         """Keep one more, now; where that is too many the oldest is forgotten."""
-        key = (kind, code, client, route, method, status)
+        key = (kind, code, client, route, method, status, detail)
         now = self._wall()
         before = self._troubles.pop(key, None)
         first, times = (now, 1) if before is None else (before.first, before.times + 1)

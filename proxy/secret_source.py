@@ -5,9 +5,15 @@ import stat
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SecretSource", "SecretUnreadableError"]
+__all__ = ["SecretSource", "SecretUnreadableError", "as_seen"]
 
 _MAX_BYTES: Final = 64 * 1024
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+def as_seen(text: str) -> str:
+    """Return a secret as its operator sees it: no byte order mark before it, no line ends (T13)."""
+    return text.removeprefix(_BYTE_ORDER_MARK).rstrip("\r\n")
 
 
 class SecretUnreadableError(Exception):
@@ -34,12 +40,11 @@ class SecretSource:
         return self._path is not None
 
     def read(self) -> str:
-        """Return the secret without trailing line ends; raise `SecretUnreadableError`."""
+        """Return the secret as its operator sees it (T13); raise `SecretUnreadableError`."""
         if self._path is None:
-            return self._value or ""
+            return as_seen(self._value or "")
         try:
-            content = _content(self._path)
-            secret = content.rstrip(b"\r\n").decode("utf-8")
+            secret = as_seen(_content(self._path).decode("utf-8"))
         except OSError as error:
             raise SecretUnreadableError(error.strerror or "unreadable") from None
         except UnicodeDecodeError:

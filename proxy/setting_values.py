@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from proxy.addresses import parse_listen_address
 from proxy.egress import parse_egress_proxy
 from proxy.paths import has_dot_segment, lenient_reading
+from proxy.secret_source import as_seen
 
 __all__ = [
     "allowed_host",
@@ -83,7 +84,8 @@ def client_id(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """Check a secret; the fault never quotes it."""
+    """Check a secret and return it as its operator sees it; the fault never quotes it (T13)."""
+    value = as_seen(value)
     if not value or _CONTROL.search(value):
         raise ValueError("must not be empty or hold control characters or line ends")
     if _SURROGATE.search(value):

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.addresses import ListenAddress
+from proxy.service_links import service_links
 from proxy.settings_checks import faults_together
 from proxy.settings_model import PREFIX, ClientSettings, RouteSettings, Settings
 
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _TABLES: Final = {"clients": "client_tables", "routes": "route_tables"}
+_NOT_SET_BY_NAME: Final = frozenset((*_TABLES.values(), "service_links"))
 _MESSAGES: Final = {
     "float_parsing": "must be a number",
     "float_type": "must be a number",
@@ -55,6 +57,7 @@ _BOUNDS: Final = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
 }
+_ENCODING: Final = "utf-8-sig"  # editors on Windows write a byte order mark; dotenv knows it
 _LOOPBACK_NO_PROXY: Final = "localhost,127.0.0.0/8,::1"
 
 
@@ -76,7 +79,7 @@ class Loaded:
 
 def setting_names() -> tuple[str, ...]:
     """Return the names of all settings, in lower case, in the order of the documentation."""
-    return tuple(name for name in Settings.model_fields if name not in _TABLES.values())
+    return tuple(name for name in Settings.model_fields if name not in _NOT_SET_BY_NAME)
 
 
 def load(
@@ -91,7 +94,9 @@ def load(
     `flags` are by lower-case name; `directory` is where `.env` may be.
     """
     faults: list[str] = []
-    values: dict[str, Any] = {}
+    links = service_links(environ)
+    environ = {name: value for name, value in environ.items() if name not in links}
+    values: dict[str, Any] = {"service_links": links}
     origins = dict.fromkeys(setting_names(), "default")
     for origin, found in _sources(config_file, flags or {}, environ, directory, faults):
         values |= found
@@ -142,8 +147,7 @@ def _from_environment(environ: Mapping[str, str | None], faults: list[str]) -> M
 
 def _from_toml(path: Path, faults: list[str]) -> Mapping[str, Any]:
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        content = tomllib.loads(path.read_bytes().decode(_ENCODING))
     except OSError as error:
         faults.append(f"--config: {path} cannot be read ({error.strerror})")
         return {}

@@ -2,11 +2,12 @@
 
 import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.addresses import is_loopback
+from proxy.egress import is_bypassed, parse_egress_proxy
 from proxy.paths import lenient_path
 from proxy.secret_source import SecretSource, SecretUnreadableError
 from proxy.setting_values import secret as check_secret
@@ -16,6 +17,7 @@ from proxy.tls import CaFileError, client_context
 __all__ = ["faults_together"]
 
 _PREFIXES: Final = {"sandbox": ("sandbox-", "dev-"), "production": ("prod-",)}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_CLIENT_NAME: Final = 40
 
 
@@ -26,6 +28,7 @@ def faults_together(settings: Settings, failed: frozenset[str]) -> list[str]:
         *_route_faults(settings, failed),
         *_url_faults(settings),
         *_listen_faults(settings, failed),
+        *_own_address_faults(settings, failed),
         *_ca_faults(settings),
     ]
     if "client_tables" not in failed and not any(name.startswith("clients") for name in failed):
@@ -117,10 +120,14 @@ def _repeated_route_faults(settings: Settings) -> Iterator[str]:
             yield f"routes: {' and '.join(same)} differ only in case or in dots at the end"
 
 
-def _url_faults(settings: Settings) -> Iterator[str]:
+def _urls(settings: Settings) -> Mapping[str, str]:
+    """Return upstream and token endpoints by the names of their settings."""
     urls = {f"{PREFIX}UPSTREAM_URL": settings.upstream_url}
-    urls |= {_where(c, settings, "token_url"): c.token_url for c in settings.clients}
-    for name, url in urls.items():
+    return urls | {_where(c, settings, "token_url"): c.token_url for c in settings.clients}
+
+
+def _url_faults(settings: Settings) -> Iterator[str]:
+    for name, url in _urls(settings).items():
         parts = urlsplit(url)
         is_private = parts.scheme == "https" or is_loopback(parts.hostname or "")
         if not is_private and not settings.unsafe_plain_http:
@@ -139,6 +146,32 @@ def _listen_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
             names = f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN"
             name = names if str(settings.admin_listen) == address else f"{PREFIX}LISTEN"
             yield f"{name}: {address} stands twice"
+
+
+def _own_address_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+    """Find what would come back to the proxy itself, on its way or at its end (G10)."""
+    own = {"LISTEN": settings.listen, "ADMIN_LISTEN": (settings.admin_listen,)}
+    for setting, host, port in _destinations(settings):
+        for name, addresses in own.items():
+            is_own = any(address.is_reached_at(host, port) for address in addresses)
+            if is_own and name.lower() not in failed:
+                yield (
+                    f"{setting}: {host}:{port} is an address of this proxy itself "
+                    f"({PREFIX}{name}); name the server that it stands before"
+                )
+
+
+def _destinations(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """Yield what is connected to, by its setting: the egress proxy where one stands in between."""
+    for name, url in _urls(settings).items():
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+        egress = settings.egress_proxy
+        if egress is None or is_bypassed(host, port, settings.no_proxy):
+            yield name, host, port
+        else:
+            proxy = parse_egress_proxy(egress.get_secret_value())
+            yield f"{PREFIX}EGRESS_PROXY", proxy.host, proxy.port
 
 
 def _ca_faults(settings: Settings) -> Iterator[str]:

@@ -28,8 +28,7 @@ ClientAuth = Literal["client_secret_basic", "client_secret_post"]
 
 
 def _checked_secret(value: SecretStr) -> SecretStr:
-    values.secret(value.get_secret_value())
-    return value
+    return SecretStr(values.secret(value.get_secret_value()))
 
 
 def _checked_egress(value: SecretStr) -> SecretStr:
@@ -207,6 +206,8 @@ class Settings(BaseSettings):
     admin_quit: bool = _setting(default=False, text="Enable POST /-/quit on the admin port.")
     client_tables: dict[str, ClientTable] = Field(default={}, exclude=True)
     route_tables: tuple[RouteTable, ...] = Field(default=(), exclude=True)
+    service_links: tuple[str, ...] = Field(default=(), exclude=True)
+    """Variables of Kubernetes that begin like settings and are none."""
 
     @classmethod
     def settings_customise_sources(

@@ -1,4 +1,4 @@
-"""What settings that are allowed open up all the same (G1 to G3)."""
+"""What is worth a warning where the settings are allowed: mostly what they open up (G1 to G3)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +14,21 @@ _WHO_REACHES: Final = {
     "renewed; probes and a Prometheus elsewhere need it",
 }
 
+_NO_LINKS: Final = "write enableServiceLinks: false into the pod's spec"
+
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """One risk: the log event, the setting, and what it means; `address` where there is one."""
+    """One risk: the log event, the setting, and what it means; `address` where there is one.
+
+    `fix` is what to do, None for setting it back.
+    """
 
     event: str
     setting: str
     hint: str
     address: str | None = None
+    fix: str | None = None
 
 
 def risks_of(settings: Settings) -> Iterator[Risk]:
@@ -55,4 +61,12 @@ def risks_of(settings: Settings) -> Iterator[Risk]:
             "plain_http_allowed",
             f"{PREFIX}UNSAFE_PLAIN_HTTP",
             "secrets and tokens may cross the network readable",
+        )
+    if settings.service_links:
+        yield Risk(
+            "service_links_ignored",
+            settings.service_links[0],
+            "variables that Kubernetes sets for a Service called signicat-proxy or the like are no "
+            f"settings; {_NO_LINKS}",
+            fix=f"{_NO_LINKS[0].upper()}{_NO_LINKS[1:]}.",
         )

@@ -227,7 +227,7 @@ def _entry(trouble: Trouble, now: float) -> Element:
     return element(
         "li",
         element("div", name, when, class_="bar"),
-        element("p", meaning(trouble.code)),
+        element("p", trouble.detail or meaning(trouble.code)),
         element("p", " · ".join(where), *counted, class_="muted"),
     )
 

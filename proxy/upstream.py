@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from proxy.connection import FULL, NO_TURN, PEER_IS_SLOW, Connection, read_rest
 from proxy.headers import CHUNKED, UNTIL_CLOSE, MessageHeaders, read_response_headers
 from proxy.last_words import LastWords
+from proxy.message_faults import INTERIM_RESPONSES, RESPONSE_HEAD_TOO_LARGE, response_fault
 from proxy.roles import ResponseReceiver
 from proxy.turns import Turns
 from proxy.upload import Upload
@@ -180,11 +181,13 @@ class UpstreamConnection(Connection):
                 return
             self._interim += 1
             if status == _SWITCHING_PROTOCOLS or self._interim > _MAX_INTERIM:
-                raise MalformedMessageError("interim answers")
+                raise MalformedMessageError(INTERIM_RESPONSES)
             if status != _CONTINUE:
                 receiver.interim(lines, headers)
-        if len(data) > MAX_RESPONSE_HEAD or is_doomed_answer(data, checked):
-            raise MalformedMessageError("response head")
+        if len(data) > MAX_RESPONSE_HEAD:
+            raise MalformedMessageError(RESPONSE_HEAD_TOO_LARGE)
+        if is_doomed_answer(data, checked):
+            raise MalformedMessageError(response_fault(data))
         self._buffer = data
 
     def _begin_body(

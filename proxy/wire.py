@@ -10,9 +10,19 @@ connections. Chunked bodies go through a parser of their own.
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import http_parser
+
+from proxy.message_faults import (
+    CHUNKED_BODY,
+    CHUNKS_WITHOUT_DATA,
+    FOLDED,
+    STATUS_LINE,
+    request_fault,
+    response_fault,
+)
 
 __all__ = [
     "CHUNKED_PIECE",
@@ -63,7 +73,10 @@ _MAX_CHUNK_OVERHEAD: Final = 16 * 1024
 
 
 class MalformedMessageError(ValueError):
-    """The bytes are not an HTTP/1 message that has only one reading."""
+    """The bytes are not an HTTP/1 message that has only one reading.
+
+    The text is one of `proxy.message_faults`.
+    """
 
 
 class MissingCParsersError(Exception):
@@ -127,15 +140,17 @@ _SINK: Final = _BodySink()
 class _HeadParser:
     """One C parser for all heads of a kind; it holds nothing between two of them."""
 
-    __slots__ = ("_kind", "_loop", "_parser")
+    __slots__ = ("_fault_of", "_kind", "_loop", "_parser")
 
     def __init__(
         self,
         kind: type[http_parser.HttpRequestParser | http_parser.HttpResponseParser],
         loop: asyncio.AbstractEventLoop,
+        fault_of: Callable[[bytes], str],
     ) -> None:
         self._kind = kind
         self._loop = loop
+        self._fault_of = fault_of
         self._parser = self._new_parser()
 
     def _new_parser(self) -> Any:  # what it says of its results is true of the Python parsers only
@@ -157,12 +172,12 @@ class _HeadParser:
         except Exception as error:
             # Whatever it was, nothing of the refused head may stay in the parser.
             self._parser = self._new_parser()
-            raise MalformedMessageError("head") from error
+            raise MalformedMessageError(self._fault_of(head)) from error
         if message.should_close or message.upgrade:
             self._parser = self._new_parser()
         headers: RawHeaders = message.raw_headers
         if len(messages) != 1 or len(headers) != len(lines) - 1:
-            raise MalformedMessageError("header lines")
+            raise MalformedMessageError(self._fault_of(head))
         return headers
 
 
@@ -172,7 +187,7 @@ class RequestHeadParser(_HeadParser):
     __slots__ = ()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(http_parser.HttpRequestParser, loop)
+        super().__init__(http_parser.HttpRequestParser, loop, request_fault)
 
     def parse(self, head: bytes) -> tuple[list[bytes], list[bytes], RawHeaders]:
         """Return the parts of the request line, all lines of `head`, and its headers.
@@ -184,10 +199,10 @@ class RequestHeadParser(_HeadParser):
         lines = head[:-4].split(CRLF)
         parts = lines[0].split(b" ")
         if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):  # noqa: PLR2004 (method, target, version)
-            raise MalformedMessageError("request line")
+            raise MalformedMessageError(request_fault(head))
         if parts[0] not in _KNOWN_METHODS:
             if not _TOKEN.fullmatch(parts[0]):
-                raise MalformedMessageError("method")
+                raise MalformedMessageError(request_fault(head))
             head = b"GET" + head[len(parts[0]) :]
         return parts, lines, self._headers(head, lines)
 
@@ -198,7 +213,7 @@ class ResponseHeadParser(_HeadParser):
     __slots__ = ("_known_status",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(http_parser.HttpResponseParser, loop)
+        super().__init__(http_parser.HttpResponseParser, loop, response_fault)
         self._known_status: dict[bytes, tuple[int, bool]] = {}
 
     def parse(self, head: bytes) -> tuple[list[bytes], RawHeaders, int, bool]:
@@ -211,11 +226,11 @@ class ResponseHeadParser(_HeadParser):
         lines = head[:-4].split(CRLF)
         # What is not visible must be the ends of the lines, and nothing else.
         if head.translate(None, _VISIBLE) != CRLF * (len(lines) + 1):
-            raise MalformedMessageError("bare line end or control character")
+            raise MalformedMessageError(response_fault(head))
         # A folded line is joined to the one before, so that one is missing in `_headers`;
         # a blank before the first name would be skipped.
         if len(lines) > 1 and lines[1].startswith(_BLANKS):
-            raise MalformedMessageError("folded line")
+            raise MalformedMessageError(FOLDED)
         known = self._known_status.get(lines[0])
         status, is_http_10 = known or self._read_status(lines[0])
         return lines, self._headers(head, lines), status, is_http_10
@@ -224,7 +239,7 @@ class ResponseHeadParser(_HeadParser):
         """Read a status line (RFC 9112 §4) and remember it: there are few."""
         match = _STATUS_LINE.fullmatch(line)
         if match is None:
-            raise MalformedMessageError("status line")
+            raise MalformedMessageError(STATUS_LINE)
         status = int(match[2]), match[1] == b"0"
         if len(self._known_status) < _MAX_KNOWN and len(line) <= _MAX_KNOWN_LINE:
             self._known_status[line] = status
@@ -258,12 +273,12 @@ class ChunkedDecoder:
         try:
             _, self.is_complete, self.rest = self._parser.feed_data(data)
         except Exception as error:
-            raise MalformedMessageError("chunked body") from error
+            raise MalformedMessageError(CHUNKED_BODY) from error
         decoded: bytes = self._body.read_nowait(-1)
         if decoded:
             self._overhead = 0
         else:
             self._overhead += len(data)
             if self._overhead > _MAX_CHUNK_OVERHEAD:
-                raise MalformedMessageError("chunked framing without data")
+                raise MalformedMessageError(CHUNKS_WITHOUT_DATA)
         return decoded

@@ -36,6 +36,7 @@ _LOOKS: Final = {
 }
 _IDENTITY_NUMBER: Final = "31019000000"
 _QUERY: Final = re.compile(rb"^[A-Z]+ [^ \r\n?]*\?([^ \r\n]{8,}) HTTP/1\.1\r$", re.MULTILINE)
+_FRAMING: Final = ("Content-Length: ", "Transfer-Encodin")
 _BODY: Final = re.compile(rb"\r\n\r\n([^\r\n]{16})")
 
 
@@ -46,8 +47,12 @@ def secrets_in(text: str) -> list[str]:
 
 
 def private_parts(sent: bytes) -> list[str]:
-    """Return the queries, and the beginnings of bodies, of requests as they were sent."""
-    return [part.decode("latin-1") for part in _QUERY.findall(sent) + _BODY.findall(sent)]
+    """Return the queries, and the beginnings of bodies, of requests as they were sent.
+
+    Header lines that a broken head has left behind its end are no body: their names are no secret.
+    """
+    parts = [part.decode("latin-1") for part in _QUERY.findall(sent) + _BODY.findall(sent)]
+    return [part for part in parts if not part.startswith(_FRAMING)]
 
 
 def keep(text: str) -> None:

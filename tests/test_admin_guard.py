@@ -1,19 +1,30 @@
 """The guard of the admin port: refused, counted, logged, and safe in a browser (G3)."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from proxy.health_probe import probe
 from tests.guard_cases import FOREIGN, WELCOME
-from tests.messages import assert_problem, request
+from tests.messages import assert_problem, reply, request
 from tests.peers import Channel
 from tests.running_proxy import RunningProxy, proxied
 from tests.token_server import TokenServer
 
 GUARDED = ["GET /status", "GET /", "POST /-/refresh", "POST /-/quit", "GET /nope", "POST /livez"]
-OPEN = ["GET /livez", "GET /readyz", "GET /startupz", "GET /metrics", "HEAD /readyz"]
+OPEN = [
+    "GET /livez",
+    "GET /readyz",
+    "GET /startupz",
+    "GET /metrics",
+    "HEAD /readyz",
+    "HEAD /metrics",
+    "OPTIONS /readyz",
+    "OPTIONS /metrics",
+]
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -70,15 +81,96 @@ async def test_what_strangers_ask_is_not_logged(tokens: TokenServer) -> None:
         assert "private" not in str(proxy.logs).lower()
 
 
+# The value of Host, None for none at all; and whether probes and metrics answer to it.
+CALLED = {
+    "10.1.2.3:8081": 200,
+    "0.0.0.0": 200,
+    "127.0.0.1:": 200,
+    "[fd00::5]:8081": 200,
+    "[::ffff:10.1.2.3]": 200,
+    "localhost:1": 200,
+    "LOCALHOST": 200,
+    "evil.test": 421,
+    "evil.test:8081": 421,
+    "localhost.evil.test": 421,
+    "10.1.2.3.evil.test": 421,
+    "10.1.2.3.": 421,
+    "10.1.2": 421,
+    "1.2.3.400": 421,
+    "a01:2": 421,
+    "[::1]evil.test": 400,
+    "10.1.2.3:8081, evil.test": 400,
+    "evil.test@10.1.2.3": 400,
+    "fd00::5": 400,
+    "": 400,
+}
+
+
 @pytest.mark.parametrize("start", OPEN)
-async def test_probes_and_metrics_answer_strangers(tokens: TokenServer, start: str) -> None:
-    """A kubelet and a Prometheus call by address, and no refusal is counted for them."""
+async def test_probes_and_metrics_answer_to_addresses_and_known_names(
+    tokens: TokenServer, start: str
+) -> None:
+    """A kubelet and a Prometheus call by address; a rebound name reads nothing (A, G2)."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        for host, status in CALLED.items():
+            answer = await caller.ask(request(start, host=host))
+            assert answer.status == status, host
+            if status != 200 and not start.startswith("HEAD"):
+                codes = {421: "host_not_allowed", 400: "bad_request"}
+                assert_problem(answer, status, codes[status])
+                assert b"state" not in answer.body
+        refused = len([status for status in CALLED.values() if status != 200])
+        assert await proxy.metric("rejected_total") == refused
+
+
+@pytest.mark.parametrize("start", OPEN)
+async def test_probes_and_metrics_need_no_host(tokens: TokenServer, start: str) -> None:
+    """HTTP/1.0 has none: so HAProxy asks by default, and it is no reason for a warning (A)."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        await caller.send(request(f"{start} HTTP/1.0", host=None))
+        assert (await caller.read_whatever()).startswith(b"HTTP/1.0 200 OK\r\n")
+        assert not [log for log in proxy.logs if log["level"] == "warning"]
+
+
+@pytest.mark.parametrize("start", OPEN)
+async def test_pages_of_others_are_no_matter_to_probes(tokens: TokenServer, start: str) -> None:
+    """They answer under a known name, whatever the page: its browser keeps the answer from it."""
     async with guarded(tokens) as proxy:
         caller = await on_admin(proxy)
         for lines, status, _ in FOREIGN:
-            if status != 400:
+            if status == 403:
                 assert (await caller.ask(request(start, *lines, host=None))).status == 200
         assert await proxy.metric("rejected_total") == 0
+
+
+async def test_any_name_will_do_where_the_check_is_off(tokens: TokenServer) -> None:
+    """`ALLOWED_HOSTS=*` holds for probes and metrics too."""
+    async with proxied(tokens, allowed_hosts="*") as (proxy, _):
+        for start in OPEN:
+            caller = await on_admin(proxy)
+            assert (await caller.ask(request(start, host="any.test"))).status == 200
+
+
+async def test_options_says_what_get_says(tokens: TokenServer) -> None:
+    """A load balancer that asks by OPTIONS learns the state, and which methods there are (A)."""
+    tokens.failure = reply("503 Service Unavailable")
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        for path, status in (("/livez", 200), ("/readyz", 503), ("/metrics", 200)):
+            answer = await caller.ask(request(f"OPTIONS {path} HTTP/1.1"))
+            assert (answer.status, answer.head.value("Allow")) == (status, "GET, HEAD, OPTIONS")
+        assert (await caller.ask(request("OPTIONS /status"))).status == 405
+
+
+async def test_the_health_check_needs_no_allowed_name(tokens: TokenServer) -> None:
+    """`signicat-proxy health` calls by address, whatever the settings list."""
+    async with proxied(tokens, allowed_hosts="proxy") as (proxy, _):
+        address = proxy.control.admin_address
+        assert address
+        healthy, _ = await asyncio.to_thread(probe, address, ready=True)
+        assert healthy
 
 
 @pytest.mark.parametrize("lines", WELCOME)
@@ -203,4 +295,5 @@ async def test_refusals_stand_on_the_status_page(tokens: TokenServer) -> None:
         ("admin", "origin_not_allowed", None),
         ("admin", "origin_not_allowed", "/status"),
     ]
+    assert all("SIGNICAT_PROXY_ALLOWED_ORIGINS" in entry["detail"] for entry in body["recent"])
     assert "private" not in str(body["recent"])

@@ -386,12 +386,13 @@ async def refusals_are_counted(proxy: RunningProxy, tap: Tap) -> None:
     await within(poll(), "all refusals to be counted")
 
 
+@pytest.mark.parametrize("read_path", ["/status", "/metrics", "/readyz"])
 async def test_rebound_name_gets_nothing_from_the_admin_port(
-    tokens: TokenServer, browser: Browser
+    tokens: TokenServer, browser: Browser, read_path: str
 ) -> None:
-    """Neither is the status told under a foreign name, nor is a token renewed."""
+    """Under a foreign name neither status, metrics nor probes are told, nor is a token renewed."""
     async with proxied(tokens, ANSWER) as (proxy, _), Tap(proxy.admin_port) as tap:
-        tap.page = attack_page(tap.origin("rebind.test"), "/status", "/-/refresh")
+        tap.page = attack_page(tap.origin("rebind.test"), read_path, "/-/refresh")
         report = await attack(browser, tap, tap, "rebind.test")
         assert_rebound_in_vain(tap, report)
         assert len(tokens.issued) == 1

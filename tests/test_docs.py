@@ -18,6 +18,7 @@ from tests.source_tree import ROOT, kept_files, read, relative
 PAGES = [path for path in kept_files() if path.suffix == ".md"]
 MODULES = [path for path in kept_files() if path.suffix == ".py"]
 ENDPOINT = re.compile(r'web\.(get|post)\("([^"]+)"')
+SERVICE_LINKS = {"SERVICE_HOST", "PORT"}  # of Kubernetes, and no settings
 SETTING = re.compile(r"SIGNICAT_PROXY_([A-Z_]+[A-Z])\b")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -157,7 +158,7 @@ def test_every_command_of_make_is_named() -> None:
 def test_settings_that_pages_name_exist(page: Path) -> None:
     """A page never sends its reader to a setting that there is not."""
     named = set(SETTING.findall(page.read_text(encoding="utf-8")))
-    assert named <= {name.upper() for name in setting_names()}
+    assert named - SERVICE_LINKS <= {name.upper() for name in setting_names()}
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])

@@ -158,7 +158,7 @@ async def test_lines_come_as_checks_end_and_a_signal_is_no_success(
     tokens.gate.clear()
     environ = environment(upstream=tokens.url, token_url=tokens.token_url)
     async with proxy_process(environ, "check", directory=tmp_path) as process:
-        await eventually(lambda: "ok       secret" in process.output, "the lines before the token")
+        await eventually(lambda: "warning  secret" in process.output, "the lines before the token")
         assert "token" not in states(process.output)
         process.send(signal.SIGTERM)
         assert await process.ended() == 1

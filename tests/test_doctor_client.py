@@ -11,6 +11,7 @@ import pytest
 
 from proxy.doctor_answer import meaning_of
 from proxy.doctor_call import call_path
+from proxy.doctor_text import oddities
 from tests.diagnosis import diagnose, settings_for
 from tests.messages import Message, reply
 from tests.peers import ByteServer
@@ -275,6 +276,57 @@ path = "/send"
 client = "send"
 methods = ["POST"]
 """
+
+
+ODDITIES = {
+    "s3cret": [],
+    "tå-s3cret": [],
+    '"s3cret"': ["has quotes around it"],
+    "'s3cret'": ["has quotes around it"],
+    "“s3cret”": ["has quotes around it"],
+    '"s3cret': [],
+    '"': [],
+    " s3cret": ["has a space at its beginning"],
+    "s3cret  ": ["has a space at its end"],
+    "s3 cret": ["has a space in it"],
+    "s3\tcret": ["has a space in it"],
+    "s3\u200bcret": ["has an invisible character in it (U+200B)"],
+    "s3cret\u00a0": ["has an invisible character at its end (U+00A0)"],
+    "\ufeff\u200bs3cret": ["has an invisible character at its beginning (U+FEFF, U+200B)"],
+    "s3\x85cret": ["has an invisible character in it (U+0085)"],
+    "s3\ufe0fcret\u3164": ["has an invisible character in it (U+FE0F, U+3164)"],
+    "' s3\u2060cret'": [
+        "has quotes around it",
+        "has a space in it",
+        "has an invisible character in it (U+2060)",
+    ],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ODDITIES.items())
+def test_what_is_odd_about_a_text(text: str, expected: list[str]) -> None:
+    """T13: quotes around it, and what is not seen, are told by their place and code alone."""
+    assert list(oddities(text)) == expected
+
+
+async def test_odd_secrets_and_ids_are_warned_about() -> None:
+    """T13: they are used as they are, and the settings to look at are named."""
+    async with ByteServer(granted()) as server:
+        settings = settings_for(
+            token_url=f"{server.url}/token",
+            upstream=server.url,
+            client_id='"dev-tester-1"',
+            client_secret="of-the\u200btest",
+        )
+        diagnosis = await diagnose(settings)
+    finding = diagnosis.one("secret")
+    assert diagnosis.failed == []
+    assert (finding.state, finding.detail) == (
+        "warning",
+        "the secret has an invisible character in it (U+200B), the client id has quotes around it",
+    )
+    for name in ("SIGNICAT_PROXY_CLIENT_SECRET", "SIGNICAT_PROXY_CLIENT_ID"):
+        assert name in (finding.fix or "")
 
 
 async def test_every_client_is_examined(tokens: TokenServer, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """The heads that go out, as tables of bytes."""
 
 import asyncio
+import re
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from proxy import __version__
 from proxy.errors import METHOD_NOT_ALLOWED, ProxyError
@@ -108,6 +111,8 @@ LOCATIONS = [
     (SIGNICAT, b"https://shop.example/ok", b"https://shop.example/ok"),
     (SIGNICAT, b"/a/b", b"/a/b"),
     (SIGNICAT, b"//other/a", b"//other/a"),
+    (SIGNICAT, b"/\\other/a", b"/\\other/a"),
+    (SIGNICAT, b"/\t/other/a", b"/\t/other/a"),
     (SIGNICAT, b"a/b", b"a/b"),
     (WITH_BASE, b"http://up.test:8443/base/a", b"http://localhost:1/a"),
     (WITH_BASE, b"http://up.test:8443/base", b"http://localhost:1/"),
@@ -118,6 +123,10 @@ LOCATIONS = [
     (WITH_BASE, b"http://up.test:8443/base//evil.test", b"http://localhost:1//evil.test"),
     (WITH_BASE, b"/base//evil.test", b"http://localhost:1//evil.test"),
     (WITH_BASE, b"/base/\\evil.test", b"http://localhost:1/\\evil.test"),
+    (WITH_BASE, b"/base/\t/evil.test", b"http://localhost:1/\t/evil.test"),
+    (WITH_BASE, b"/base/\t\t\\evil.test", b"http://localhost:1/\t\t\\evil.test"),
+    (WITH_BASE, b"/base#a", b"/#a"),
+    (WITH_BASE, b"http://up.test:8443/base#a", b"http://localhost:1/#a"),
 ]
 
 
@@ -138,6 +147,8 @@ async def test_location(names: UpstreamNames, header: bytes, given: bytes, expec
         (b"http://up.test:8443/base//evil.test", b"http://up.test:8443/base//evil.test"),
         (b"/base//evil.test", b"/base//evil.test"),
         (b"/base/\\evil.test", b"/base/\\evil.test"),
+        (b"/base/\t/evil.test", b"/base/\t/evil.test"),
+        (b"http://up.test:8443/base/\t/evil.test", b"http://up.test:8443/base/\t/evil.test"),
     ],
 )
 async def test_no_location_becomes_one_on_another_host(given: bytes, expected: bytes) -> None:
@@ -146,6 +157,66 @@ async def test_no_location_becomes_one_on_another_host(given: bytes, expected: b
     head = b"HTTP/1.1 302 F\r\nLocation: " + given + b"\r\nContent-Length: 0\r\n\r\n"
     got = await answer_to(request, WITH_BASE, head, close=True)
     assert b"\r\nLocation: " + expected + b"\r\n" in got
+
+
+SPECIAL = re.compile(rb"(https?|wss?|ftp):(.*)", re.IGNORECASE | re.DOTALL)
+SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:")
+AUTHORITY = re.compile(rb"[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)")
+
+
+def host_in_browser(location: bytes, scheme: bytes, host: bytes) -> bytes:
+    """Return where a browser goes from a page on `host` (WHATWG URL, basic URL parser)."""
+    read = location.strip(bytes(range(0x21))).translate(None, b"\t\r\n")
+    special = SPECIAL.fullmatch(read)
+    if special is None and SCHEME.match(read):
+        return b"an opaque URL"
+    if special is not None:
+        read = special[2]
+        if special[1].lower() == scheme and not read.startswith(b"//"):
+            special = None
+    if special is not None or re.match(rb"[/\\]{2}", read):
+        authority = AUTHORITY.match(read)
+        assert authority
+        return authority[1].lower()
+    return host
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"/", b"/", b"\\", b"\t", b"\t", b" ", b"?", b"#", b"@", b":", b".", b"..", b";"),
+        *(b"/base", b"/base/", b"base", b"evil.test", b"%2f", b"%09", b"http:", b"https:"),
+        *(b"http://up.test:8443", b"http://up.test:8443/base", b"https://api.signicat.com"),
+    ]
+)
+CALLERS = {
+    b"localhost:1": b"GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
+    b"": b"GET / HTTP/1.0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("names", [SIGNICAT, WITH_BASE], ids=["no base", "base"])
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("header", [b"Location", b"content-location"])
+@given(pieces=st.lists(PIECES, max_size=8))
+@example(pieces=[b"/base", b"/", b"\t", b"/", b"evil.test"])
+@example(pieces=[b"http://up.test:8443/base", b"/", b"\t", b"\\", b"evil.test"])
+def test_no_rewritten_location_leads_elsewhere(
+    names: UpstreamNames, caller: bytes, header: bytes, pieces: list[bytes]
+) -> None:
+    """As a browser reads it, a location on the upstream leads here, any other where it did (F4)."""
+    location = b"".join(pieces)
+    head = b"HTTP/1.1 302 F\r\n%b: %b\r\nContent-Length: 0\r\n\r\n" % (header, location)
+
+    async def relayed() -> bytes:
+        return await answer_to(await request_of(CALLERS[caller]), names, head, close=True)
+
+    got = asyncio.run(relayed()).split(b"\r\n")[1].partition(b":")[2]
+    if got.strip(b" \t") == location.strip(b" \t"):
+        return
+    is_ours = names is SIGNICAT
+    scheme, upstream = (b"https", b"api.signicat.com") if is_ours else (b"http", b"up.test:8443")
+    assert host_in_browser(location, scheme, upstream) in (upstream, upstream + b":443")
+    assert host_in_browser(got, b"http", caller) == caller
 
 
 async def test_response_heads() -> None:

@@ -80,6 +80,7 @@ async def test_what_is_logged_is_explained(tokens: TokenServer) -> None:
     )
     async with proxied(tokens, answer) as (proxy, _):
         assert (await proxy.ask(request("GET /", *headers))).status == 200
+        assert (await proxy.ask(request("GET /", host="evil.test"))).status == 421
         tokens.failure = reply("400 Bad Request", "x-trace-id: c", body=b'{"error":"odd"}')
         await proxy.admin("POST /-/refresh")
         await proxy.metric_becomes(1, "token_requests_total", outcome="oauth_error")

@@ -34,6 +34,15 @@ def test_the_oldest_is_forgotten() -> None:
     assert recent.newest_first()[0].times == 1000
 
 
+def test_another_detail_is_another_trouble() -> None:
+    """Two causes with the same code are told apart (G10)."""
+    recent = RecentTrouble(lambda: 0.0)
+    for detail in ("TLS came", "no Host", "TLS came"):
+        recent.add("refused", "bad_request", status=400, detail=detail)
+    told = [(trouble.detail, trouble.times) for trouble in recent.newest_first()]
+    assert told == [("TLS came", 2), ("no Host", 1)]
+
+
 ANSWERS = ("200 OK", "404 Not Found", "403 Forbidden", "401 Unauthorized", "503 Private")
 
 
@@ -58,6 +67,7 @@ async def test_what_went_wrong_is_told_without_path_or_query(tokens: TokenServer
         for entry in body["recent"]
     ]
     broken, failed, unauthorized, refused = told  # the newest first
+    del broken["detail"]
     assert broken == {
         **known,
         "code": "upstream_invalid_response",
@@ -66,8 +76,9 @@ async def test_what_went_wrong_is_told_without_path_or_query(tokens: TokenServer
     }
     for entry, status in ((failed, 503), (unauthorized, 401)):
         expected = {**known, "code": "upstream_answer", "status": status, "request_id": "order-1"}
-        assert entry == expected
+        assert entry == {**expected, "detail": None}
     assert refused.pop("request_id")
+    assert "SIGNICAT_PROXY_ALLOWED_HOSTS" in str(refused.pop("detail"))
     assert refused == {
         "kind": "refused",
         "code": "host_not_allowed",

@@ -1,5 +1,7 @@
 """What is written down about requests: one event each (L), and numbers (M)."""
 
+import html
+import json
 from typing import Any
 
 import pytest
@@ -58,6 +60,35 @@ async def test_refusals_and_failures_are_events_too(tokens: TokenServer) -> None
         assert NATIONAL_ID not in str(proxy.logs)
 
 
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", ["TLS", "http://"]),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ["HTTP/2 with prior knowledge", "HTTP/1.1"]),
+        (b"\x05\x01\x00", ["SOCKS", "http://"]),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ["not HTTP", "HTTP/1.1"]),
+        ("GET /søk HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(), ["ASCII", "Percent-encode"]),
+        (request("GET /", "A : b"), ["before the colon"]),
+        (request("GET /", host="evil.example"), ["SIGNICAT_PROXY_ALLOWED_HOSTS"]),
+    ],
+    ids=["TLS", "HTTP/2", "SOCKS", "SSH", "not ASCII", "header", "host"],
+)
+async def test_a_refusal_says_why_everywhere(
+    tokens: TokenServer, sent: bytes, words: list[str]
+) -> None:
+    """The reply's `detail` stands in the log and on the status page too (G10)."""
+    async with proxied(tokens, reply()) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(sent)
+        detail = json.loads((await caller.read_answer()).body)["detail"]
+        assert [word for word in words if word not in detail] == []
+        (event,) = await events(proxy, 1)
+        assert event["detail"] == detail
+        (entry,) = json.loads((await proxy.admin("GET /status")).body)["recent"]
+        assert entry["detail"] == detail
+        assert html.escape(detail) in (await proxy.admin("GET /")).body.decode()
+
+
 async def test_a_caller_who_left_is_an_event(tokens: TokenServer) -> None:
     """It is no failure of the upstream."""
     async with proxied(tokens) as (proxy, upstream):
@@ -96,3 +127,29 @@ async def test_requests_are_counted(tokens: TokenServer) -> None:
         assert await proxy.metric("token_requests_total", client="default", outcome="ok") == 1
         assert await proxy.metric("upstream_connections", state="idle") == 1
         assert b"X-MADE-UP" not in (await proxy.admin("GET /metrics")).body
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the bytes are not HTTP"),
+        (b"\x15\x03\x01\x00\x02\x02\x30", "the bytes are TLS"),
+        (b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "before the colon"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000, "exceed 64 KiB"),
+        (b"HTTP/1.1 102 P\r\n\r\n" * 17, "interim responses"),
+    ],
+    ids=["SSH", "TLS", "header", "endless", "interim"],
+)
+async def test_a_broken_answer_says_why_everywhere(
+    tokens: TokenServer, answer: bytes, words: str
+) -> None:
+    """The reply names the part of the answer; the log and the status page do too (G10, F9)."""
+    async with proxied(tokens, answer) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(request("GET / HTTP/1.0"))
+        detail = json.loads((await caller.read_whatever()).rpartition(b"\r\n\r\n")[2])["detail"]
+        assert words in detail
+        (event,) = await events(proxy, 1)
+        assert event["detail"] == detail
+        (entry,) = json.loads((await proxy.admin("GET /status")).body)["recent"]
+        assert entry["detail"] == detail

@@ -16,9 +16,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_value_is_the_secret_and_stays_it() -> None:
-    """T7: a secret given as a value is taken as it is, and nobody looks again."""
-    source = SecretSource(value=" s3cret\n")
-    assert source.read() == " s3cret\n"
+    """T7, T13: a secret given as a value is taken as it is seen, and nobody looks again."""
+    source = SecretSource(value="\ufeff s3 cret \r\n")
+    assert source.read() == " s3 cret "
     assert not source.may_change
     assert "s3cret" not in repr(source)
 
@@ -38,11 +38,14 @@ def test_no_value_and_no_file_is_the_empty_secret() -> None:
         (b" s3 cret \t\n", " s3 cret \t"),
         (b"two\nlines\n", "two\nlines"),
         ("p+q/r=%s:tå".encode(), "p+q/r=%s:tå"),
+        (b"\xef\xbb\xbfs3cret\r\n", "s3cret"),
+        ("\ufeff\ufeffs3cret".encode(), "\ufeffs3cret"),
+        ("s3\ufeffcret\ufeff\n".encode(), "s3\ufeffcret\ufeff"),
         (b"x" * 65536, "x" * 65536),
     ],
 )
 def test_a_file_holds_the_secret(path: Path, content: bytes, secret: str) -> None:
-    """T7: the secret is the content of the file without line ends at its end, and no less."""
+    """T7, T13: it is the content without a byte order mark before it and line ends behind it."""
     path.write_bytes(content)
     source = SecretSource(path=path)
     assert source.read() == secret
@@ -79,6 +82,8 @@ def test_a_swapped_symlink_is_followed(tmp_path: Path) -> None:
         (None, "No such file or directory"),
         (b"", "empty"),
         (b"\n\r\n", "empty"),
+        (b"\xef\xbb\xbf\n", "empty"),
+        ("s3cret".encode("utf-16"), "not UTF-8 text"),
         (b"s3cret\xff", "not UTF-8 text"),
     ],
 )

@@ -1,5 +1,6 @@
 """Settings: where they come from, and what is refused, in which words."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -173,6 +174,115 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         "LOG_LEVEL",
         "CLIENT_ID",
     ]
+
+
+OWN = {
+    "localhost": ({"UPSTREAM_URL": "http://localhost:8080"}, "UPSTREAM_URL", "LISTEN"),
+    "127.0.0.1": ({"UPSTREAM_URL": "http://127.0.0.1:8080/base"}, "UPSTREAM_URL", "LISTEN"),
+    "[::1]": ({"UPSTREAM_URL": "http://[::1]:8080"}, "UPSTREAM_URL", "LISTEN"),
+    "mapped": ({"UPSTREAM_URL": "https://[::ffff:127.0.0.1]:8080"}, "UPSTREAM_URL", "LISTEN"),
+    "0.0.0.0": ({"UPSTREAM_URL": "https://0.0.0.0:8080"}, "UPSTREAM_URL", "LISTEN"),
+    "token endpoint": ({"TOKEN_URL": "https://LOCALHOST.:8080/t"}, "TOKEN_URL", "LISTEN"),
+    "admin port": ({"UPSTREAM_URL": "http://localhost:8081"}, "UPSTREAM_URL", "ADMIN_LISTEN"),
+    "wide": (
+        {"LISTEN": "0.0.0.0:80", "UPSTREAM_URL": "http://127.0.0.9"},
+        "UPSTREAM_URL",
+        "LISTEN",
+    ),
+    "wide, IPv6": (
+        {"LISTEN": "[::]:443", "UPSTREAM_URL": "https://localhost"},
+        "UPSTREAM_URL",
+        "LISTEN",
+    ),
+    "second of two": (
+        {"LISTEN": "127.0.0.1:1,localhost:2", "UPSTREAM_URL": "http://127.0.0.1:2"},
+        "UPSTREAM_URL",
+        "LISTEN",
+    ),
+    "the same name": (
+        {"LISTEN": "proxy.test:80", "UPSTREAM_URL": "https://Proxy.test:80"},
+        "UPSTREAM_URL",
+        "LISTEN",
+    ),
+    "the same address": (
+        {"LISTEN": "[fd00::5]:80", "UPSTREAM_URL": "https://[fd00:0::5]:80"},
+        "UPSTREAM_URL",
+        "LISTEN",
+    ),
+    "egress proxy": ({"EGRESS_PROXY": "http://localhost:8080"}, "EGRESS_PROXY", "LISTEN"),
+}
+NOT_OWN = {
+    "another port": {"UPSTREAM_URL": "http://localhost:9090", "TOKEN_URL": "http://[::1]:9090/t"},
+    "another loopback address": {"UPSTREAM_URL": "http://127.0.0.2:8080"},
+    "another machine": {"LISTEN": "10.0.0.5:8080", "UPSTREAM_URL": "https://10.0.0.6:8080"},
+    "another name": {"LISTEN": "a.test:443", "UPSTREAM_URL": "https://b.test"},
+    "a name while listening wide": {"LISTEN": "0.0.0.0:443"},
+    "a port of the system's choice": {"LISTEN": "localhost:0", "UPSTREAM_URL": "http://localhost"},
+    "a Unix socket": {
+        "LISTEN": "unix:/run/a.sock",
+        "ADMIN_LISTEN": "unix:/run/b.sock",
+        "UPSTREAM_URL": "http://localhost:8080",
+    },
+    "behind an egress proxy": {
+        "EGRESS_PROXY": "http://egress.test:3128",
+        "UPSTREAM_URL": "http://localhost:8080",
+    },
+    "an egress proxy that is not used": {
+        "EGRESS_PROXY": "http://localhost:8080",
+        "NO_PROXY": "*",
+    },
+}
+
+
+@pytest.mark.parametrize(("changes", "setting", "own"), OWN.values(), ids=OWN.keys())
+def test_what_leads_back_to_the_proxy_is_a_fault(
+    tmp_path: Path, changes: Mapping[str, str], setting: str, own: str
+) -> None:
+    """G10: both settings are named, and nothing is started that would call itself for ever."""
+    (line,) = faults(tmp_path, **changes)
+    assert line.startswith(f"{PREFIX}{setting}: ")
+    assert f"is an address of this proxy itself ({PREFIX}{own})" in line
+
+
+@pytest.mark.parametrize("changes", NOT_OWN.values(), ids=NOT_OWN.keys())
+def test_what_leads_elsewhere_is_no_fault(tmp_path: Path, changes: Mapping[str, str]) -> None:
+    """G10: the mock and other servers of this machine may be before it."""
+    loaded(tmp_path, **changes)
+
+
+def test_what_is_a_fault_already_is_not_compared(tmp_path: Path) -> None:
+    """G10: where LISTEN cannot be read, nobody is told of the default in its place."""
+    (line,) = faults(tmp_path, LISTEN="x", UPSTREAM_URL="http://localhost:8080")
+    assert line.startswith(f"{PREFIX}LISTEN: ")
+
+
+def test_a_client_that_asks_the_proxy_for_its_token_is_named(tmp_path: Path) -> None:
+    """G10: the setting is told as its owner wrote it."""
+    config = '[clients.a]\ntoken_url = "http://localhost:8080/auth/open/connect/token"\n'
+    (line,) = faults(tmp_path, config=config)
+    assert line.startswith("clients.a.token_url: localhost:8080 is an address of this proxy itself")
+
+
+@pytest.mark.parametrize("value", [f"\ufeff{SECRET}", f"{SECRET}\n", f"\ufeff{SECRET}\r\n\n"])
+def test_a_secret_is_what_is_seen(tmp_path: Path, value: str) -> None:
+    """T13: a byte order mark before it and line ends behind it are no part of it."""
+    for settings in (
+        loaded(tmp_path, CLIENT_SECRET=value).settings,
+        loaded(tmp_path, config=f"client_secret = {json.dumps(value)}", CLIENT_SECRET="").settings,
+    ):
+        (client,) = settings.clients
+        assert client.client_secret is not None
+        assert client.client_secret.get_secret_value() == SECRET
+
+
+def test_a_byte_order_mark_before_a_file_is_no_part_of_it(tmp_path: Path) -> None:
+    """Editors on Windows write one; TOML file and `.env` are read all the same."""
+    (tmp_path / ".env").write_text(f"{PREFIX}SCOPE=dotenv\n", "utf-8-sig")
+    config = tmp_path / "proxy.toml"
+    config.write_text("read_timeout_seconds = 7\r\n", "utf-8-sig")
+    environ = {PREFIX + name: value for name, value in BASE.items()}
+    settings = load(config_file=config, environ=environ, directory=tmp_path).settings
+    assert (settings.scope, settings.read_timeout_seconds) == ("dotenv", 7.0)
 
 
 def test_precedence_and_origins(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_hostile_values_are_text() -> None:
 
     def with_value(value: str) -> StatusReport:
         client = replace(GOOD, client=value, state="degraded", last_error=value)
-        trouble = Trouble("refused", value, value, value, value, 400, value, 1.0, 2.0, 3)
+        trouble = Trouble("refused", value, value, value, value, 400, None, value, 1.0, 2.0, 3)
         rows = {value: {"value": value, "origin": value}, "clients": {value: {value: value}}}
         return replace(
             REPORT,
@@ -197,6 +197,17 @@ def test_no_secret_is_on_the_page(tmp_path: Path) -> None:
         assert name in Page(page).text
 
 
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [(None, "The path is under none"), ("Call it <otherwise>.", "Call it <otherwise>.")],
+)
+def test_a_refusal_says_its_detail(detail: str | None, words: str) -> None:
+    """What the caller was told is on the page; else what the code means (G10)."""
+    trouble = Trouble("refused", "no_route", detail=detail, last=1_799_999_940.0)
+    page = rendered(replace(REPORT, recent=[trouble]))
+    assert f"1 min 00 s ago {words}" in page.words
+
+
 STATES = {
     "ready": (replace(REPORT), "Ready Every client"),
     "degraded": (replace(REPORT, clients=[DEGRADED]), "Degraded Requests are served"),
@@ -217,7 +228,14 @@ def test_the_state_stands_in_title_and_heading(report: StatusReport, words: str)
 def test_everything_stands_there_without_a_script() -> None:
     """The server writes all values; the script only makes them move."""
     trouble = Trouble(
-        "refused", "no_route", None, None, "GET", 404, "id-1", 1_799_900_000.0, 1_799_999_940.0, 7
+        "refused",
+        "no_route",
+        method="GET",
+        status=404,
+        request_id="id-1",
+        first=1_799_900_000.0,
+        last=1_799_999_940.0,
+        times=7,
     )
     page = rendered(
         replace(REPORT, clients=[replace(DEGRADED, consecutive_failures=4)], recent=[trouble])

@@ -101,4 +101,5 @@ def test_private_parts_are_queries_and_bodies() -> None:
     sent = b"POST /b HTTP/1.1\r\nContent-Length: 20\r\n\r\n{'number': 1234567890}"
     assert private_parts(asked) == ["identityNumber=1"]
     assert private_parts(sent) == ["{'number': 12345"]
+    assert private_parts(b"POST / HTTP/1.1\r\n\r\nTransfer-Encoding: chunked\r\n") == []
     assert private_parts(asked + asked)[:2] == ["identityNumber=1"] * 2

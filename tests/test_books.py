@@ -1,0 +1,71 @@
+"""The books, apart from the exchanges that fill them: what is told of one that failed (G10)."""
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+
+from proxy.access_log import AccessLog
+from proxy.books import Books, Entry
+from proxy.errors import ProxyError
+from proxy.failures import upstream_silent
+from proxy.headers import MessageHeaders
+from proxy.logs import open_logs
+from proxy.metrics import Metrics
+from proxy.recent import RecentTrouble
+from proxy.request import Request
+from proxy.routing import Route
+from proxy.upload import NO_BODY
+
+ROUTE = Route(b"/", "default")
+LATE = upstream_silent(60)
+
+
+def ended(end: Callable[[Entry], None]) -> tuple[dict[str, object], list[str | None]]:
+    """Book one exchange that ended so; return its event and the details of recent trouble."""
+    stream = io.StringIO()
+    logs = open_logs(level="info", log_format="json", stream=stream)
+    log = AccessLog(
+        "all",
+        log=logs.access,
+        write_line=logs.write_line,
+        flush=logs.flush,
+        later=lambda _, __: None,
+        wall=lambda: 0.0,
+    )
+    recent = RecentTrouble(lambda: 0.0)
+    books = Books(Metrics(["default"]), log, recent, lambda: 0.0)
+    headers = MessageHeaders([], {}, 0, frozenset())
+    request = Request(b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", names_target=False)
+    entry = Entry(request, ROUTE, NO_BODY, 0.0)
+    end(entry)
+    books.exchange_over(entry)
+    logs.flush()
+    return json.loads(stream.getvalue()), [trouble.detail for trouble in recent.newest_first()]
+
+
+def test_a_reply_of_our_own_is_told_with_its_detail() -> None:
+    """The log line and the list of recent trouble say what the caller was told (G10)."""
+
+    def fail(entry: Entry) -> None:
+        entry.status = LATE.kind.status
+        entry.note_error(LATE)
+
+    event, details = ended(fail)
+    assert (event["outcome"], event["detail"]) == (LATE.kind.code, LATE.detail)
+    assert details == [LATE.detail]
+
+
+@pytest.mark.parametrize(("status", "details"), [(200, []), (401, [None]), (503, [None])])
+def test_an_answer_of_the_upstreams_has_no_detail(status: int, details: list[None]) -> None:
+    """What is relayed whole is no reply of ours."""
+    event, told = ended(lambda entry: setattr(entry, "status", status))
+    assert "detail" not in event
+    assert told == details
+
+
+def test_the_detail_is_the_errors() -> None:
+    """No other text gets into it."""
+    event, _ = ended(lambda entry: entry.note_error(ProxyError(LATE.kind, "Do this.")))
+    assert event["detail"] == "Do this."
