@@ -84,7 +84,7 @@ async def test_a_request_moves_to_another_connection_once(tokens: TokenServer) -
 async def test_a_connection_that_ends_makes_room_for_who_waits(tokens: TokenServer) -> None:
     """The next one is dialled at once, not when somebody else asks (F8)."""
     settings = {"max_upstream_connections": 1, "connect_timeout_seconds": FAR_AWAY}
-    async with proxied(tokens, **settings) as (proxy, upstream):
+    async with proxied(tokens, None, **settings) as (proxy, upstream):
         first, second = await proxy.connect(), await proxy.connect()
         await first.send(request("GET /first"))
         server = await upstream.accepted()

@@ -51,7 +51,7 @@ async def test_a_token_that_expires_in_the_queue_is_not_sent(tokens: TokenServer
     """A request that waited for its token and then for a connection gets another one (T3)."""
     tokens.expires_in = 1
     tokens.gate.clear()
-    async with proxied(tokens, **ONE_CONNECTION) as (proxy, upstream):
+    async with proxied(tokens, None, **ONE_CONNECTION) as (proxy, upstream):
         server, served, waiting = await two_who_waited(proxy, upstream, tokens)
         loop = asyncio.get_running_loop()
         end = tokens.issued_at[0] + tokens.expires_in
@@ -67,7 +67,7 @@ async def test_a_token_that_expires_in_the_queue_is_not_sent(tokens: TokenServer
 async def test_a_token_that_is_replaced_in_the_queue_is_not_sent(tokens: TokenServer) -> None:
     """The current token goes out, not the one that the request has waited for (T3, T7)."""
     tokens.gate.clear()
-    async with proxied(tokens, **ONE_CONNECTION) as (proxy, upstream):
+    async with proxied(tokens, None, **ONE_CONNECTION) as (proxy, upstream):
         server, served, waiting = await two_who_waited(proxy, upstream, tokens)
         await proxy.admin("POST /-/refresh")
         await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
