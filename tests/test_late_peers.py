@@ -8,8 +8,9 @@ import pytest
 
 from tests.messages import Message, assert_problem, reply, request
 from tests.peers import Channel
-from tests.running_proxy import proxied
+from tests.running_proxy import RunningProxy, proxied
 from tests.token_server import TokenServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -96,3 +97,47 @@ async def test_the_end_of_an_answer_is_not_hurried(tokens: TokenServer) -> None:
         await asyncio.sleep(pause)
         for size, caller in callers.items():
             assert len((await caller.read_answer()).body) == size
+
+
+async def test_a_caller_who_never_takes_its_last_answer_is_let_go(tokens: TokenServer) -> None:
+    """Its connection ends even where nothing bounded the request that came last (G6).
+
+    A request that waits for a token is bounded by that alone. The sizes are those
+    about which the end of the answer before is still with the proxy.
+    """
+
+    async def sized(message: Message) -> bytes:
+        return reply(body=bytes(int(message.target[1:])))
+
+    tokens.expires_in = 2
+    limits = {"read_timeout_seconds": 0.5, "caller_idle_seconds": 4, "token_wait_seconds": 0.3}
+    async with proxied(tokens, sized, **limits) as (proxy, _):
+        largest = await largest_taken(proxy)
+        callers = []
+        for size in range(largest - 512 * KIB, largest, 32 * KIB):
+            callers.append(proxy.keep(await Channel.small("127.0.0.1", proxy.port)))
+            await callers[-1].send(request(f"GET /{size}"))
+        loop = asyncio.get_running_loop()
+        tokens.failure = reply("500 Internal Server Error")
+        end = tokens.issued_at[-1] + tokens.expires_in
+        await eventually(lambda: loop.time() > end, "the token's end")
+        for caller in callers:
+            with contextlib.suppress(ConnectionError):  # some answers were cut meanwhile
+                await caller.send(request("GET /1", "Connection: close"))
+        await proxy.metric_becomes(0, "caller_connections")
+
+
+async def largest_taken(proxy: RunningProxy) -> int:
+    """Return the size from which on an answer that nobody reads is not taken whole."""
+    for size in range(512 * KIB, 64 * MIB, 256 * KIB):
+        caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+        await caller.send(request(f"GET /{size}"))
+        await proxy.admin("GET /livez")
+        await proxy.admin("GET /livez")
+        await proxy.admin("GET /livez")
+        in_flight = await proxy.metric("requests_in_flight")
+        caller.reset()
+        await proxy.metric_becomes(0, "caller_connections")
+        if in_flight:
+            return size
+    raise AssertionError
