@@ -77,54 +77,9 @@ async def test_the_upstream_has_its_time_from_the_end_of_the_body_on(tokens: Tok
         assert loop.time() - ended >= limit
 
 
-async def test_the_end_of_an_answer_is_not_hurried(tokens: TokenServer) -> None:
-    """It may wait for its reader as long as any other part of the answer (G6, F7).
-
-    The sizes are those about which the proxy has sent everything on, or nearly
-    so, but the systems have not; the pause is longer than a rest after an answer.
-    """
-
-    async def sized(message: Message) -> bytes:
-        return reply(body=bytes(int(message.target[1:])))
-
-    pause = 6.0
-    sizes = range(MIB, 5 * MIB, 128 * KIB)
-    async with proxied(tokens, sized) as (proxy, _):
-        callers = {}
-        for size in sizes:
-            callers[size] = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
-            await callers[size].send(request(f"GET /{size}", "Connection: close"))
-        await asyncio.sleep(pause)
-        for size, caller in callers.items():
-            assert len((await caller.read_answer()).body) == size
-
-
-async def test_a_caller_who_never_takes_its_last_answer_is_let_go(tokens: TokenServer) -> None:
-    """Its connection ends even where nothing bounded the request that came last (G6).
-
-    A request that waits for a token is bounded by that alone. The sizes are those
-    about which the end of the answer before is still with the proxy.
-    """
-
-    async def sized(message: Message) -> bytes:
-        return reply(body=bytes(int(message.target[1:])))
-
-    tokens.expires_in = 2
-    limits = {"read_timeout_seconds": 0.5, "caller_idle_seconds": 4, "token_wait_seconds": 0.3}
-    async with proxied(tokens, sized, **limits) as (proxy, _):
-        largest = await largest_taken(proxy)
-        callers = []
-        for size in range(largest - 512 * KIB, largest, 32 * KIB):
-            callers.append(proxy.keep(await Channel.small("127.0.0.1", proxy.port)))
-            await callers[-1].send(request(f"GET /{size}"))
-        loop = asyncio.get_running_loop()
-        tokens.failure = reply("500 Internal Server Error")
-        end = tokens.issued_at[-1] + tokens.expires_in
-        await eventually(lambda: loop.time() > end, "the token's end")
-        for caller in callers:
-            with contextlib.suppress(ConnectionError):  # some answers were cut meanwhile
-                await caller.send(request("GET /1", "Connection: close"))
-        await proxy.metric_becomes(0, "caller_connections")
+async def sized(message: Message) -> bytes:
+    """Answer with as many bytes as the target says."""
+    return reply(body=bytes(int(message.target[1:])))
 
 
 async def largest_taken(proxy: RunningProxy) -> int:
@@ -141,3 +96,49 @@ async def largest_taken(proxy: RunningProxy) -> int:
         if in_flight:
             return size
     raise AssertionError
+
+
+async def test_the_end_of_an_answer_is_not_hurried(tokens: TokenServer) -> None:
+    """It may wait for its reader as long as any other part of the answer (G6, F7).
+
+    The sizes are those about which the proxy has sent everything on, but the
+    systems have not; the pause is longer than a connection lingers that is done.
+    """
+    pause = 6.0
+    async with proxied(tokens, sized) as (proxy, _):
+        largest = await largest_taken(proxy)
+        callers = {}
+        for size in range(largest - 512 * KIB, largest + 128 * KIB, 64 * KIB):
+            callers[size] = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+            await callers[size].send(request(f"GET /{size}", "Connection: close"))
+        await asyncio.sleep(pause)
+        async with asyncio.TaskGroup() as tasks:
+            reading = {
+                size: tasks.create_task(caller.read_answer()) for size, caller in callers.items()
+            }
+        for size, task in reading.items():
+            assert len(task.result().body) == size
+
+
+async def test_a_caller_who_never_takes_its_last_answer_is_let_go(tokens: TokenServer) -> None:
+    """Its connection ends even where nothing bounded the request that came last (G6).
+
+    A request that waits for a token is bounded by that alone. The sizes are those
+    about which the end of the answer before is still with the proxy.
+    """
+    tokens.expires_in = 2
+    limits = {"read_timeout_seconds": 0.5, "caller_idle_seconds": 4, "token_wait_seconds": 0.3}
+    async with proxied(tokens, sized, **limits) as (proxy, _):
+        largest = await largest_taken(proxy)
+        callers = []
+        for size in range(largest - 512 * KIB, largest, 32 * KIB):
+            callers.append(proxy.keep(await Channel.small("127.0.0.1", proxy.port)))
+            await callers[-1].send(request(f"GET /{size}"))
+        loop = asyncio.get_running_loop()
+        tokens.failure = reply("500 Internal Server Error")
+        end = tokens.issued_at[-1] + tokens.expires_in
+        await eventually(lambda: loop.time() > end, "the token's end")
+        for caller in callers:
+            with contextlib.suppress(ConnectionError):  # some answers were cut meanwhile
+                await caller.send(request("GET /1", "Connection: close"))
+        await proxy.metric_becomes(0, "caller_connections")
