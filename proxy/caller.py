@@ -11,7 +11,7 @@ from proxy.errors import ProxyError
 from proxy.exchange import Exchange
 from proxy.inbox import Inbox
 from proxy.memory_budget import Ahead
-from proxy.patience import BODY, HEAD, READER, UPLOAD
+from proxy.patience import BODY, HEAD, READER, TOKEN, UPLOAD
 from proxy.request import Request, RequestReader
 from proxy.upload import NO_BODY, Upload
 
@@ -23,8 +23,7 @@ _SMALL: Final = 2 * 1024  # bytes that are read at once, whoever else wants a tu
 class CallerConnection(EndingConnection):
     """Reads requests one after the other; each is an `Exchange` until its answer is written.
 
-    `patience` is checked by the server's sweep: it ends a rest, a slow head, a
-    lingering close, or belongs to the running exchange.
+    `patience` is checked by the server's sweep.
     """
 
     __slots__ = (
@@ -202,32 +201,33 @@ class CallerConnection(EndingConnection):
             exchange.receive(data)
         if is_end:
             exchange.receive_end()
+        elif self.patience.awaited < TOKEN:
+            exchange.await_rest()
         return bool(self._inbox)
 
     def _keep_in_bounds(self) -> None:
         """Read no further ahead than is good for this caller, and for the process (F5, G11)."""
-        if self._inbox.is_full and not self._is_lingering:
+        is_over = self._is_lingering
+        if self._inbox.is_full and not is_over:
             self.hold(FULL)
         else:
             self.unhold(FULL)
-        if not self._count_ahead() and not (self._is_lingering or self._reasons & NO_TURN):
+        if not self._count_ahead() and not is_over and not self._reasons & NO_TURN:
             self._give_up_ahead()
 
     def _count_ahead(self) -> bool:
         """Count what this caller has sent ahead; say whether it is within the budget."""
         exchange = self._exchange
-        return self._ahead.count(
-            self._inbox.size + (0 if exchange is None else exchange.upload.kept_bytes)
-        )
+        return self._ahead.count(self._inbox.size + (exchange.bytes_ahead if exchange else 0))
 
     def _give_up_ahead(self) -> None:
         """Keep nothing of what is too much: the next requests, or the one that brought it."""
-        exchange = self._exchange
+        inbox, exchange = self._inbox, self._exchange
         if exchange is None:
-            self._refuse(failures.memory_exhausted(), is_head=self._inbox.begins_with_head)
-        elif exchange.upload.is_ended and self._inbox:
+            self._refuse(failures.memory_exhausted(), is_head=inbox.begins_with_head)
+        elif exchange.upload.is_ended and inbox:
             self._is_last = True
-            self._inbox.clear()
+            inbox.clear()
             self.unhold(FULL)
         elif exchange.token is None:
             exchange.fail(failures.memory_exhausted())
@@ -252,7 +252,6 @@ class CallerConnection(EndingConnection):
             self._linger()
 
     def _linger(self) -> None:
-        """Close for writing; what was sent ahead is of no use any more."""
         self._inbox.clear()
         super()._linger()
         self._count_ahead()

@@ -72,7 +72,8 @@ class Exchange(RequestRelay):
             self.start()
             return
         self._phase = COLLECTING
-        self._expect()
+        if not has_body_bytes:  # else they are read first: mostly they are all of it
+            self._expect()
         if self._may_continue:
             if self._tokens.current() is None:
                 self._acquisition = Acquisition(self._engine, self._tokens, self)

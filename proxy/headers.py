@@ -75,6 +75,7 @@ _RESPONSE_FACTS: Final = frozenset(
     (b"content-length", b"content-location", b"location", b"x-trace-id")
 )
 _REQUEST_PREFIXES: Final = (b"x-forwarded-", b"proxy-")
+_COLON: Final = ord(":")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLAIN_NAME: Final = re.compile(rb"[a-z0-9-]+")
 _ODD_SIGN: Final = re.compile(rb"[^a-z0-9]")
@@ -231,8 +232,7 @@ def _sorted_lines(
     kept: list[bytes] = []
     facts: dict[bytes, bytes] = {}
     for line, (name, value) in zip(lines[1:], headers, strict=True):
-        end = len(name)
-        if line[end : end + 1] != b":":
+        if line[len(name)] != _COLON:
             raise MalformedMessageError(SPACE_BEFORE_COLON)
         kind = kinds[name]
         if kind is None:

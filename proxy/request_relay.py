@@ -20,6 +20,7 @@ SENDING: Final = 2  # the request goes out or has gone; no answer yet
 RELAYING: Final = 3  # the answer's head is out
 DONE: Final = 4
 
+_MAX_UNCOUNTED: Final = 64 * 1024
 _BACKLOG: Final = 64 * 1024  # body bytes taken in while there is no connection to send them on
 
 
@@ -71,6 +72,20 @@ class RequestRelay(ResponseRelay):
             patience.expect(RESPONSE)
         elif self._phase != WAITING:
             patience.expect_flow(BODY, self.upload.size)
+
+    def await_rest(self) -> None:
+        """Wait for the rest of a body that is to come first, of which some has come (F12)."""
+        if self._phase == COLLECTING:
+            self._expect()
+
+    @property
+    def bytes_ahead(self) -> int:
+        """How many bytes of the body count in the budget of the process (G11).
+
+        What is kept of a request that is out is bounded by the connections, unless it is large.
+        """
+        kept = self.upload.kept_bytes
+        return 0 if kept <= _MAX_UNCOUNTED and self._phase >= SENDING else kept
 
     def taken_upstream(self) -> int:
         """Return how many bytes the upstream has taken on this connection (G12)."""
