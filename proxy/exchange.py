@@ -15,7 +15,14 @@ from proxy.engine import Engine
 from proxy.errors import ProxyError
 from proxy.headers import MessageHeaders
 from proxy.heads import request_head
-from proxy.patience import BODY, CONNECTION, READER, RESPONSE
+from proxy.patience import (
+    BODY,
+    CONNECTION,
+    FLOW_BYTES_PER_SECOND,
+    FLOW_SECONDS,
+    READER,
+    RESPONSE,
+)
 from proxy.replay import UNAUTHORIZED, is_worth_replaying, report_answer
 from proxy.request import Request
 from proxy.request_relay import COLLECTING, DONE, RELAYING, SENDING, WAITING, RequestRelay
@@ -240,7 +247,7 @@ class Exchange(RequestRelay):
         elif awaited == CONNECTION and self._acquisition is not None:
             self.fail(self._acquisition.late())
         elif awaited == BODY:
-            self.fail(failures.body_late())
+            self.fail(failures.body_late(FLOW_BYTES_PER_SECOND, FLOW_SECONDS))
         else:
             self._engine.metrics.upstream_error("timeout")
             self.fail(failures.upstream_silent(seconds))

@@ -14,7 +14,6 @@ from proxy.errors import (
     ProxyError,
 )
 from proxy.message_faults import remedy
-from proxy.patience import FLOW_BYTES_PER_SECOND, FLOW_SECONDS
 
 __all__ = [
     "ambiguous_message",
@@ -60,12 +59,12 @@ def head_late(seconds: float) -> ProxyError:
     )
 
 
-def body_late() -> ProxyError:
+def body_late(bytes_per_second: int, seconds: float) -> ProxyError:
     """Return the end of a body that stopped coming, or comes too slowly (G9)."""
     return ProxyError(
         REQUEST_TIMEOUT,
-        f"The request's body came at less than {FLOW_BYTES_PER_SECOND} bytes a second over "
-        f"{FLOW_SECONDS:g} seconds, or over SIGNICAT_PROXY_READ_TIMEOUT_SECONDS if that is less; "
+        f"The request's body came at less than {bytes_per_second} bytes a second over "
+        f"{seconds:g} seconds, or over SIGNICAT_PROXY_READ_TIMEOUT_SECONDS if that is less; "
         "send it faster.",
     )
 

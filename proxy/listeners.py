@@ -11,8 +11,8 @@ from typing import Final, cast
 
 from aiohttp import web
 
+from proxy.addresses import ListenAddress
 from proxy.connection import StreamProtocol
-from proxy.settings import ListenAddress
 
 __all__ = ["AdminPort", "CannotListenError", "TrafficPorts", "check_address"]
 
