@@ -1,4 +1,4 @@
-"""The errors that callers see, as one closed table (product contract, table E).
+"""The errors that callers see, as one closed table (E in docs/promises.md).
 
 `ProxyError` carries one row of the table to the edge, where it becomes an
 `application/problem+json` reply (RFC 9457) with a `Proxy-Status` (RFC 9209).

@@ -20,8 +20,8 @@ __all__ = ["Endpoint", "Sleep", "TokenMetrics", "TokenRefresher", "sleep_on_loop
 Sleep = Callable[[asyncio.Event, float], Awaitable[None]]
 """Waits for an event, at most so many seconds."""
 
-_LONGEST_SLEEP_SECONDS: Final = 15.0  # T9: so that a laptop's sleep is noticed
-_SECRET_POLL_SECONDS: Final = 4.0  # T7: a changed file is noticed within 5 s
+_LONGEST_SLEEP_SECONDS: Final = 15.0  # so that a laptop's sleep is noticed
+_SECRET_POLL_SECONDS: Final = 4.0  # a changed file is noticed within 5 s
 
 
 class Endpoint(Protocol):

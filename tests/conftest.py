@@ -29,6 +29,7 @@ _NOT_OF_THE_BUILD = (
     "test_monitor_docs.py",
     "test_name_server_faults.py",
     "test_peers.py",
+    "test_promises.py",
     "test_rollover.py",
     "test_settings*.py",
     "test_status_page_browser.py",

@@ -132,7 +132,7 @@ async def test_each_probe_means_one_thing(
     *,
     draining: bool,
 ) -> None:
-    """Live: the loop turns. Started: an attempt is over. Ready: tokens, and no drain."""
+    """Live: the loop turns. Started: an attempt is over. Ready: tokens, no drain (A)."""
     bench.clients, bench.is_draining = clients, draining
     for path, code in zip(("/livez", "/startupz", "/readyz"), codes, strict=True):
         async with client.get(path, headers={"Host": "10.1.2.3:8081"}) as answer:
@@ -192,7 +192,7 @@ async def test_refresh_and_quit(bench: Bench, client: Client) -> None:
 
 
 async def test_many_refreshes_are_one(bench: Bench, client: Client) -> None:
-    """Whoever reaches the port cannot flood the token endpoint from here (T5): one a second."""
+    """Whoever reaches the port cannot flood the token endpoint from here (A): one a second."""
     for _ in range(20):
         async with client.post("/-/refresh") as answer:
             assert answer.status == 202

@@ -450,7 +450,7 @@ def test_second_attempt_goes_unnoticed(run: Run, failure: Exception | Sequence[A
 def test_the_limit_of_open_files_is_named(
     run: Run, host: str, answers: list[Exception | Sequence[Address]]
 ) -> None:
-    """What this process lacks is not taken for the upstream's firewall, or for its DNS (F8)."""
+    """What this process lacks is not taken for the upstream's firewall, or for its DNS."""
 
     async def scenario() -> None:
         dialer = make_dialer(443, host=host, resolver=ScriptedResolver(*answers))
@@ -646,7 +646,7 @@ def test_hanging_look_up_ends_at_the_deadline(run: Run) -> None:
 
 
 def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
-    """A look-up that hesitates gets another beside it, well before the time is over (F8)."""
+    """A look-up that hesitates gets another beside it, well before the time is over (F13)."""
 
     async def scenario() -> None:
         async with serving() as server:
@@ -659,7 +659,7 @@ def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
 
 
 def test_a_look_up_that_fails_late_is_named(run: Run) -> None:
-    """A second question that fails while the first is lost says why there is no address (F8)."""
+    """A second question that fails while the first is lost says why there is no address (F13)."""
     failure = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     async def scenario() -> None:

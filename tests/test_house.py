@@ -63,7 +63,7 @@ def direct_requirements(name: str) -> list[Requirement]:
 
 
 def test_imports_run_downwards_only() -> None:
-    """The contracts of .importlinter hold: layers, who reads the settings, who knows the mock."""
+    """The contracts of .importlinter hold: layers, who reads settings, who knows the mock (K)."""
     command = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run(
         [command, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False

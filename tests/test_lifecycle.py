@@ -146,7 +146,7 @@ async def test_the_shutdown_delay_serves_on(tokens: TokenServer) -> None:
 
 
 async def test_the_start_up_deadline(tokens: TokenServer) -> None:
-    """A Job that gets no token in time ends with 1 (STARTUP_DEADLINE_SECONDS)."""
+    """A Job that gets no token in time ends with 1: STARTUP_DEADLINE_SECONDS (C1)."""
     tokens.failure = reply("500 Oops")
     settings = {"startup_deadline_seconds": 0.3, "expected_exit_code": 1}
     async with proxied(tokens, reply(), **settings) as (proxy, _):

@@ -1,4 +1,4 @@
-"""Every metric of the contract: name, type, labels, help; checked by Prometheus's own tool too."""
+"""Every metric: name, type, labels, help; checked by Prometheus's own tool too."""
 
 import shutil
 import subprocess
@@ -102,7 +102,7 @@ def value(found: dict[str, Metric], name: str, suffix: str = "", **labels: str) 
 
 
 def test_every_metric_is_there_with_its_labels() -> None:
-    """Names, types and labels are those of the contract, and each has a help text (M)."""
+    """Names, types and labels are those that are promised, and each has a help text (M)."""
     found = families(used())
     assert set(found) == set(EXPECTED)
     for name, (kind, labels) in EXPECTED.items():

@@ -61,7 +61,7 @@ async def bench() -> AsyncIterator[Bench]:
     "way", [{"data": POST}, {"data": FORM, "headers": {"Authorization": BASIC}}]
 )
 async def test_both_ways_of_client_authentication(bench: Bench, way: dict[str, Any]) -> None:
-    """The form, and Basic with both halves form-encoded (RFC 6749 §2.3.1), give a token."""
+    """The form, and Basic with both halves form-encoded (RFC 6749 §2.3.1), give a token (K)."""
     status, headers, body = await bench.ask("POST", TOKEN_PATH, **way)
     assert status == 200
     assert headers["Cache-Control"] == "no-store, no-cache, max-age=0"
@@ -96,7 +96,7 @@ BAD = {
 async def test_errors_of_the_token_endpoint(
     bench: Bench, form: dict[str, str], headers: dict[str, str], code: str
 ) -> None:
-    """Every refusal is 400, even a wrong secret, with the members in the recorded order."""
+    """Every refusal is 400, even a wrong secret, with the members in the recorded order (K)."""
     status, got, body = await bench.ask("POST", TOKEN_PATH, data=form, headers=headers)
     assert status == 400
     assert list(body) == ["error", "error_uri", "error_description"]
@@ -127,7 +127,7 @@ async def test_discovery_and_routing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/mock/bytes?size=3", "/mock/stream?count=1", "/nowhere"])
 async def test_every_answer_says_mock(bench: Bench, path: str) -> None:
-    """Nobody takes it for Signicat: each answer has X-Mock, a trace id and the usual headers."""
+    """Nobody takes it for Signicat: each answer has X-Mock, a trace id, the usual headers (K)."""
     _, headers, _ = await bench.ask("GET", path, headers=await bench.token())
     assert headers["X-Mock"] == "signicat-proxy mock"
     assert len(headers["x-trace-id"]) == 32
@@ -170,7 +170,7 @@ async def test_a_call_needs_the_permission(bench: Bench) -> None:
 
 
 async def test_rules_of_framing(bench: Bench) -> None:
-    """POST and PUT need a length, GET must have no body, as Signicat asks."""
+    """POST and PUT need a length, GET must have no body, as Signicat asks (K)."""
     host, _, port = bench.running.url.removeprefix("http://").partition(":")
     bearer = f"Authorization: {(await bench.token())['Authorization']}"
     chunks = b"1\r\na\r\n0\r\n\r\n"
@@ -239,7 +239,7 @@ FAULTS = {
 async def test_a_fault_happens_as_often_as_told(
     bench: Bench, fault: dict[str, Any], status: int
 ) -> None:
-    """`times` counts it down; afterwards everything works."""
+    """`times` counts it down; afterwards everything works (K)."""
     headers = await bench.token()
     await bench.ask("PUT", "/__mock__/faults", json={**fault, "target": "api", "times": 1})
     got = await bench.ask("GET", "/mock/bytes?size=4", headers=headers)

@@ -45,7 +45,7 @@ async def test_it_starts_serves_and_ends(number: signal.Signals) -> None:
 
 
 async def test_it_warns_when_others_can_reach_it() -> None:
-    """Listening wider is possible, and said."""
+    """Listening wider is possible, and said (K)."""
     process, lines = await started("--listen", "0.0.0.0:0", "--client", "a:b")
     assert "beyond this machine" in lines[0]
     assert lines[1].endswith("client a")

@@ -273,7 +273,7 @@ async def test_bad_configuration_lists_all_faults(tmp_path: Path) -> None:
 
 
 async def test_the_start_up_deadline_ends_the_process(tokens: TokenServer, tmp_path: Path) -> None:
-    """Exit code 1, with the reason in one line."""
+    """Exit code 1, with the reason in one line (C1)."""
     tokens.failure = reply("500 Oops")
     async with (
         ByteServer() as upstream,

@@ -16,7 +16,7 @@ def risks(folder: Path, **changes: str) -> list[Risk]:
 
 
 def test_the_defaults_take_no_risk(tmp_path: Path) -> None:
-    """Loopback, exact hosts, TLS: nothing to warn of."""
+    """Loopback, exact hosts, TLS: nothing to warn of (G1)."""
     assert risks(tmp_path) == []
 
 

@@ -395,7 +395,7 @@ async def test_a_server_without_tls_is_a_tls_failure(tls: ssl.SSLContext) -> Non
 
 @pytest.mark.parametrize("credentials", [None, "user:pa ss"])
 async def test_the_egress_proxy_is_used(tls: ssl.SSLContext, credentials: str | None) -> None:
-    """G8: the call goes through the CONNECT proxy, with its credentials where there are any."""
+    """T11: the call goes through the CONNECT proxy, with its credentials where there are any."""
     async with tls_server() as server, ConnectProxy(credentials=credentials) as proxy:
         egress = parse_egress_proxy(proxy.url.replace(" ", "%20"))
         assert await ask(server.url, tls=tls, egress=egress) == Attempt(GRANT)
