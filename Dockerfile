@@ -57,7 +57,7 @@ USER 10001:10001
 WORKDIR /app
 # Where BASE and BUILDER do not fit each other, let it be seen here and not where it is deployed:
 # all that `run` imports is there, and what was compiled is what gets imported.
-RUN ["python", "-c", "import proxy.process, proxy.build; assert proxy.build.build() == 'compiled'"]
+RUN ["python", "-c", "import proxy.server.process, proxy.build; assert proxy.build.build() == 'compiled'"]
 # No EXPOSE: the ports are loopback's own unless LISTEN says otherwise, and `docker run -P`
 # would publish them on every address of the host.
 HEALTHCHECK --interval=10s --timeout=4s --start-period=10s CMD ["signicat-proxy", "health"]

@@ -132,7 +132,7 @@ $(DEV): requirements-dev.txt $(PACKAGE)
 	@touch $@
 
 # mypyc comes with mypy, which the checks need anyway.
-$(COMPILED): setup.py pyproject.toml $(wildcard proxy/*.py proxy/mock/*.py proxy/status.*) $(DEV)
+$(COMPILED): setup.py pyproject.toml $(wildcard proxy/*.py proxy/*/*.py proxy/admin/status.*) $(DEV)
 	@echo "compiling the way of a request"
 	@rm -rf .venv/compiled build
 	@COMPILE_FOR=$(BIN)/python $(INSTALL) --no-deps --target .venv/compiled .

@@ -7,43 +7,31 @@ only slower (docs/performance.md).
 
 import os
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
 # What a request passes. Everything else starts the process, waits, or speaks to people.
 COMPILED = (
-    "access_log",
-    "acquisition",
-    "books",
     "build",
-    "caller",
     "clock",
-    "connection",
-    "ending",
-    "engine",
-    "exchange",
-    "headers",
-    "heads",
-    "histogram",
-    "inbox",
-    "memory_budget",
-    "metrics",
-    "paths",
-    "patience",
-    "policy",
-    "pool",
-    "replay",
-    "request",
-    "request_relay",
-    "response_relay",
-    "routing",
-    "token",
-    "token_cache",
-    "turns",
-    "upload",
-    "upstream",
-    "wire",
+    "forward/*",
+    "guard/*",
+    "http1/*",
+    "net/stream",
+    "oauth/cache",
+    "oauth/token",
+    "telemetry/access_log",
+    "telemetry/histogram",
+    "telemetry/metrics",
+    "telemetry/request_log",
 )
+
+
+def sources() -> list[str]:
+    """Return the files that are compiled; a package's `__init__.py` holds nothing to compile."""
+    found = (path for name in COMPILED for path in Path("proxy").glob(f"{name}.py"))
+    return sorted(path.as_posix() for path in found if path.name != "__init__.py")
 
 
 def extensions() -> list[Extension]:
@@ -55,8 +43,7 @@ def extensions() -> list[Extension]:
 
     # A folder with an `__init__.py` above this one is no package that this one belongs to.
     options = ["--explicit-package-bases", "--python-executable", python]
-    sources = [f"proxy/{name}.py" for name in COMPILED]
-    return mypycify([*options, *sources], group_name="signicat_proxy", debug_level="0")
+    return mypycify([*options, *sources()], group_name="signicat_proxy", debug_level="0")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ from bench.in_memory import InMemory, in_memory
 from bench.interpreter import Build
 from bench.table import render, times
 from bench.token_endpoint import TOKEN
-from proxy.books import Entry
 from proxy.build import build
-from proxy.headers import MessageHeaders, read_response_headers
-from proxy.heads import request_head, response_head
-from proxy.request import Request, RequestReader
-from proxy.upload import NO_BODY
+from proxy.http1.body import NO_BODY
+from proxy.http1.headers import MessageHeaders, read_response_headers
+from proxy.http1.request import Request, RequestReader
+from proxy.http1.serializer import request_head, response_head
+from proxy.telemetry.request_log import Entry
 
 __all__ = ["KINDS", "PHASES", "Kind", "budget", "main"]
 

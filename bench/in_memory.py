@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from bench.token_endpoint import TOKEN
-from proxy.assembly import assemble
-from proxy.caller import CallerConnection
 from proxy.clock import SYSTEM_CLOCK
-from proxy.connection import StreamProtocol
-from proxy.dial import Dialer, Progress
-from proxy.engine import Engine
-from proxy.logs import open_logs
-from proxy.name_cache import NameCache
-from proxy.pool import Pool
-from proxy.settings import load
-from proxy.token import Token
+from proxy.forward.caller import CallerConnection
+from proxy.forward.context import Engine
+from proxy.forward.pool import Pool
+from proxy.net.dialer import Dialer, Progress
+from proxy.net.name_cache import NameCache
+from proxy.net.stream import StreamProtocol
+from proxy.oauth.token import Token
+from proxy.server.assembly import assemble
+from proxy.settings.loader import load
+from proxy.telemetry.logs import open_logs
 
 __all__ = ["InMemory", "MemoryTransport", "in_memory"]
 

@@ -26,7 +26,7 @@ def main() -> int:
     for number in signals:
         signal.signal(number, _stop_early)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-    from proxy import cli
+    from proxy.commands import cli
 
     return cli.main()
 

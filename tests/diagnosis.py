@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.check.finding import CHECKS, Finding
+from proxy.check.run import Doctor
 from proxy.clock import SYSTEM_CLOCK, Clock
-from proxy.doctor import Doctor
-from proxy.finding import CHECKS, Finding
-from proxy.settings import Settings, load
-from proxy.tls import client_context
+from proxy.net.tls import client_context
+from proxy.settings.loader import Settings, load
 from tests.running_proxy import assert_no_secret, environment
 
 __all__ = ["Diagnosis", "diagnose", "settings_for"]

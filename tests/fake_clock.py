@@ -12,11 +12,11 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from proxy.clock import Clock
-from proxy.secret_source import SecretSource
-from proxy.token_answer import Failure, Grant
-from proxy.token_cache import TokenCache
-from proxy.token_endpoint import Attempt
-from proxy.token_refresher import TokenRefresher
+from proxy.oauth.cache import TokenCache
+from proxy.oauth.endpoint import Attempt
+from proxy.oauth.refresher import TokenRefresher
+from proxy.oauth.response import Failure, Grant
+from proxy.oauth.secret import SecretSource
 
 __all__ = ["FakeClock", "RecordingLog", "RefresherRig", "ScriptedEndpoint", "settle"]
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 from proxy.build import build
 from proxy.errors import ProxyError
-from proxy.headers import MessageHeaders, read_response_headers
-from proxy.heads import UpstreamNames, request_head, response_head
-from proxy.inbox import Inbox
-from proxy.policy import Policy
-from proxy.request import Request, RequestReader
-from proxy.routing import Route, Router
-from proxy.wire import MalformedMessageError, RequestHeadParser, ResponseHeadParser
+from proxy.guard.policy import Policy
+from proxy.guard.routing import Route, Router
+from proxy.http1.headers import MessageHeaders, read_response_headers
+from proxy.http1.parser import MalformedMessageError, RequestHeadParser, ResponseHeadParser
+from proxy.http1.receive_buffer import Inbox
+from proxy.http1.request import Request, RequestReader
+from proxy.http1.serializer import UpstreamNames, request_head, response_head
 
 PIECES = [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"\x0b"]
 PIECES += [b"0", b"9", b"+", b"-", b"0x", b"\x7f", b"\xff", b"\xc3\xa9", b"?", b"#", b"%2f", b"//"]

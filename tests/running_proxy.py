@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.logs import Redactor, open_logs
-from proxy.server import Control, serve
-from proxy.settings import load
+from proxy.server.lifecycle import Control, serve
+from proxy.settings.loader import load
+from proxy.telemetry.logs import Redactor, open_logs
 from tests.messages import Message, request
 from tests.peers import Answer, ByteServer, Channel
 from tests.suite_output import CLIENT_SECRET, keep, private_parts, secrets_in

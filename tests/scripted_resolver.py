@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
-from proxy.name_lookup import Address
+from proxy.net.resolver import Address
 
 __all__ = ["ScriptedResolver", "address"]
 

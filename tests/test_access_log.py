@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.access_log import AccessLog, AccessMode
-from proxy.logs import LogFormat, Logs, open_logs
+from proxy.telemetry.access_log import AccessLog, AccessMode
+from proxy.telemetry.logs import LogFormat, Logs, open_logs
 
 SECRET = 'a-"secret"\\'
 FACTS: dict[str, object] = {

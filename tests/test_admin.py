@@ -10,14 +10,14 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from proxy.admin import create_admin_app
+from proxy.admin.app import create_admin_app
 from proxy.clock import Clock
-from proxy.logs import open_logs
-from proxy.metrics import Metrics
-from proxy.policy import Policy
-from proxy.recent import RecentTrouble
-from proxy.token import ClientStatus
-from proxy.traffic import Traffic
+from proxy.guard.policy import Policy
+from proxy.oauth.token import ClientStatus
+from proxy.telemetry.logs import open_logs
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.rates import Traffic
+from proxy.telemetry.recent_errors import RecentTrouble
 from tests.source_tree import ROOT
 
 GOOD = ClientStatus(

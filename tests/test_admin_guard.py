@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.health_probe import probe
+from proxy.admin.probe import probe
 from tests.guard_cases import FOREIGN, WELCOME
 from tests.messages import assert_problem, reply, request
 from tests.peers import Channel

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.message_faults import UNCLEAR
+from proxy.http1.message_faults import UNCLEAR
 from tests.messages import assert_problem, reply, request
 from tests.running_proxy import proxied
 from tests.token_server import TokenServer

@@ -25,7 +25,7 @@ from bench.scenarios import SCENARIOS
 from bench.signicat import Signicat
 from bench.token_endpoint import TOKEN, new_token, token_endpoint
 from bench.wrk import Request, script
-from proxy.settings import load
+from proxy.settings.loader import load
 from tests.source_tree import ROOT
 
 

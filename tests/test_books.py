@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.access_log import AccessLog
-from proxy.books import Books, Entry
 from proxy.errors import ProxyError
-from proxy.failures import upstream_silent
-from proxy.headers import MessageHeaders
-from proxy.logs import open_logs
-from proxy.metrics import Metrics
-from proxy.recent import RecentTrouble
-from proxy.request import Request
-from proxy.routing import Route
-from proxy.upload import NO_BODY
+from proxy.guard.routing import Route
+from proxy.http1.body import NO_BODY
+from proxy.http1.failures import upstream_silent
+from proxy.http1.headers import MessageHeaders
+from proxy.http1.request import Request
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.logs import open_logs
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.recent_errors import RecentTrouble
+from proxy.telemetry.request_log import Books, Entry
 
 ROUTE = Route(b"/", "default")
 LATE = upstream_silent(60)

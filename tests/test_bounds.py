@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.wire import ResponseHeadParser
+from proxy.http1.parser import ResponseHeadParser
 from tests.messages import assert_problem, reply, request
 from tests.peers import ByteServer, Channel
 from tests.running_proxy import proxied

@@ -22,8 +22,12 @@ def is_compiled(pytestconfig: pytest.Config) -> bool:
 def compiled_modules(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """Read the list of `setup.py`."""
     monkeypatch.delenv("COMPILE_FOR", raising=False)
+    monkeypatch.chdir(ROOT)
     said: dict[str, Any] = runpy.run_path(str(ROOT / "setup.py"), run_name="setup")
-    return tuple(said["COMPILED"])
+    paths: list[str] = said["sources"]()
+    return tuple(
+        path.removeprefix("proxy/").removesuffix(".py").replace("/", ".") for path in paths
+    )
 
 
 async def test_the_suite_runs_on_the_build_that_it_was_asked_for(
@@ -49,6 +53,14 @@ def test_every_module_of_the_list_is_compiled_or_none(
 
 def test_the_way_of_a_request_is_compiled(compiled_modules: tuple[str, ...]) -> None:
     """From the bytes of a caller to the books: connections, exchange, and what they are made of."""
-    way = {"caller", "request", "engine", "exchange", "upstream", "wire", "heads", "books"}
+    way = {
+        "forward.caller",
+        "forward.context",
+        "forward.exchange",
+        "forward.upstream",
+        "http1.parser",
+        "http1.request",
+        "http1.serializer",
+        "telemetry.request_log",
+    }
     assert way <= set(compiled_modules)
-    assert list(compiled_modules) == sorted(compiled_modules)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.addresses import ListenAddress, is_loopback, parse_listen_address
-from proxy.health_probe import admin_address, probe
-from proxy.settings import PREFIX
+from proxy.admin.probe import admin_address, probe
+from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
+from proxy.settings.loader import PREFIX
 from tests.messages import reply
 from tests.peers import ByteServer, Channel
 from tests.proxy_process import command, proxy_process

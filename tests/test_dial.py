@@ -20,11 +20,11 @@ import trustme
 import uvloop
 
 from proxy.clock import SYSTEM_CLOCK
-from proxy.dial import Dialer, DialError
-from proxy.egress import EgressProxy, parse_egress_proxy
-from proxy.name_cache import NameCache
-from proxy.name_lookup import Address, Resolver
-from proxy.tls import CaFileError, client_context
+from proxy.net.dialer import Dialer, DialError
+from proxy.net.egress import EgressProxy, parse_egress_proxy
+from proxy.net.name_cache import NameCache
+from proxy.net.resolver import Address, Resolver
+from proxy.net.tls import CaFileError, client_context
 from tests.connect_proxy import ConnectProxy
 from tests.open_files import confused_loop, no_open_files
 from tests.scripted_resolver import ScriptedResolver, address

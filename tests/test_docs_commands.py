@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from proxy.settings import Settings, load
+from proxy.settings.loader import Settings, load
 from tests.code_blocks import PAGES, CodeBlock, code_blocks
 from tests.page_stage import BIN, CLIENT, NEEDED, Stage, compare, stage
 from tests.source_tree import read

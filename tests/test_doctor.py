@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from proxy.doctor_report import Report
-from proxy.finding import CHECKS, Finding
-from proxy.logs import Redactor
+from proxy.check.finding import CHECKS, Finding
+from proxy.check.report import Report
 from proxy.mock import RunningMock, serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
-from proxy.settings import PREFIX
+from proxy.settings.loader import PREFIX
+from proxy.telemetry.logs import Redactor
 from tests.diagnosis import diagnose, settings_for
 from tests.messages import reply
 from tests.peers import ByteServer
@@ -297,7 +297,10 @@ def test_colour_is_for_terminals(*, no_color: bool) -> None:
 
 def test_the_proxy_starts_without_the_doctor() -> None:
     """`run` imports nothing of `check`: a start must not wait for it."""
-    code = "import sys, proxy.cli, proxy.process; print(*(m for m in sys.modules if 'doctor' in m))"
+    code = (
+        "import sys, proxy.commands.cli, proxy.server.process; "
+        "print(*(m for m in sys.modules if m.startswith('proxy.check')))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.doctor_answer import meaning_of
-from proxy.doctor_call import call_path
-from proxy.doctor_text import oddities
+from proxy.check.answer import meaning_of
+from proxy.check.call import call_path
+from proxy.check.text import oddities
 from tests.diagnosis import diagnose, settings_for
 from tests.messages import Message, reply
 from tests.peers import ByteServer

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from proxy.check.network import Destination, destinations
 from proxy.clock import Clock
-from proxy.doctor_network import Destination, destinations
 from tests.certificates import context_for
 from tests.connect_proxy import ConnectProxy
 from tests.diagnosis import Diagnosis, diagnose, settings_for

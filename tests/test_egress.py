@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import pytest
 
-from proxy.egress import (
+from proxy.net.egress import (
     MAX_ANSWER_BYTES,
     EgressProxy,
     connect_refusal,

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from proxy.token_answer import Failure, Grant
+from proxy.oauth.response import Failure, Grant
 from tests.messages import Message, assert_problem, reply, request
 from tests.peers import ByteServer, Channel, ClosedEarlyError
 from tests.running_proxy import RunningProxy, proxied

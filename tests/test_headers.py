@@ -4,14 +4,14 @@ import tracemalloc
 
 import pytest
 
-from proxy.headers import (
+from proxy.http1.headers import (
     CHUNKED,
     UNTIL_CLOSE,
     MessageHeaders,
     read_request_headers,
     read_response_headers,
 )
-from proxy.wire import MalformedMessageError
+from proxy.http1.parser import MalformedMessageError
 
 
 def _split(lines: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from proxy import __version__
 from proxy.errors import METHOD_NOT_ALLOWED, ProxyError
-from proxy.headers import read_response_headers
-from proxy.heads import UpstreamNames, interim_head, request_head, response_head
-from proxy.request import Request, RequestReader
-from proxy.wire import RequestHeadParser, ResponseHeadParser
+from proxy.http1.headers import read_response_headers
+from proxy.http1.parser import RequestHeadParser, ResponseHeadParser
+from proxy.http1.request import Request, RequestReader
+from proxy.http1.serializer import UpstreamNames, interim_head, request_head, response_head
 
 SIGNICAT = UpstreamNames.from_url("https://api.signicat.com")
 WITH_BASE = UpstreamNames.from_url("http://up.test:8443/base/")

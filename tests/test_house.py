@@ -72,6 +72,18 @@ def test_imports_run_downwards_only() -> None:
     assert " 0 broken" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PACKAGE_MODULES if path.name == "__init__.py" and path.parent.name != "mock"],
+    ids=relative,
+)
+def test_a_package_says_what_it_is_for_and_imports_nothing(path: Path) -> None:
+    """Whoever imports one module gets no other with it: `health` must not load aiohttp."""
+    tree = tree_of(path)
+    assert ast.get_docstring(tree)
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 @pytest.mark.parametrize("path", PACKAGE_MODULES, ids=relative)
 def test_modules_are_short_and_well_named(path: Path) -> None:
     """A module says by its name what it is for and can be read in one go."""
@@ -146,7 +158,8 @@ def test_one_environment_can_hold_all_locks() -> None:
 def test_every_file_of_the_package_gets_into_the_image() -> None:
     """What stands beside the modules is package data, and no secret to the image's build."""
     project = tomllib.loads(read("pyproject.toml"))
-    data = [f"proxy/{name}" for name in project["tool"]["setuptools"]["package-data"]["proxy"]]
+    packages = project["tool"]["setuptools"]["package-data"].items()
+    data = [f"{name.replace('.', '/')}/{file}" for name, files in packages for file in files]
     kept = [line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")]
     files = [relative(path) for path in kept_files(ROOT / "proxy")]
     packed = [name for name in files if name.endswith(".py") or any(map(name_matcher(name), data))]

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from proxy.errors import ProxyError
-from proxy.headers import CHUNKED
-from proxy.inbox import MAX_PIPELINED, MAX_REQUEST_HEAD, Inbox
+from proxy.http1.headers import CHUNKED
+from proxy.http1.receive_buffer import MAX_PIPELINED, MAX_REQUEST_HEAD, Inbox
 
 HEAD = b"GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.assembly import configured_secrets
 from proxy.clock import Clock
-from proxy.logs import open_logs
-from proxy.server import Control, serve
-from proxy.settings import load
+from proxy.server.assembly import configured_secrets
+from proxy.server.lifecycle import Control, serve
+from proxy.settings.loader import load
+from proxy.telemetry.logs import open_logs
 from tests.messages import assert_problem, reply, request
 from tests.peers import ByteServer
 from tests.running_proxy import CLIENT_SECRET, environment, proxied, running_proxy

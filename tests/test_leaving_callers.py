@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.connection import Connection
+from proxy.net.stream import Connection
 from tests.messages import Message, reply, request
 from tests.peers import Channel, ClosedEarlyError
 from tests.running_proxy import RunningProxy, proxied

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from proxy.logs import LogFormat, Logs, Redactor, open_logs, route_library_logs
+from proxy.telemetry.logs import LogFormat, Logs, Redactor, open_logs, route_library_logs
 
 SECRET = "s3cret+/=&% x"
 

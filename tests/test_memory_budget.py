@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.memory_budget import budget_bytes
+from proxy.forward.memory_budget import budget_bytes
 
 KIB = 1024
 MIB = 1024 * KIB

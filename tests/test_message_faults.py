@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import message_faults
-from proxy.failures import ambiguous_message
-from proxy.foreign_protocols import HTTP_2, PROXY_PROTOCOL, SOCKS, TLS, foreign_protocol
-from proxy.message_faults import UNCLEAR, remedy, request_fault, response_fault
+from proxy.http1 import message_faults
+from proxy.http1.failures import ambiguous_message
+from proxy.http1.foreign_protocols import HTTP_2, PROXY_PROTOCOL, SOCKS, TLS, foreign_protocol
+from proxy.http1.message_faults import UNCLEAR, remedy, request_fault, response_fault
 from tests.source_tree import read
 from tests.test_ambiguous_requests import AMBIGUOUS
 

@@ -9,10 +9,10 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.errors import ERROR_KINDS, OVERLOADED, ErrorKind
-from proxy.histogram import Histogram
-from proxy.metrics import UPSTREAM_ERROR_REASONS, Metrics
-from proxy.token import ClientStatus
-from proxy.token_answer import OUTCOMES
+from proxy.oauth.response import OUTCOMES
+from proxy.oauth.token import ClientStatus
+from proxy.telemetry.histogram import Histogram
+from proxy.telemetry.metrics import UPSTREAM_ERROR_REASONS, Metrics
 from tests.deploy.expressions import assert_names_exist
 
 STATUS = ClientStatus(

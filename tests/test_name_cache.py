@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from proxy.name_cache import NameCache
-from proxy.name_lookup import Address, system_resolver
+from proxy.net.name_cache import NameCache
+from proxy.net.resolver import Address, system_resolver
 from tests.fake_clock import FakeClock, RecordingLog, settle
 from tests.scripted_resolver import ScriptedResolver, address
 from tests.waiting import eventually, within

@@ -17,15 +17,15 @@ from proxy.errors import (
     ErrorKind,
     ProxyError,
 )
-from proxy.paths import (
+from proxy.guard.paths import (
     TokenPaths,
     UnreadablePathError,
     has_dot_segment,
     lenient_reading,
     lenient_segments,
 )
-from proxy.policy import Policy
-from proxy.routing import Route
+from proxy.guard.policy import Policy
+from proxy.guard.routing import Route
 
 UPSTREAM = "https://api.signicat.com"
 TOKEN_URL = "https://api.signicat.com/auth/open/connect/token"

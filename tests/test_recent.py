@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from proxy.recent import KEPT, RecentTrouble, Trouble
+from proxy.telemetry.recent_errors import KEPT, RecentTrouble, Trouble
 from tests.messages import Message, reply, request
 from tests.running_proxy import proxied
 from tests.token_server import TokenServer

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from proxy.errors import ProxyError
-from proxy.request import Request, RequestReader
-from proxy.wire import RequestHeadParser
+from proxy.http1.parser import RequestHeadParser
+from proxy.http1.request import Request, RequestReader
 
 BLOCK = b"Host: a\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import AMBIGUOUS_PATH, ProxyError
-from proxy.paths import SegmentPrefixes, lenient_path
-from proxy.policy import Policy
-from proxy.routing import Route, Router
+from proxy.guard.paths import SegmentPrefixes, lenient_path
+from proxy.guard.policy import Policy
+from proxy.guard.routing import Route, Router
 
 AUTH = Route(b"/auth/rest", "auth", None, "/auth/rest")
 SIGN = Route(b"/sign", "sign", frozenset((b"GET", b"POST")), "/sign")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from proxy import schedule
 from proxy.clock import SYSTEM_CLOCK, Instant
-from proxy.schedule import ForcedRenewals
-from proxy.token import Token
+from proxy.oauth import schedule
+from proxy.oauth.schedule import ForcedRenewals
+from proxy.oauth.token import Token
 
 ALMOST_ONE = 1 - 2**-53
 

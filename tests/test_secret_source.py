@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.secret_source import SecretSource, SecretUnreadableError
+from proxy.oauth.secret import SecretSource, SecretUnreadableError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.service_links import service_links
-from proxy.settings import PREFIX, ConfigurationError, load
-from proxy.settings_risks import risks_of
+from proxy.settings.loader import PREFIX, ConfigurationError, load
+from proxy.settings.risks import risks_of
+from proxy.settings.service_links import service_links
 from tests.proxy_process import command
 from tests.running_proxy import environment
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings import PREFIX, ConfigurationError, Loaded, load
-from proxy.settings_report import settings_report, settings_table
+from proxy.settings.loader import PREFIX, ConfigurationError, Loaded, load
+from proxy.settings.report import settings_report, settings_table
 
 SECRET = "s3cret-of-the-test"
 BASE = {"CLIENT_ID": "sandbox-a", "CLIENT_SECRET": SECRET}

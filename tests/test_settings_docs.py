@@ -9,9 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
-from proxy.metrics import Metrics
-from proxy.settings import PREFIX, Settings, load, setting_names
-from proxy.settings_model import ClientTable, RouteTable
+from proxy.settings.loader import PREFIX, Settings, load, setting_names
+from proxy.settings.model import ClientTable, RouteTable
+from proxy.telemetry.metrics import Metrics
 from tests.source_tree import ROOT, read
 
 EXAMPLE = re.compile(rf"^# (.+)\n# {PREFIX}([A-Z_]+)=(.*)$", re.MULTILINE)
@@ -127,4 +127,4 @@ def test_the_page_on_monitoring_names_every_metric() -> None:
 def test_the_page_on_monitoring_names_every_endpoint(path: str) -> None:
     """docs/monitor.md has a row for each endpoint of the admin port."""
     assert re.search(rf"^\| `(?:GET|POST) {path}` \|", read("docs/monitor.md"), re.MULTILINE)
-    assert f'"{path}"' in read("proxy/admin.py")
+    assert f'"{path}"' in read("proxy/admin/app.py")

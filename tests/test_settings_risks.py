@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings import PREFIX, load
-from proxy.settings_risks import Risk, risks_of
+from proxy.settings.loader import PREFIX, load
+from proxy.settings.risks import Risk, risks_of
 
 
 def risks(folder: Path, **changes: str) -> list[Risk]:

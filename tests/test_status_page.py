@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from proxy.admin.html import duration, latency, meaning, rate, requests, share
+from proxy.admin.page import StatusPage
+from proxy.admin.report import StatusReport
 from proxy.errors import ERROR_KINDS
-from proxy.page_parts import duration, latency, meaning, rate, requests, share
-from proxy.recent import Trouble
-from proxy.settings import load
-from proxy.settings_report import settings_report
-from proxy.status_page import StatusPage
-from proxy.status_report import StatusReport
-from proxy.token_answer import OUTCOMES
-from proxy.traffic import Rates
+from proxy.oauth.response import OUTCOMES
+from proxy.settings.loader import load
+from proxy.settings.report import settings_report
+from proxy.telemetry.rates import Rates
+from proxy.telemetry.recent_errors import Trouble
 from tests.messages import Message
 from tests.running_proxy import CLIENT_SECRET, assert_no_secret, environment, proxied
 from tests.source_tree import ROOT, kept_files, read, relative
@@ -316,8 +316,8 @@ def test_numbers_are_written_for_people(shown: str, expected: str) -> None:
 def test_the_package_carries_the_parts_of_the_page() -> None:
     """What is in the source tree beside the modules is in the wheel, and so in the image."""
     project = tomllib.loads(read("pyproject.toml"))
-    patterns = project["tool"]["setuptools"]["package-data"]["proxy"]
-    names = [path.name for path in kept_files() if relative(path.parent) == "proxy"]
+    patterns = project["tool"]["setuptools"]["package-data"]["proxy.admin"]
+    names = [path.name for path in kept_files() if relative(path.parent) == "proxy/admin"]
     assets = [name for name in names if not name.endswith(".py")]
     assert {"status.html", "status.css", "status.js"} <= set(assets)
     for name in assets:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings import load
+from proxy.settings.loader import load
 from tests.messages import reply
 from tests.peers import ByteServer
 from tests.proxy_process import command

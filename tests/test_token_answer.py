@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.token_answer import HINTS, MAX_TOKEN_LENGTH, OUTCOMES, Failure, Grant, read_answer
+from proxy.oauth.response import HINTS, MAX_TOKEN_LENGTH, OUTCOMES, Failure, Grant, read_answer
 
 TOKEN = "s3cr3t.token"
 WALL = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.token import Token
-from proxy.token_answer import Failure
-from proxy.token_cache import TokenCache, TokenUnavailableError
+from proxy.oauth.cache import TokenCache, TokenUnavailableError
+from proxy.oauth.response import Failure
+from proxy.oauth.token import Token
 from tests.fake_clock import FakeClock, RecordingLog, RefresherRig, settle
 from tests.waiting import within
 

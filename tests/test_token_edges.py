@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.token_answer import Failure
+from proxy.oauth.response import Failure
 from tests.fake_clock import RefresherRig, settle
 from tests.messages import reply, request
 from tests.peers import ByteServer, Channel

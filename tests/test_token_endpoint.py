@@ -15,12 +15,12 @@ import trustme
 
 from proxy import __version__
 from proxy.clock import SYSTEM_CLOCK
-from proxy.dial import Dialer
-from proxy.egress import EgressProxy, parse_egress_proxy
-from proxy.name_cache import NameCache
-from proxy.tls import client_context
-from proxy.token_answer import Failure, Grant
-from proxy.token_endpoint import Attempt, TokenEndpoint, basic_credentials
+from proxy.net.dialer import Dialer
+from proxy.net.egress import EgressProxy, parse_egress_proxy
+from proxy.net.name_cache import NameCache
+from proxy.net.tls import client_context
+from proxy.oauth.endpoint import Attempt, TokenEndpoint, basic_credentials
+from proxy.oauth.response import Failure, Grant
 from tests.connect_proxy import ConnectProxy
 from tests.messages import Message, reply
 from tests.open_files import confused_loop, no_open_files

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.token_answer import Failure
-from proxy.token_cache import TokenUnavailableError
-from proxy.token_refresher import sleep_on_loop
+from proxy.oauth.cache import TokenUnavailableError
+from proxy.oauth.refresher import sleep_on_loop
+from proxy.oauth.response import Failure
 from tests.fake_clock import RefresherRig, settle
 from tests.peers import within
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from proxy.histogram import BOUNDS, Histogram
-from proxy.metrics import Metrics
-from proxy.traffic import Traffic, quantile
+from proxy.telemetry.histogram import BOUNDS, Histogram
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.rates import Traffic, quantile
 from tests.messages import reply, request
 from tests.running_proxy import proxied
 from tests.token_server import TokenServer

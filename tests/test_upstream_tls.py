@@ -62,7 +62,7 @@ async def test_without_a_file_the_system_is_trusted(
 
 STORES = """
 import contextlib, os, sys
-from proxy.tls import system_trust_hidden
+from proxy.net.tls import system_trust_hidden
 hide = system_trust_hidden if sys.argv[1] == "hidden" else contextlib.nullcontext
 with hide():
     from aiohttp import connector

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.wire import (
+from proxy.http1.parser import (
     ChunkedDecoder,
     MalformedMessageError,
     RequestHeadParser,

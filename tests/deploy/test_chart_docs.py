@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from proxy.settings import Settings, setting_names
+from proxy.settings.loader import Settings, setting_names
 from tests.code_blocks import PAGES, code_blocks
 from tests.deploy.chart import (
     CHART,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.settings import Settings
+from proxy.settings.loader import Settings
 from tests.deploy.chart import (
     DEFAULTS,
     GATEWAY_VALUES,

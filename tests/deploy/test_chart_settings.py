@@ -8,7 +8,7 @@ import helm_python as helm
 import pytest
 import trustme
 
-from proxy.settings import ConfigurationError, Settings, load
+from proxy.settings.loader import ConfigurationError, Settings, load
 from tests.deploy.chart import (
     GATEWAY_VALUES,
     SIDECAR_VALUES,

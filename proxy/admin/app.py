@@ -1,0 +1,175 @@
+"""The admin port: health in three grades, metrics, and a page for people (A)."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from structlog.typing import FilteringBoundLogger
+
+from proxy.admin.access import Guard, guarded, harden
+from proxy.admin.page import StatusPage
+from proxy.admin.report import Reporter, client_facts, status_json
+from proxy.clock import SYSTEM_CLOCK, Clock
+from proxy.oauth.token import ClientStatus
+from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
+from proxy.telemetry.rates import Traffic
+from proxy.telemetry.recent_errors import RecentTrouble
+
+__all__ = ["create_admin_app"]
+
+_OK, _ACCEPTED, _SEE_OTHER, _UNAVAILABLE = 200, 202, 303, 503
+_RENEWAL_EVERY_SECONDS: Final = 1.0
+
+
+def _json(status: int, body: Mapping[str, object]) -> web.Response:
+    text = json.dumps(body, default=str) + "\n"
+    return web.Response(status=status, text=text, content_type="application/json")
+
+
+class _Admin:
+    """The handlers; each reads the state at the moment it is asked, and calls nobody."""
+
+    def __init__(
+        self,
+        *,
+        reporter: Reporter,
+        metrics: Metrics,
+        renew: Callable[[], None],
+        quit_: Callable[[], None] | None,
+        log: FilteringBoundLogger,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._reporter = reporter
+        self._clients = reporter.clients
+        self._is_draining = reporter.is_draining
+        self._metrics = metrics
+        self._renew = renew
+        self._quit = quit_
+        self._log = log
+        self._page = StatusPage(reporter.settings)
+        self._monotonic = monotonic
+        self._renewed_at = -math.inf
+
+    def _health(self, *, is_good: bool) -> web.Response:
+        clients = {status.client: client_facts(status) for status in self._clients()}
+        body = {
+            "status": "ok" if is_good else "unavailable",
+            "draining": self._is_draining(),
+            "clients": clients,
+        }
+        return _json(_OK if is_good else _UNAVAILABLE, body)
+
+    async def livez(self, _: web.Request) -> web.Response:
+        """Answer: so the loop turns."""
+        return self._health(is_good=True)
+
+    async def startupz(self, _: web.Request) -> web.Response:
+        """Say whether every client's first token attempt is over, well or not."""
+        return self._health(is_good=all(status.attempted for status in self._clients()))
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Say whether every client holds a usable token and we are not draining."""
+        has_tokens = all(status.state != "not_ready" for status in self._clients())
+        return self._health(is_good=has_tokens and not self._is_draining())
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """Return the Prometheus exposition."""
+        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def status(self, _: web.Request) -> web.Response:
+        """Return all that is known, as JSON."""
+        return _json(_OK, status_json(self._reporter.report()))
+
+    async def page(self, _: web.Request) -> web.Response:
+        """Return the same for people."""
+        text = self._page.render(self._reporter.report())
+        return web.Response(text=text, content_type="text/html", headers=self._page.headers)
+
+    async def refresh(self, request: web.Request) -> web.Response:
+        """Read the secrets again and renew every token now; a form is shown the page again."""
+        now = self._monotonic()
+        # Whoever asks faster is told the same: nobody floods the token endpoint from here.
+        if now - self._renewed_at >= _RENEWAL_EVERY_SECONDS:
+            self._renewed_at = now
+            self._log.info("refresh_requested")
+            self._renew()
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(status=_SEE_OTHER, headers={"Location": "../"})
+        return _json(_ACCEPTED, {"status": "renewing"})
+
+    async def quit(self, _: web.Request) -> web.Response:
+        """Begin to drain, where ADMIN_QUIT allows it."""
+        if self._quit is None:
+            raise web.HTTPNotFound(text="Set SIGNICAT_PROXY_ADMIN_QUIT=true to enable this.\n")
+        self._log.info("quit_requested")
+        self._quit()
+        return _json(_ACCEPTED, {"status": "draining"})
+
+
+def _for_options(handler: Handler) -> Handler:
+    """Let load balancers ask by OPTIONS: the answer is that to GET (A)."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers["Allow"] = "GET, HEAD, OPTIONS"
+        return response
+
+    return answer
+
+
+def _routes(admin: _Admin) -> list[web.RouteDef]:
+    open_to_strangers = [
+        web.get("/livez", admin.livez),
+        web.get("/startupz", admin.startupz),
+        web.get("/readyz", admin.readyz),
+        web.get("/metrics", admin.metrics),
+    ]
+    return [
+        *open_to_strangers,
+        *(web.options(route.path, _for_options(route.handler)) for route in open_to_strangers),
+        web.get("/status", admin.status),
+        web.get("/", admin.page),
+        web.post("/-/refresh", admin.refresh),
+        web.post("/-/quit", admin.quit),
+    ]
+
+
+def create_admin_app(
+    *,
+    clients: Callable[[], Sequence[ClientStatus]],
+    is_draining: Callable[[], bool],
+    metrics: Metrics,
+    traffic: Traffic,
+    recent: RecentTrouble,
+    renew: Callable[[], None],
+    quit_: Callable[[], None] | None,
+    settings_report: Mapping[str, object],
+    policy: Guard,
+    log: FilteringBoundLogger,
+    clock: Clock = SYSTEM_CLOCK,
+) -> web.Application:
+    """Return the admin application, up from now on; `settings_report` is already redacted."""
+    reporter = Reporter(
+        clients=clients,
+        is_draining=is_draining,
+        metrics=metrics,
+        traffic=traffic,
+        recent=recent,
+        settings_report=settings_report,
+        clock=clock,
+    )
+    admin = _Admin(
+        reporter=reporter,
+        metrics=metrics,
+        renew=renew,
+        quit_=quit_,
+        log=log,
+        monotonic=clock.monotonic,
+    )
+    app = web.Application(middlewares=[guarded(policy, metrics, recent, log)])
+    app.on_response_prepare.append(harden)
+    app.add_routes(_routes(admin))
+    return app

@@ -1,0 +1,129 @@
+"""The parts of the status page: elements, and numbers and codes as people read them."""
+
+from datetime import UTC, datetime
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from proxy.oauth.response import HINTS
+
+__all__ = [
+    "duration",
+    "element",
+    "fact",
+    "latency",
+    "left",
+    "meaning",
+    "moment",
+    "rate",
+    "requests",
+    "share",
+]
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TEN: Final = 10.0
+_NOTHING: Final = "—"
+_MEANINGS: Final = {
+    "bad_request": "Not HTTP/1.1 with only one reading: look at the application's HTTP library.",
+    "ambiguous_path": "Dot segments or encoded slashes: the application must resolve its paths.",
+    "origin_not_allowed": "Sent by a web page: SIGNICAT_PROXY_ALLOWED_ORIGINS can let one in.",
+    "path_not_allowed": "The token endpoint, or outside SIGNICAT_PROXY_ALLOWED_PATHS.",
+    "no_route": "The path is under none of the configured routes.",
+    "method_not_allowed": "Not among SIGNICAT_PROXY_ALLOWED_METHODS or the route's methods.",
+    "request_timeout": "The caller took too long to send its request.",
+    "host_not_allowed": "Called by a name that is not in SIGNICAT_PROXY_ALLOWED_HOSTS.",
+    "head_too_large": "Request line and headers are too long: mostly cookies.",
+    "upstream_unreachable": "No connection to the upstream: the log says why.",
+    "upstream_invalid_response": "Not HTTP: does SIGNICAT_PROXY_UPSTREAM_URL name Signicat?",
+    "upstream_closed": "The upstream hung up; whether it has acted is not known.",
+    "token_unavailable": "There was no usable token: see the client above.",
+    "overloaded": "All SIGNICAT_PROXY_MAX_UPSTREAM_CONNECTIONS in use, or too many callers.",
+    "draining": "Not finished when the proxy shut down.",
+    "upstream_timeout": "The upstream was silent for SIGNICAT_PROXY_READ_TIMEOUT_SECONDS.",
+    "client_left": "The caller went away before its answer was complete.",
+    "client_stalled": "The caller stopped reading its answer.",
+    "upstream_answer": "The upstream's own answer, passed on.",
+}
+
+Content = str | Element
+
+
+def element(name: str, *content: Content, **attributes: str) -> Element:
+    """Return an element; a final `_` in an attribute's name is dropped, others become `-`."""
+    made = Element(name, {key.rstrip("_").replace("_", "-"): v for key, v in attributes.items()})
+    for part in content:
+        if isinstance(part, Element):
+            made.append(part)
+        elif len(made):
+            made[-1].tail = (made[-1].tail or "") + part
+        else:
+            made.text = (made.text or "") + part
+    return made
+
+
+def fact(name: str, value: Content) -> Element:
+    """Return a name and its value, for a `dl`."""
+    return element("div", element("dt", name), element("dd", value))
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time as people read it; `status.js` writes it the same way."""
+    whole = max(0, int(seconds))
+    if whole >= _DAY:
+        return f"{whole // _DAY} d {whole // _HOUR % 24:02} h"
+    if whole >= _HOUR:
+        return f"{whole // _HOUR} h {whole // _MINUTE % 60:02} min"
+    if whole >= _MINUTE:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
+    return f"{whole} s"
+
+
+def requests(amount: int) -> str:
+    """Return how many requests, in words."""
+    return "1 request" if amount == 1 else f"{amount} requests"
+
+
+def left(seconds: float | None, over: str, none: str = _NOTHING) -> Content:
+    """Return a span of time that the script counts down, to the word `over`."""
+    if seconds is None:
+        return none
+    text = duration(seconds) if seconds > 0 else over
+    return element("span", text, data_left=f"{seconds:.1f}", data_over=over)
+
+
+def moment(wall: float, now: float) -> Element:
+    """Return an instant: the time of day in UTC, with the date where it is not today's."""
+    then, today = datetime.fromtimestamp(wall, UTC), datetime.fromtimestamp(now, UTC).date()
+    text = f"{then:%H:%M:%S}" if then.date() == today else f"{then:%Y-%m-%d %H:%M:%S}"
+    return element("time", text, datetime=f"{then:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def rate(per_second: float) -> str:
+    """Return a number of requests per second."""
+    if per_second >= _TEN:
+        return f"{per_second:.0f}"
+    return f"{per_second:.1f}" if per_second >= 1 or not per_second else f"{per_second:.2f}"
+
+
+def share(value: float | None) -> str:
+    """Return a share in per cent; what is not nothing is not shown as nothing."""
+    if value is None:
+        return _NOTHING
+    return "< 0.1 %" if 0 < value < 0.001 else f"{value * 100:.1f} %"  # noqa: PLR2004 - 0.1 %
+
+
+def latency(seconds: float | None) -> str:
+    """Return a duration of requests; an estimate, so two digits do."""
+    if seconds is None:
+        return _NOTHING
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.0f} ms" if milliseconds >= _TEN else f"{milliseconds:.1f} ms"
+
+
+def meaning(code: str) -> str:
+    """Return what a code means and what can be done about it, as a sentence."""
+    if code in _MEANINGS:
+        return _MEANINGS[code]
+    hint = HINTS.get(code, "the token endpoint is asked again by itself")
+    return f"{hint[:1].upper()}{hint[1:]}."

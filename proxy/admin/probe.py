@@ -1,0 +1,112 @@
+"""`signicat-proxy health`: asks the admin port, quickly, for container health checks.
+
+It runs every few seconds in a container, so it imports little: it reads only
+where the admin port is, not all settings.
+"""
+
+import http.client
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from proxy.net.addresses import ListenAddress, parse_listen_address
+
+__all__ = ["admin_address", "is_signicat_proxy", "probe"]
+
+_NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
+_DEFAULT: Final = "127.0.0.1:8081"
+_ADDRESS: Final = "127.0.0.1"  # probes answer to any address, to names in ALLOWED_HOSTS alone
+_ENCODING: Final = "utf-8-sig"  # as the settings are read
+_TIMEOUT_SECONDS: Final = 3.0
+_OK: Final = 200
+_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked on loopback)
+
+
+def _from_dotenv(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    for line in path.read_text(_ENCODING, "replace").splitlines():
+        key, _, value = line.strip().removeprefix("export ").partition("=")
+        if key.strip() == _NAME:
+            return value.strip().strip("'\"")
+    return None
+
+
+def _from_toml(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    value = tomllib.loads(path.read_bytes().decode(_ENCODING)).get("admin_listen")
+    return value if isinstance(value, str) else None
+
+
+def admin_address(
+    flag: str | None, config_file: Path | None, environ: Mapping[str, str], directory: Path
+) -> ListenAddress:
+    """Return where the admin port is, by the precedence of the settings; raise `ValueError`."""
+    text = (
+        flag
+        or environ.get(_NAME)
+        or _from_dotenv(directory / ".env")
+        or _from_toml(config_file)
+        or _DEFAULT
+    )
+    return parse_listen_address(text)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket's path."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_TIMEOUT_SECONDS)
+        self.sock.connect(self._path)
+
+
+def _connection_to(address: ListenAddress) -> http.client.HTTPConnection:
+    host = address.host or ""
+    if address.path is not None:
+        return _UnixConnection(address.path)
+    return http.client.HTTPConnection(
+        _WILDCARDS.get(host, host), address.port, timeout=_TIMEOUT_SECONDS
+    )
+
+
+def is_signicat_proxy(address: ListenAddress) -> bool:
+    """Say whether a signicat-proxy listens there, be it for callers or for operators.
+
+    Both refuse TRACE themselves and say who they are (F1); nothing goes to the upstream.
+    """
+    connection = _connection_to(address)
+    try:
+        connection.request("TRACE", "/", headers={"Host": "localhost", "Connection": "close"})
+        headers = connection.getresponse().headers
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    names = (headers.get("Proxy-Status", "").partition(";")[0], headers.get("Server", ""))
+    return "signicat-proxy" in names
+
+
+def probe(address: ListenAddress, *, ready: bool) -> tuple[bool, str]:
+    """Return whether the proxy is live (or ready), and one line that says so."""
+    target = "/readyz" if ready else "/livez"
+    connection = _connection_to(address)
+    try:
+        connection.request("GET", target, headers={"Host": _ADDRESS})
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        code = getattr(error, "errno", None)
+        reason = os.strerror(code) if isinstance(code, int) else type(error).__name__
+        return False, f"{address}{target}: {reason}"
+    finally:
+        connection.close()
+    return status == _OK, f"{address}{target}: {status}"

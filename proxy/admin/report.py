@@ -1,0 +1,137 @@
+"""What the admin port tells of the running process, for its JSON and its page alike (A)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from proxy import __version__
+from proxy.clock import Clock
+from proxy.oauth.token import ClientStatus
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.rates import Rates, Traffic
+from proxy.telemetry.recent_errors import RecentTrouble, Trouble
+
+__all__ = ["Reporter", "StatusReport", "client_facts", "status_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The state of the process at one moment, `wall` in Unix seconds; `settings` are redacted.
+
+    `rates` has a row for each client and one, `none`, for what was refused
+    before a route was known; `total` is all of them together.
+    """
+
+    wall: float
+    uptime_seconds: float
+    is_draining: bool
+    in_flight: int
+    requests: int
+    connections: Mapping[str, int]
+    clients: Sequence[ClientStatus]
+    rates: Mapping[str, Rates]
+    total: Rates
+    recent: Sequence[Trouble]
+    settings: Mapping[str, object]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every client holds a usable token and we are not draining."""
+        return not self.is_draining and all(c.state != "not_ready" for c in self.clients)
+
+    @property
+    def refused(self) -> int:
+        """The requests of the last minute that were refused before a route was known."""
+        return self.rates["none"].requests
+
+
+class Reporter:
+    """Reads all that at the moment it is asked; calls nobody."""
+
+    def __init__(
+        self,
+        *,
+        clients: Callable[[], Sequence[ClientStatus]],
+        is_draining: Callable[[], bool],
+        metrics: Metrics,
+        traffic: Traffic,
+        recent: RecentTrouble,
+        settings_report: Mapping[str, object],
+        clock: Clock,
+    ) -> None:
+        self.clients = clients
+        self.is_draining = is_draining
+        self._metrics = metrics
+        self._traffic = traffic
+        self._recent = recent
+        self.settings = settings_report
+        self._clock = clock
+        self._started = clock.monotonic()
+
+    def report(self) -> StatusReport:
+        """Return the state as it is now."""
+        return StatusReport(
+            wall=self._clock.wall(),
+            uptime_seconds=self._clock.monotonic() - self._started,
+            is_draining=self.is_draining(),
+            in_flight=self._metrics.in_flight(),
+            requests=sum(row.requests for row in self._metrics.totals().values()),
+            connections=self._metrics.connections(),
+            clients=self.clients(),
+            rates=self._traffic.rates(),
+            total=self._traffic.total(),
+            recent=self._recent.newest_first(),
+            settings=self.settings,
+        )
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def client_facts(status: ClientStatus) -> dict[str, object]:
+    """Return what the probes say of a client."""
+    return {
+        "state": status.state,
+        "seconds_to_expiry": _rounded(status.seconds_to_expiry),
+        "next_attempt_seconds": _rounded(status.next_attempt_seconds),
+        "last_error": status.last_error,
+    }
+
+
+def _rate_facts(rates: Rates) -> dict[str, object]:
+    return {
+        "requests": rates.requests,
+        "requests_per_second": round(rates.per_second, 3),
+        "errors": rates.errors,
+        "error_share": _rounded(rates.error_share, 4),
+        "p50_seconds": _rounded(rates.p50_seconds, 4),
+        "p95_seconds": _rounded(rates.p95_seconds, 4),
+    }
+
+
+def status_json(report: StatusReport) -> dict[str, object]:
+    """Return the body of `GET /status` (docs/monitor.md)."""
+    clients = {
+        status.client: client_facts(status)
+        | {
+            "consecutive_failures": status.consecutive_failures,
+            "token": status.fingerprint,
+            "waiters": status.waiters,
+            "last_minute": _rate_facts(report.rates[status.client]),
+        }
+        for status in report.clients
+    }
+    window = {"seconds": round(report.total.seconds, 1), "refused": report.refused}
+    return {
+        "version": __version__,
+        "ready": report.is_ready,
+        "draining": report.is_draining,
+        "uptime_seconds": round(report.uptime_seconds, 1),
+        "in_flight": report.in_flight,
+        "requests": report.requests,
+        "connections": dict(report.connections),
+        "last_minute": window | _rate_facts(report.total),
+        "clients": clients,
+        "recent": [trouble._asdict() for trouble in report.recent],
+        "settings": report.settings,
+    }

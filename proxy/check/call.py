@@ -1,0 +1,175 @@
+"""The doctor's one authorised call: a GET of the upstream, made of the proxy's own parts.
+
+It goes to a path that the proxy would let callers ask for with this client's
+token: the first route of the client, or the first of ALLOWED_PATHS below it.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.check.answer import meaning_of
+from proxy.check.finding import Finding
+from proxy.check.network import Destination, dial_fix
+from proxy.clock import SYSTEM_CLOCK
+from proxy.errors import ProxyError
+from proxy.forward.interfaces import UpstreamLink
+from proxy.forward.turns import Turns
+from proxy.forward.upstream import UpstreamConnection
+from proxy.http1.body import NO_BODY
+from proxy.http1.headers import MessageHeaders
+from proxy.http1.parser import RequestHeadParser, ResponseHeadParser
+from proxy.http1.request import RequestReader
+from proxy.http1.serializer import UpstreamNames, request_head
+from proxy.net.dialer import DialError
+from proxy.net.name_cache import NameCache
+from proxy.oauth.endpoint import sane_trace_id
+from proxy.server.assembly import new_policy, new_router
+from proxy.server.outgoing import host_and_port, new_upstream_dialer
+from proxy.settings.loader import ClientSettings, Settings
+
+__all__ = ["call_path", "call_upstream"]
+
+_UPSTREAM: Final = "SIGNICAT_PROXY_UPSTREAM_URL"
+
+
+def call_path(settings: Settings, client: ClientSettings) -> str | None:
+    """Return a path that callers may GET with this client's token, None if there is none."""
+    router = new_router(settings)
+    policy = new_policy(settings, router)
+    own = [route.path for route in settings.routes if route.client == client.name]
+    for path in (*own, *settings.allowed_paths):
+        route = router.match(path.encode())
+        if route is None or route.client != client.name:
+            continue
+        try:
+            policy.check_method(b"GET", route)
+            policy.check_path(path.encode())
+        except ProxyError:
+            continue
+        return path
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    trace_id: str | None
+
+
+class _BrokenAnswerError(Exception):
+    """What came is no answer; the text says why."""
+
+
+class _Listener:
+    """Takes the head of one answer and nothing more; owns the connection as well."""
+
+    method = b"GET"
+    upload = NO_BODY
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.parser = ResponseHeadParser(self.loop)
+        self.turns = Turns(self.loop, time.monotonic)
+        self.future: asyncio.Future[_Answer] = self.loop.create_future()
+
+    def touch(self) -> None:
+        """Do nothing: one deadline is for the whole answer."""
+
+    def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
+        """Wait on for the final answer."""
+
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+        """Take the answer; its body is not read."""
+        del lines
+        trace_id = headers.facts.get(b"x-trace-id")
+        text = None if trace_id is None else sane_trace_id(trace_id.decode("latin-1"))
+        if not self.future.done():
+            self.future.set_result(_Answer(status, text))
+        return False
+
+    def relay(self, data: bytes) -> None:
+        """Do nothing: no body is asked for."""
+
+    def answered(self) -> None:
+        """Do nothing, see `answer`."""
+
+    def _fail(self, why: str) -> None:
+        if not self.future.done():
+            self.future.set_exception(_BrokenAnswerError(why))
+
+    def broken(self, reason: str) -> None:
+        """Give up on an answer with more than one reading (F9)."""
+        self._fail(f"the answer is not HTTP with one reading: {reason}")
+
+    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
+        """Give up on a connection that is gone."""
+        del connection
+        self._fail(f"the connection was closed {'within' if began else 'without'} an answer")
+
+    def pause(self) -> None:
+        """Do nothing: a head is small."""
+
+    resume = pause
+
+    def release(self, connection: UpstreamConnection) -> None:
+        """Close it: there is no other call."""
+        connection.abort()
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        """Do nothing."""
+
+
+async def _get(path: str, token: str, settings: Settings, tls: ssl.SSLContext) -> _Answer:
+    """Return the head of the answer; raise `DialError`, `_BrokenAnswerError`, `TimeoutError`."""
+    listener = _Listener()
+    parser = RequestHeadParser(listener.loop)
+    start = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
+    request = RequestReader(parser).read(start.encode())
+    names = UpstreamNames.from_url(settings.upstream_url)
+    head = request_head(request, names, f"Authorization: Bearer {token}\r\n".encode())
+    afresh = NameCache(clock=SYSTEM_CLOCK)
+    dialer = new_upstream_dialer(settings, tls, afresh)
+    transport, connection = await dialer.dial(lambda: UpstreamConnection(listener))
+    connection.receiver = listener
+    try:
+        transport.write(head)
+        async with asyncio.timeout(settings.read_timeout_seconds):
+            return await listener.future
+    finally:
+        connection.abort()
+
+
+async def call_upstream(
+    path: str,
+    token: str,
+    settings: Settings,
+    tls: ssl.SSLContext,
+    wall: Callable[[], float],
+) -> Finding:
+    """GET `path` with `token`; say what the answer means."""
+    target = f"GET {UpstreamNames.from_url(settings.upstream_url).base_path.decode()}{path}"
+    try:
+        answer = await _get(path, token, settings, tls)
+    except DialError as error:
+        upstream = Destination(
+            settings.upstream_url,
+            _UPSTREAM,
+            "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS",
+            settings.connect_timeout_seconds,
+        )
+        return Finding("call", "failed", target, error.cause, dial_fix(error, upstream, wall))
+    except _BrokenAnswerError as error:
+        fix = f"Check that {_UPSTREAM} names Signicat; a box in between may have answered."
+        return Finding("call", "failed", target, str(error), fix)
+    except TimeoutError:
+        seconds = settings.read_timeout_seconds
+        fix = "Check the firewall; SIGNICAT_PROXY_READ_TIMEOUT_SECONDS is the time allowed."
+        return Finding("call", "failed", target, f"no answer within {seconds:g} s", fix)
+    meaning = meaning_of(answer.status, host_and_port(settings.upstream_url)[0])
+    trace = f" (x-trace-id {answer.trace_id})" if answer.trace_id else ""
+    detail = f"{answer.status}{trace}: {meaning.detail}"
+    return Finding("call", meaning.state, target, detail, meaning.fix)

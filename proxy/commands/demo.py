@@ -1,0 +1,150 @@
+"""`signicat-proxy demo`: mock Signicat and the proxy in one go, and one request to look at."""
+
+import argparse
+import asyncio
+import errno
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import uvloop
+
+from proxy.http1.parser import require_c_parsers
+from proxy.mock import serve_mock
+from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
+from proxy.net.addresses import ListenAddress, parse_listen_address
+from proxy.server.lifecycle import Control, serve
+from proxy.server.process import harden, listen_to_signals
+from proxy.settings.loader import Loaded, load
+from proxy.settings.report import settings_report
+from proxy.telemetry.logs import open_logs
+
+__all__ = ["add_arguments", "run"]
+
+_DEFAULTS: Final = {"listen": "127.0.0.1:8080", "admin_listen": "127.0.0.1:8081"}
+_MOCK_DEFAULT: Final = "127.0.0.1:9090"
+_SESSION: Final = (
+    '{"flow":"redirect","allowedProviders":["nbid"],"externalReference":"mock-success",'
+    '"callbackUrls":{"success":"https://shop.example/ok","abort":"https://shop.example/abort",'
+    '"error":"https://shop.example/error"}}'
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the demo."""
+    for flag, default in (
+        ("--listen", _DEFAULTS["listen"]),
+        ("--admin-listen", _DEFAULTS["admin_listen"]),
+        ("--mock-listen", _MOCK_DEFAULT),
+    ):
+        parser.add_argument(
+            flag, metavar="HOST:PORT", help=f"default: {default}, or a free port if it is taken"
+        )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _free(wanted: str | None, default: str) -> ListenAddress:
+    """Return the address to listen on: a default that is taken gives way to a free port."""
+    if wanted is not None:
+        return parse_listen_address(wanted)
+    address = parse_listen_address(default)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            _say(f"{default} is in use, a free port is taken instead")
+            return ListenAddress(address.host, 0)
+    return address
+
+
+def _settings(mock_url: str, listen: ListenAddress, admin: ListenAddress) -> Loaded:
+    """Return settings for the mock; what is set for real use is left alone on purpose."""
+    environ = {
+        "SIGNICAT_PROXY_CLIENT_ID": DEFAULT_CLIENT,
+        "SIGNICAT_PROXY_CLIENT_SECRET": DEFAULT_SECRET,
+        "SIGNICAT_PROXY_TOKEN_URL": f"{mock_url}/auth/open/connect/token",
+        "SIGNICAT_PROXY_UPSTREAM_URL": mock_url,
+        "SIGNICAT_PROXY_LISTEN": str(listen),
+        "SIGNICAT_PROXY_ADMIN_LISTEN": str(admin),
+        "SIGNICAT_PROXY_LOG_LEVEL": "warning",
+    }
+    return load(environ=environ, directory=Path("/nonexistent"))
+
+
+async def _show_one_request(url: str) -> None:
+    """Create a session through the proxy; show the request and the answer."""
+    target = "/auth/rest/sessions"
+    _say(f"\nPOST {target}   (no credentials)\nContent-Type: application/json\n\n{_SESSION}\n")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            url + target, data=_SESSION, headers={"Content-Type": "application/json"}
+        ) as answer,
+    ):
+        _say(f"HTTP/1.1 {answer.status} {answer.reason}")
+        for name in ("Content-Type", "x-trace-id", "X-Mock", "Via"):
+            if name in answer.headers:
+                _say(f"{name}: {', '.join(answer.headers.getall(name))}")
+        _say(f"\n{await answer.text()}")
+
+
+def _lines_to_try(url: str, admin_url: str) -> str:
+    return f"""
+The proxy listens on {url}, its admin port on {admin_url}. Try:
+
+  curl -i {url}/auth/rest/sessions -H 'Content-Type: application/json' -d '{_SESSION}'
+  curl -i {url}/sign/documents -H 'Content-Type: text/plain' --data-binary 'a contract'
+  curl -s {admin_url}/readyz
+
+Ctrl-C ends it."""
+
+
+async def _play(args: argparse.Namespace) -> int:
+    host_port = _free(args.mock_listen, _MOCK_DEFAULT)
+    async with serve_mock(new_mock(), host_port.host or "", host_port.port or 0) as running:
+        _say(f"MOCK Signicat listens on {running.url}")
+        loaded = _settings(
+            running.url,
+            _free(args.listen, _DEFAULTS["listen"]),
+            _free(args.admin_listen, _DEFAULTS["admin_listen"]),
+        )
+        control = Control()
+        listen_to_signals(control)
+        logs = open_logs(level="warning", log_format="auto", stream=sys.stderr)
+        async with asyncio.TaskGroup() as tasks:
+            server = tasks.create_task(
+                serve(
+                    loaded.settings,
+                    control=control,
+                    logs=logs,
+                    settings_report=settings_report(loaded),
+                )
+            )
+            shown = tasks.create_task(_show(control))
+            code = await server
+            shown.cancel()
+    return code
+
+
+async def _show(control: Control) -> None:
+    await control.started.wait()
+    url = f"http://{control.listen_addresses[0]}"
+    await _show_one_request(url)
+    _say(_lines_to_try(url, f"http://{control.admin_address}"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play until Ctrl-C; return the exit code."""
+    require_c_parsers()
+    harden()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_play(args))

@@ -1,0 +1,267 @@
+"""One request and its answer: the state machine between a caller and an upstream connection.
+
+start ► body? ► token? ► connection? ► SENDING ► (answer's head) ► RELAYING ► done
+          │       │          │            │ 401 (T10), or a closed pooled connection (F8) ► start
+          ▼       ▼          ▼            ▼
+         408     503     502, 503     502, 504, or, once the head is out, a cut connection (F7)
+"""
+
+from typing import Final
+
+from proxy.errors import ProxyError
+from proxy.forward.acquisition import Acquisition
+from proxy.forward.context import Engine
+from proxy.forward.interfaces import Caller, UpstreamLink
+from proxy.forward.patience import (
+    BODY,
+    CONNECTION,
+    FLOW_BYTES_PER_SECOND,
+    FLOW_SECONDS,
+    READER,
+    RESPONSE,
+)
+from proxy.forward.replay import UNAUTHORIZED, is_worth_replaying, report_answer
+from proxy.forward.request_relay import COLLECTING, DONE, RELAYING, SENDING, WAITING, RequestRelay
+from proxy.forward.upstream import UpstreamConnection
+from proxy.guard.routing import Route
+from proxy.http1 import failures
+from proxy.http1.body import NO_BODY, Upload
+from proxy.http1.headers import MessageHeaders
+from proxy.http1.request import Request
+from proxy.http1.serializer import request_head
+from proxy.net.stream import PEER_IS_SLOW
+from proxy.oauth.token import Token
+
+__all__ = ["Exchange"]
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_FIRST_ERROR: Final = 400
+
+
+class Exchange(RequestRelay):
+    """Owns one request from its head to the last byte of its answer; it is its own entry."""
+
+    __slots__ = (
+        "_acquisition",
+        "_has_retried",
+        "_sent",
+        "_tokens",
+        "method",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        caller: Caller,
+        request: Request,
+        route: Route,
+        upload: Upload,
+        started: float,
+    ) -> None:
+        super().__init__(engine, caller, request, route, upload, started)
+        self._tokens = engine.tokens[route.client]
+        self._acquisition: Acquisition | None = None
+        self._sent = started
+        self._has_retried = False
+        self.method = request.method
+
+    @property
+    def is_relaying(self) -> bool:
+        """Has an answer begun, which must not look complete if it is cut (F7)."""
+        return self._phase == RELAYING
+
+    # --- on the way up ---
+
+    def begin(self, *, has_body_bytes: bool) -> None:
+        """Start a request with a body; `has_body_bytes` says that some of it has come already."""
+        self._may_continue = self.request.expects_continue and not has_body_bytes
+        if not self.upload.comes_first:
+            self.start()
+            return
+        self._phase = COLLECTING
+        if not has_body_bytes:  # else they are read first: mostly they are all of it
+            self._expect()
+        if self._may_continue:
+            if self._tokens.current() is None:
+                self._acquisition = Acquisition(self._engine, self._tokens, self)
+                self._acquisition.begin_with_token()
+            else:
+                self.token_ready()
+
+    def token_ready(self) -> None:
+        """Ask the caller for its body, now that there is a token to send it with (F6)."""
+        self._acquisition = None
+        if self.upload.is_ended:  # its caller did not wait for our word
+            self.start()
+            return
+        self._continue()
+        self._expect()
+
+    def _continue(self) -> None:
+        if self._may_continue:
+            self._may_continue = False
+            self.caller.write(_CONTINUE)
+
+    def start(self) -> None:
+        """Send with token and connection at hand, else get them; what has ended starts nothing."""
+        if self._phase != WAITING:
+            return
+        token = self._tokens.current()
+        connection = None if token is None else self._engine.pool.take()
+        if token is None or connection is None:
+            self._acquisition = Acquisition(self._engine, self._tokens, self)
+            self._acquisition.begin(token)
+        else:
+            self.send(connection, token)
+
+    def send(self, connection: UpstreamConnection, token: Token) -> None:
+        """Send what there is of the request."""
+        self._acquisition = None
+        self.token = token
+        self._upstream = connection
+        connection.receiver = self
+        self._phase = SENDING
+        engine = self._engine
+        head = request_head(self.request, engine.names, token.header_line)
+        upload = self.upload
+        self._sent = engine.monotonic()
+        if upload is NO_BODY:
+            connection.transport.write(head)
+            self.patience.expect(RESPONSE)
+            return
+        if not upload.is_ended:
+            connection.read_last_words()
+        connection.write_behind(head, upload.backlog())
+        upload.sent()
+        if not connection.is_clogged:  # else `pause` has been called
+            self.caller.unhold(PEER_IS_SLOW)
+        self._continue()
+        self._expect()
+
+    def receive_end(self) -> None:
+        """Learn that the caller has sent the whole body."""
+        self.upload.is_ended = True
+        if self._phase == COLLECTING:
+            self._phase = WAITING
+            if self._acquisition is None:
+                self.start()
+        elif self._upstream is not None and not self.upload.is_given_up:
+            self._upstream.write(self.upload.end_mark())
+            self._expect()
+
+    # --- on the way down: proxy.upstream.ResponseReceiver ---
+
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+        """Take the head; False where the request is sent again instead."""
+        engine = self._engine
+        if self.is_replayed:
+            report_answer(self._tokens, self.token, status, engine.metrics)
+        elif status == UNAUTHORIZED and self._begin_replay():
+            return False
+        self.head_seconds = engine.monotonic() - self._sent
+        self._phase = RELAYING
+        self._begin_response(status, lines, headers)
+        if status >= _FIRST_ERROR and not self.upload.is_ended:
+            self._end_upload()
+        return True
+
+    def answered(self) -> None:
+        """End a complete answer."""
+        self._upstream = None
+        self._end_response()
+        self._finish(keep_alive=self._keep_alive)
+
+    def broken(self, reason: str) -> None:
+        """End an answer that is not HTTP with one reading (F9); the connection is closed."""
+        self._upstream = None
+        self._engine.metrics.upstream_error("invalid_response")
+        self._engine.log.warning("upstream_invalid_response", cause=reason)
+        self.fail(failures.upstream_broken(reason))
+
+    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
+        """Start again where a resting connection turned out to be closed (F8), else give up."""
+        self._upstream = None
+        is_stale = connection.is_reused and not began and not self._has_retried
+        if is_stale and self.request.is_idempotent and self.upload.can_be_replayed:
+            self._has_retried = True
+            self._phase = WAITING
+            # If one was closed, its neighbours are likely to be: a fresh one is wanted.
+            self._engine.pool.drop_idle()
+            self.start()
+            return
+        self._engine.metrics.upstream_error("truncated" if self._phase == RELAYING else "closed")
+        self.fail(failures.upstream_closed())
+
+    def _begin_replay(self) -> bool:
+        """Decide on the one replay after a 401 (T10); True: this answer is dropped."""
+        engine = self._engine
+        if not is_worth_replaying(self._tokens, self.token, self.upload, engine.metrics):
+            return False
+        self.is_replayed = True
+        self._upstream = None
+        self._phase = WAITING
+        # After the refused connection has come to rest, so that it can serve again.
+        engine.loop.call_soon(self.start)
+        return True
+
+    # --- ends ---
+
+    def fail(self, error: ProxyError) -> None:
+        """End with a reply of our own, or by a cut where an answer has begun."""
+        if self._phase == DONE:
+            return
+        self.note_error(error)
+        if self._phase == RELAYING:
+            self._cut(error.kind.code)
+            return
+        if self.is_replayed:
+            self._engine.metrics.replay("failed")
+        self._let_go()
+        self.status = error.kind.status
+        self._engine.metrics.error_reply(self.route.client, error.kind)
+        self.request_id = request_id = self._engine.books.request_id(self.request)
+        keep_alive = self._may_stay()
+        self.caller.reply(error, self.request, request_id, close=not keep_alive)
+        self._finish(keep_alive=keep_alive)
+
+    def _cut(self, outcome: str) -> None:
+        """End an answer that has begun: it must not look complete (F7)."""
+        self.outcome = outcome
+        self._let_go()
+        self.caller.cut()
+        self._finish(keep_alive=False)
+
+    def caller_left(self) -> None:
+        """Cancel everything: nobody waits for the answer any more (F7)."""
+        if self._phase == DONE:
+            return
+        self._let_go()
+        self.outcome = "client_left"
+        self._finish(keep_alive=False)
+
+    def late(self, awaited: int) -> None:
+        """End what was waited for in vain; called by the sweep."""
+        seconds = self._engine.limits.read_timeout_seconds
+        if awaited == READER:
+            self._cut("client_stalled")
+        elif awaited == CONNECTION and self._acquisition is not None:
+            self.fail(self._acquisition.late())
+        elif awaited == BODY:
+            self.fail(failures.body_late(FLOW_BYTES_PER_SECOND, FLOW_SECONDS))
+        else:
+            self._engine.metrics.upstream_error("timeout")
+            self.fail(failures.upstream_silent(seconds))
+
+    def _let_go(self) -> None:
+        """Give back all that the exchange holds or waits for."""
+        if self._acquisition is not None:
+            self._acquisition.cancel()
+            self._acquisition = None
+        if self._upstream is not None:
+            self._upstream.abort()
+            self._upstream = None
+
+    def _finish(self, *, keep_alive: bool) -> None:
+        self._phase = DONE
+        self._engine.books.exchange_over(self)
+        self.caller.finished(keep_alive=keep_alive)

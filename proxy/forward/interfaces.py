@@ -1,0 +1,125 @@
+"""The roles that connections and exchanges play for each other.
+
+Imports run one way, calls go both ways: who is called from below is known
+there by its role alone.
+"""
+
+from typing import Protocol
+
+from proxy.errors import ProxyError
+from proxy.forward.patience import Patience
+from proxy.http1.body import Upload
+from proxy.http1.headers import MessageHeaders
+from proxy.http1.request import Request
+
+__all__ = [
+    "Caller",
+    "OpenConnection",
+    "ResponseReceiver",
+    "UpstreamLink",
+]
+
+
+class OpenConnection(Protocol):
+    """A caller's connection, as sweep and drain see it."""
+
+    patience: Patience
+
+    @property
+    def is_running(self) -> bool:
+        """Is a request running on it."""
+
+    @property
+    def is_held(self) -> bool:
+        """Is nothing read from it for now."""
+
+    def deadline_passed(self) -> None:
+        """End what lasted too long."""
+
+    def look_for(self) -> None:
+        """See whether the caller has left while nothing was read from it."""
+
+    def drain(self) -> None:
+        """End as soon as nothing is running (C2)."""
+
+    def abandon(self) -> None:
+        """Tell whoever waits that it is over, and end (C2)."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class Caller(Protocol):
+    """A caller's connection, as the exchange on it sees it.
+
+    `patience` says how long the exchange may wait, and for what. `is_clogged`: it takes
+    no more bytes.
+    """
+
+    patience: Patience
+    is_clogged: bool
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the caller."""
+
+    def write_behind(self, head: bytes, data: bytes) -> None:
+        """Send `data` behind `head`, which may be empty."""
+
+    def hold(self, reason: int) -> None:
+        """Read no more of the request for now."""
+
+    def unhold(self, reason: int) -> None:
+        """Read on, as far as that reason is concerned."""
+
+    def cut(self) -> None:
+        """Drop the connection so that what was sent cannot look complete (F7)."""
+
+    def reply(self, error: ProxyError, request: Request, request_id: str, *, close: bool) -> None:
+        """Send a reply of our own."""
+
+    def finished(self, *, keep_alive: bool) -> None:
+        """Learn that the exchange is over and its answer written."""
+
+
+class UpstreamLink(Protocol):
+    """An upstream connection, as the exchange that uses it sees it."""
+
+    is_reused: bool
+
+
+class ResponseReceiver(Protocol):
+    """Who asked the upstream, and gets the answer piece by piece.
+
+    `method` decides whether an answer has a body, `upload` whether the whole
+    request has gone out, so that the connection may be used again.
+    """
+
+    method: bytes
+    upload: Upload
+
+    def touch(self) -> None:
+        """Note that the upstream has said something."""
+
+    def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
+        """Get a 1xx answer other than 100 and 101."""
+
+    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+        """Get the final head; return False if this answer is not relayed."""
+
+    def relay(self, data: bytes) -> None:
+        """Get body bytes without their framing; called at least once after `answer`."""
+
+    def answered(self) -> None:
+        """Get the end of a complete answer."""
+
+    def broken(self, reason: str) -> None:
+        """Learn that the answer is not HTTP with one reading; the connection is closed."""
+
+    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
+        """Learn that the connection is gone; `began` says that bytes of an answer had come."""
+
+    def pause(self) -> None:
+        """Stop sending: the upstream does not take more."""
+
+    def resume(self) -> None:
+        """Go on sending."""

@@ -1,0 +1,30 @@
+"""The one replay after a 401, and what the token's owner learns of it (T10)."""
+
+from typing import Final
+
+from proxy.http1.body import Upload
+from proxy.oauth.cache import TokenCache
+from proxy.oauth.token import Token
+from proxy.telemetry.metrics import Metrics
+
+__all__ = ["UNAUTHORIZED", "is_worth_replaying", "report_answer"]
+
+UNAUTHORIZED: Final = 401
+
+
+def is_worth_replaying(
+    tokens: TokenCache, token: Token | None, upload: Upload, metrics: Metrics
+) -> bool:
+    """Report the refused token; say whether the request can and should be sent once more."""
+    if token is not None and tokens.report_refused(token) and upload.can_be_replayed:
+        return True
+    metrics.replay("not_possible")
+    return False
+
+
+def report_answer(tokens: TokenCache, token: Token | None, status: int, metrics: Metrics) -> None:
+    """Report how the upstream took the fresh token of a replay."""
+    is_refused = status == UNAUTHORIZED
+    if token is not None:
+        tokens.report_replay(token, refused=is_refused)
+    metrics.replay("refused" if is_refused else "ok")

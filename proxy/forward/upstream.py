@@ -1,0 +1,292 @@
+"""One connection to the upstream: reads its answers and trusts none of them (F7, F9)."""
+
+import asyncio
+import math
+import re
+from typing import Final, Protocol
+
+from proxy.forward.interfaces import ResponseReceiver
+from proxy.forward.turns import Turns
+from proxy.http1.body import Upload
+from proxy.http1.headers import CHUNKED, UNTIL_CLOSE, MessageHeaders, read_response_headers
+from proxy.http1.message_faults import INTERIM_RESPONSES, RESPONSE_HEAD_TOO_LARGE, response_fault
+from proxy.http1.parser import (
+    CHUNKED_PIECE,
+    HEAD_END,
+    ChunkedDecoder,
+    MalformedMessageError,
+    ResponseHeadParser,
+    is_doomed_answer,
+)
+from proxy.net.last_words import LastWords
+from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection, read_rest
+
+__all__ = ["MAX_RESPONSE_HEAD", "ConnectionOwner", "UpstreamConnection"]
+
+MAX_RESPONSE_HEAD: Final = 64 * 1024
+"""Bytes of one answer's head; an endless one is refused (F9)."""
+_MAX_INTERIM: Final = 16
+_SWITCHING_PROTOCOLS: Final = 101
+_CONTINUE: Final = 100
+_FIRST_FINAL: Final = 200
+_TIMEOUT: Final = re.compile(rb"(?:^|[ \t,])timeout[ \t]*=[ \t]*\"?([0-9]{1,9})", re.IGNORECASE)
+_MARGIN_SECONDS: Final = 1.0
+_MAX_LEFT: Final = 64 * 1024  # bytes of a body that any peer's system takes, read or not
+
+
+def _promised_rest(keep_alive: bytes | None) -> float:
+    """Return how long the upstream lets a connection rest, less a margin (RFC 9112 §9.3)."""
+    match = _TIMEOUT.search(keep_alive) if keep_alive is not None else None
+    return math.inf if match is None else int(match[1]) - _MARGIN_SECONDS
+
+
+class ConnectionOwner(Protocol):
+    """The pool, as its connections see it."""
+
+    parser: ResponseHeadParser
+    loop: asyncio.AbstractEventLoop
+    turns: Turns
+
+    def release(self, connection: "UpstreamConnection") -> None:
+        """Take back a connection that may be used again."""
+
+    def closed(self, connection: "UpstreamConnection") -> None:
+        """Forget a connection that is gone."""
+
+
+class UpstreamConnection(Connection):
+    """Carries one exchange at a time; `receiver` is who asked, None while it rests.
+
+    Any byte that nobody asked for closes the connection, so that it can never
+    become the answer to somebody else. `tcp` is the transport below TLS, None
+    without; `may_rest_seconds` is how long the upstream says it may rest.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_in_body",
+        "_interim",
+        "_is_lost",
+        "_last_words",
+        "_may_stay",
+        "_owner",
+        "_remaining",
+        "_saw_end",
+        "is_reused",
+        "may_rest_seconds",
+        "receiver",
+        "rests_until",
+        "tcp",
+    )
+
+    def __init__(self, owner: ConnectionOwner) -> None:
+        super().__init__()
+        self._owner = owner
+        self.receiver: ResponseReceiver | None = None
+        self.is_reused = False
+        self.rests_until = 0.0
+        self.may_rest_seconds = math.inf
+        self.tcp: asyncio.Transport | None = None
+        self._last_words: LastWords | None = None
+        self._is_lost = False
+        self._buffer = b""  # of an unfinished head, or of chunks that wait for a turn
+        self._in_body = False
+        self._interim = 0
+        self._remaining = 0
+        self._may_stay = False
+        self._saw_end = False
+        self._decoder: ChunkedDecoder | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a body that ends with the connection; anything else was cut short."""
+        self._is_lost = True
+        self._read_last_words(exc)
+        receiver, self.receiver = self.receiver, None
+        self._owner.closed(self)
+        if receiver is None:
+            return
+        if self._in_body and self._remaining == UNTIL_CLOSE and self._saw_end and exc is None:
+            receiver.answered()
+        else:
+            receiver.lost(self, began=bool(self._in_body or self._buffer or self._interim))
+
+    def read_last_words(self) -> None:
+        """See that what arrives before the upstream hangs up on a body is read (F11)."""
+        if self.tcp is not None and self._last_words is None:
+            self._last_words = LastWords(self.tcp)
+
+    def _read_last_words(self, exc: Exception | None) -> None:
+        """Read what waited for a turn, and what had arrived when a write failed (F11)."""
+        if self._decoder is not None and self._buffer and self.receiver is not None:
+            self._take_turn()
+        if exc is not None and self.receiver is not None:
+            for data in read_rest(self.transport):
+                self.data_received(data)
+
+    def eof_received(self) -> bool:
+        """Note a proper end: below TLS a connection can end without one (RFC 9112 §9.8)."""
+        self._saw_end = True
+        return False
+
+    def pause_writing(self) -> None:
+        """Pass back-pressure on to the caller (F5)."""
+        self.is_clogged = True
+        if self.receiver is not None:
+            self.receiver.pause()
+
+    def resume_writing(self) -> None:
+        """Let the caller go on."""
+        self.is_clogged = False
+        if self.receiver is not None:
+            self.receiver.resume()
+
+    def abort(self) -> None:
+        """Drop the connection at once; nobody hears of it any more."""
+        self.receiver = None
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the upstream sends."""
+        receiver = self.receiver
+        if receiver is None:
+            self.transport.abort()
+            return
+        try:
+            if self._in_body:
+                self._read_body(receiver, data)
+            else:
+                self._read_head(receiver, self._buffer + data if self._buffer else data)
+        except MalformedMessageError as error:
+            self.abort()
+            receiver.broken(str(error))
+            return
+        if self.receiver is receiver:
+            receiver.touch()
+
+    def _read_head(self, receiver: ResponseReceiver, data: bytes) -> None:
+        # What came before was looked at then: a head that dribbles must not cost its square.
+        checked = len(self._buffer)
+        while (end := data.find(HEAD_END, max(0, checked - 3))) >= 0:
+            if end > MAX_RESPONSE_HEAD:
+                break
+            head, data, checked = data[: end + 4], data[end + 4 :], 0
+            lines, raw, status, is_http_10 = self._owner.parser.parse(head)
+            headers = read_response_headers(
+                receiver.method, status, lines, raw, is_http_10=is_http_10
+            )
+            if status >= _FIRST_FINAL:
+                self._buffer = b""
+                self._begin_body(receiver, status, lines, headers, data, is_http_10=is_http_10)
+                return
+            self._interim += 1
+            if status == _SWITCHING_PROTOCOLS or self._interim > _MAX_INTERIM:
+                raise MalformedMessageError(INTERIM_RESPONSES)
+            if status != _CONTINUE:
+                receiver.interim(lines, headers)
+        if len(data) > MAX_RESPONSE_HEAD:
+            raise MalformedMessageError(RESPONSE_HEAD_TOO_LARGE)
+        if is_doomed_answer(data, checked):
+            raise MalformedMessageError(response_fault(data))
+        self._buffer = data
+
+    def _begin_body(
+        self,
+        receiver: ResponseReceiver,
+        status: int,
+        lines: list[bytes],
+        headers: MessageHeaders,
+        data: bytes,
+        *,
+        is_http_10: bool,
+    ) -> None:
+        self._in_body = True
+        self._remaining = length = headers.length
+        options = headers.options
+        may_stay = b"keep-alive" in options if is_http_10 else b"close" not in options
+        self.may_rest_seconds = rest = _promised_rest(headers.facts.get(b"keep-alive"))
+        self._may_stay = may_stay and rest > 0
+        self._decoder = ChunkedDecoder(self._owner.loop) if length == CHUNKED else None
+        if receiver.answer(status, lines, headers):
+            self._read_body(receiver, data)
+        elif length == len(data) and self._may_stay and self._is_all_taken(receiver.upload):
+            self._rest()
+        else:
+            self.abort()
+
+    def _read_body(self, receiver: ResponseReceiver, data: bytes) -> None:
+        remaining, decoder = self._remaining, self._decoder
+        if remaining >= 0:
+            size = len(data)
+            if size > remaining:
+                self._may_stay = False
+                data, size = data[:remaining], remaining
+            self._remaining = remaining - size
+            receiver.relay(data)
+            if size == remaining:
+                self._end(receiver)
+        elif decoder is not None:
+            self._read_chunks(receiver, decoder, self._buffer + data if self._buffer else data)
+        else:
+            receiver.relay(data)
+
+    def _read_chunks(
+        self, receiver: ResponseReceiver, decoder: ChunkedDecoder, data: bytes
+    ) -> None:
+        """Decode piece by piece, as far as this turn of the loop allows (G11)."""
+        turns = self._owner.turns
+        is_first = True
+        while self.receiver is receiver:
+            if not is_first and not self._is_lost and not turns.has_time():
+                break
+            is_first = False
+            piece, data = data[:CHUNKED_PIECE], data[CHUNKED_PIECE:]
+            try:
+                decoded = decoder.feed(piece)
+            except MalformedMessageError:
+                receiver.relay(b"")  # its head may still wait to be sent
+                raise
+            receiver.relay(decoded)
+            if decoder.is_complete:
+                self._may_stay = self._may_stay and not decoder.rest and not data
+                self._buffer = b""
+                self._end(receiver)
+                return
+            if not data:
+                self._buffer = b""
+                return
+        self._buffer = data
+        if self.receiver is receiver and not self._reasons & NO_TURN:
+            self.hold(NO_TURN)
+            turns.later(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self.unhold(NO_TURN)
+        if self.receiver is not None and self._decoder is not None:
+            self.data_received(b"")
+
+    def _end(self, receiver: ResponseReceiver) -> None:
+        if self.receiver is not receiver:  # it left while its last bytes were relayed
+            return
+        if self._may_stay and self._is_all_taken(receiver.upload):
+            self._rest()
+        else:
+            self.abort()
+        receiver.answered()
+
+    def _is_all_taken(self, upload: Upload) -> bool:
+        """Say whether the request is out; an upstream that left some of it will not read on."""
+        if not upload.is_ended or upload.is_given_up:
+            return False
+        return upload.size <= _MAX_LEFT or self.taken() == self._written
+
+    def _rest(self) -> None:
+        self.receiver = None
+        self._in_body = False
+        self._interim = 0
+        self._decoder = None
+        if self._last_words is not None:
+            self._last_words.withdraw()
+            self._last_words = None
+        self.unhold(PEER_IS_SLOW | NO_TURN | FULL)
+        self._owner.release(self)

@@ -1,0 +1,160 @@
+"""What callers read when a request fails on its way: the words of table E, in one place."""
+
+from proxy.errors import (
+    BAD_REQUEST,
+    DRAINING,
+    HEAD_TOO_LARGE,
+    OVERLOADED,
+    REQUEST_TIMEOUT,
+    TOKEN_UNAVAILABLE,
+    UPSTREAM_CLOSED,
+    UPSTREAM_INVALID_RESPONSE,
+    UPSTREAM_TIMEOUT,
+    UPSTREAM_UNREACHABLE,
+    ProxyError,
+)
+from proxy.http1.message_faults import remedy
+
+__all__ = [
+    "ambiguous_message",
+    "body_late",
+    "connection_late",
+    "draining",
+    "head_late",
+    "head_too_large",
+    "memory_exhausted",
+    "no_token",
+    "pool_exhausted",
+    "too_many_callers",
+    "upstream_broken",
+    "upstream_closed",
+    "upstream_silent",
+    "upstream_unreachable",
+]
+
+_RETRY_SOON = (("Retry-After", "1"),)
+
+
+def ambiguous_message(fault: str) -> ProxyError:
+    """Return the refusal of bytes that are no HTTP/1 request with one reading (G5, G10).
+
+    `fault` is one of `proxy.message_faults`, which names the part.
+    """
+    return ProxyError(BAD_REQUEST, f"The request was refused: {fault}. {remedy(fault)}")
+
+
+def head_too_large(limit: int) -> ProxyError:
+    """Return the refusal of a head over `limit` bytes (G6)."""
+    return ProxyError(
+        HEAD_TOO_LARGE, f"Request line and headers together must not exceed {limit} bytes."
+    )
+
+
+def head_late(seconds: float) -> ProxyError:
+    """Return the end of a head that took too long (G6)."""
+    return ProxyError(
+        REQUEST_TIMEOUT,
+        f"The request's head was not complete within {seconds:g} seconds "
+        "(SIGNICAT_PROXY_HEAD_TIMEOUT_SECONDS).",
+    )
+
+
+def body_late(bytes_per_second: int, seconds: float) -> ProxyError:
+    """Return the end of a body that stopped coming, or comes too slowly (G9)."""
+    return ProxyError(
+        REQUEST_TIMEOUT,
+        f"The request's body came at less than {bytes_per_second} bytes a second over "
+        f"{seconds:g} seconds, or over SIGNICAT_PROXY_READ_TIMEOUT_SECONDS if that is less; "
+        "send it faster.",
+    )
+
+
+def no_token(retry_after_seconds: int) -> ProxyError:
+    """Return the answer while there is no usable token (T4)."""
+    return ProxyError(
+        TOKEN_UNAVAILABLE,
+        "No access token could be had from the token endpoint; "
+        "the proxy's log and GET /readyz on its admin port say why.",
+        (("Retry-After", str(retry_after_seconds)),),
+    )
+
+
+def pool_exhausted() -> ProxyError:
+    """Return the answer after waiting in vain for a connection to become free."""
+    return ProxyError(
+        OVERLOADED,
+        "All connections to the upstream are in use (SIGNICAT_PROXY_MAX_UPSTREAM_CONNECTIONS).",
+        _RETRY_SOON,
+    )
+
+
+def too_many_callers() -> ProxyError:
+    """Return the answer to a connection beyond the bound (G6)."""
+    return ProxyError(OVERLOADED, "Too many connections to the proxy.", _RETRY_SOON)
+
+
+def memory_exhausted() -> ProxyError:
+    """Return the answer where callers have sent ahead more than the process keeps (G11)."""
+    return ProxyError(
+        OVERLOADED,
+        "The proxy keeps no more bytes for callers that wait; send the request again a moment "
+        "later. Its memory limit bounds how much it keeps.",
+        _RETRY_SOON,
+    )
+
+
+def draining(*, is_sent: bool) -> ProxyError:
+    """Return the answer to a request that could not be finished within DRAIN_SECONDS (C2).
+
+    Only one that was never sent invites to be repeated.
+    """
+    if not is_sent:
+        return ProxyError(
+            DRAINING, "The proxy is shutting down; send the request again.", _RETRY_SOON
+        )
+    return ProxyError(
+        DRAINING,
+        "The proxy is shutting down and there was no answer in time; "
+        "whether the upstream has acted on the request is not known.",
+    )
+
+
+def connection_late() -> ProxyError:
+    """Return the answer when no connection came up in time."""
+    return upstream_unreachable(
+        "No connection to the upstream within SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS."
+    )
+
+
+def upstream_unreachable(detail: str) -> ProxyError:
+    """Return the answer when the upstream cannot be connected to (DNS, TCP, TLS)."""
+    return ProxyError(UPSTREAM_UNREACHABLE, detail)
+
+
+def upstream_broken(fault: str) -> ProxyError:
+    """Return the answer when the upstream sent what is not HTTP with one reading (F9).
+
+    `fault` is one of `proxy.message_faults`, which names the part.
+    """
+    return ProxyError(
+        UPSTREAM_INVALID_RESPONSE,
+        f"The upstream's answer was not valid HTTP: {fault}. "
+        "Check that SIGNICAT_PROXY_UPSTREAM_URL names Signicat, with the right scheme and port.",
+    )
+
+
+def upstream_closed() -> ProxyError:
+    """Return the answer when the upstream hung up before its answer was complete."""
+    return ProxyError(
+        UPSTREAM_CLOSED,
+        "The upstream closed the connection before its answer was complete; "
+        "whether it has acted on the request is not known.",
+    )
+
+
+def upstream_silent(seconds: float) -> ProxyError:
+    """Return the answer when the upstream says nothing."""
+    return ProxyError(
+        UPSTREAM_TIMEOUT,
+        f"The upstream was silent for {seconds:g} seconds (SIGNICAT_PROXY_READ_TIMEOUT_SECONDS).",
+    )

@@ -1,0 +1,284 @@
+"""HTTP/1 on the wire: the only module that touches aiohttp's C parsers.
+
+They get one whole head at a time (`response_with_body=False`) and say whether
+it is one; which bytes are the head, and what follows it, is decided by the
+connections. Chunked bodies go through a parser of their own.
+
+`aiohttp.http_parser` is not promised API: the minor version is pinned in
+`pyproject.toml` and `tests/test_wire.py` drives these classes with a corpus.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import http_parser
+
+from proxy.http1.message_faults import (
+    CHUNKED_BODY,
+    CHUNKS_WITHOUT_DATA,
+    FOLDED,
+    STATUS_LINE,
+    request_fault,
+    response_fault,
+)
+
+__all__ = [
+    "CHUNKED_PIECE",
+    "CRLF",
+    "HEAD_END",
+    "ChunkedDecoder",
+    "MalformedMessageError",
+    "MissingCParsersError",
+    "RawHeaders",
+    "RequestHeadParser",
+    "ResponseHeadParser",
+    "is_doomed_answer",
+    "is_doomed_head",
+    "require_c_parsers",
+]
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+CHUNKED_PIECE: Final = 16 * 1024
+"""Bytes of a chunked body that are decoded in one go: 3 ms at most, in chunks of one byte (G11)."""
+CRLF: Final = b"\r\n"
+HEAD_END: Final = b"\r\n\r\n"
+
+# Larger than any head that the connections let through, so that their limit
+# is the one that counts.
+_PARSER_LIMIT: Final = 1 << 20
+# The C parser knows a fixed list of methods; any other token is read under the
+# name of one that it knows, since nothing but the head is asked of it.
+_KNOWN_METHODS: Final = frozenset(
+    (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+)
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
+_MAX_KNOWN: Final = 256
+_MAX_KNOWN_LINE: Final = 64
+_BLANKS: Final = (b" ", b"\t")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
+_ANSWER_START: Final = b"HTTP/1."
+_CHUNKED_HEAD: Final = (
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+    # An upgrade makes the parser stop at the end of the body and give back the
+    # bytes after it, which it otherwise takes for the next request.
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+)
+# Bytes of chunk sizes, extensions and trailers tolerated between two bytes of data.
+_MAX_CHUNK_OVERHEAD: Final = 16 * 1024
+
+
+class MalformedMessageError(ValueError):
+    """The bytes are not an HTTP/1 message that has only one reading.
+
+    The text is one of `proxy.message_faults`.
+    """
+
+
+class MissingCParsersError(Exception):
+    """aiohttp was installed without its C parsers (G7)."""
+
+
+def require_c_parsers() -> None:
+    """Raise `MissingCParsersError` where aiohttp has only its pure-Python parsers."""
+    if not http_parser.HttpRequestParser.__module__.endswith("_http_parser"):
+        raise MissingCParsersError(
+            "aiohttp's C parsers are missing and the pure-Python ones are weaker: "
+            "unset AIOHTTP_NO_EXTENSIONS and install aiohttp from a binary wheel"
+        )
+
+
+def is_doomed_head(data: bytes, checked: int = 0) -> bool:
+    """Say whether an unfinished head can no longer become a good one (G5).
+
+    So another protocol on the port, or lines that end in a bare LF, are
+    answered at once and not after the head's deadline. The first `checked`
+    bytes were found good before, which keeps a head that comes byte by byte
+    from costing the square of its length.
+    """
+    if _has_bad_bytes(data, checked):
+        return True
+    end = data.find(CRLF)
+    return end >= 0 and not data[:end].endswith((b" HTTP/1.1", b" HTTP/1.0"))
+
+
+def is_doomed_answer(data: bytes, checked: int = 0) -> bool:
+    """Say whether an unfinished head of an answer can no longer become a good one (F9).
+
+    The first `checked` bytes were found good before, as for `is_doomed_head`.
+    """
+    return not data.startswith(_ANSWER_START[: len(data)]) or _has_bad_bytes(data, checked)
+
+
+def _has_bad_bytes(data: bytes, checked: int) -> bool:
+    """Say whether what follows `checked` holds a control character or a bare LF."""
+    new = data[max(0, checked - 1) :]
+    if checked and new.startswith(b"\n"):  # its CR was seen the time before
+        new = new[1:]
+    return _CONTROL.search(new) is not None or new.count(b"\n") != new.count(CRLF)
+
+
+class _BodySink:
+    """Stands where aiohttp expects the connection; the connection itself decides on pauses."""
+
+    __slots__ = ()
+
+    def pause_reading(self) -> None:
+        """Do nothing: what one read brought is taken out at once."""
+
+    def resume_reading(self, *, resume_parser: bool = True) -> None:
+        """Do nothing, see `pause_reading`."""
+
+
+_SINK: Final = _BodySink()
+
+
+class _HeadParser:
+    """One C parser for all heads of a kind; it holds nothing between two of them."""
+
+    __slots__ = ("_fault_of", "_kind", "_loop", "_parser")
+
+    def __init__(
+        self,
+        kind: type[http_parser.HttpRequestParser | http_parser.HttpResponseParser],
+        loop: asyncio.AbstractEventLoop,
+        fault_of: Callable[[bytes], str],
+    ) -> None:
+        self._kind = kind
+        self._loop = loop
+        self._fault_of = fault_of
+        self._parser = self._new_parser()
+
+    def _new_parser(self) -> Any:  # what it says of its results is true of the Python parsers only
+        return self._kind(
+            _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
+            self._loop,
+            _PARSER_LIMIT,
+            max_line_size=_PARSER_LIMIT,
+            max_headers=_PARSER_LIMIT,
+            max_field_size=_PARSER_LIMIT,
+            response_with_body=False,
+        )
+
+    def _headers(self, head: bytes, lines: list[bytes]) -> RawHeaders:
+        """Return one header for each line but the first; raise `MalformedMessageError`."""
+        try:
+            messages = self._parser.feed_data(head)[0]
+            message = messages[0][0]
+        except Exception as error:
+            # Whatever it was, nothing of the refused head may stay in the parser.
+            self._parser = self._new_parser()
+            raise MalformedMessageError(self._fault_of(head)) from error
+        if message.should_close or message.upgrade:
+            self._parser = self._new_parser()
+        headers: RawHeaders = message.raw_headers
+        if len(messages) != 1 or len(headers) != len(lines) - 1:
+            raise MalformedMessageError(self._fault_of(head))
+        return headers
+
+
+class RequestHeadParser(_HeadParser):
+    """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process."""
+
+    __slots__ = ()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(http_parser.HttpRequestParser, loop, request_fault)
+
+    def parse(self, head: bytes) -> tuple[list[bytes], list[bytes], RawHeaders]:
+        """Return the parts of the request line, all lines of `head`, and its headers.
+
+        There is one header for each line but the first. `head` ends with its
+        empty line. The request line has exactly three parts and the version is
+        1.0 or 1.1. Raises `MalformedMessageError`.
+        """
+        lines = head[:-4].split(CRLF)
+        parts = lines[0].split(b" ")
+        if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):  # noqa: PLR2004 (method, target, version)
+            raise MalformedMessageError(request_fault(head))
+        if parts[0] not in _KNOWN_METHODS:
+            if not _TOKEN.fullmatch(parts[0]):
+                raise MalformedMessageError(request_fault(head))
+            head = b"GET" + head[len(parts[0]) :]
+        return parts, lines, self._headers(head, lines)
+
+
+class ResponseHeadParser(_HeadParser):
+    """Reads response heads; re-checks what the C parser lets through (F9)."""
+
+    __slots__ = ("_known_status",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(http_parser.HttpResponseParser, loop, response_fault)
+        self._known_status: dict[bytes, tuple[int, bool]] = {}
+
+    def parse(self, head: bytes) -> tuple[list[bytes], RawHeaders, int, bool]:
+        """Return lines, headers, status (100 to 599), and whether it is HTTP/1.0.
+
+        The C parser reads answers leniently, so bare CR or LF, folded lines,
+        control characters and impossible status lines are refused here.
+        Raises `MalformedMessageError`.
+        """
+        lines = head[:-4].split(CRLF)
+        # What is not visible must be the ends of the lines, and nothing else.
+        if head.translate(None, _VISIBLE) != CRLF * (len(lines) + 1):
+            raise MalformedMessageError(response_fault(head))
+        # A folded line is joined to the one before, so that one is missing in `_headers`;
+        # a blank before the first name would be skipped.
+        if len(lines) > 1 and lines[1].startswith(_BLANKS):
+            raise MalformedMessageError(FOLDED)
+        known = self._known_status.get(lines[0])
+        status, is_http_10 = known or self._read_status(lines[0])
+        return lines, self._headers(head, lines), status, is_http_10
+
+    def _read_status(self, line: bytes) -> tuple[int, bool]:
+        """Read a status line (RFC 9112 §4) and remember it: there are few."""
+        match = _STATUS_LINE.fullmatch(line)
+        if match is None:
+            raise MalformedMessageError(STATUS_LINE)
+        status = int(match[2]), match[1] == b"0"
+        if len(self._known_status) < _MAX_KNOWN and len(line) <= _MAX_KNOWN_LINE:
+            self._known_status[line] = status
+        return status
+
+
+class ChunkedDecoder:
+    """Takes the chunked framing off one body, strictly in both directions (RFC 9112 §7.1).
+
+    Trailers are read and dropped. `is_complete` and `rest` (the bytes after
+    the body) are set once the last chunk and the trailers have been read.
+    """
+
+    __slots__ = ("_body", "_overhead", "_parser", "is_complete", "rest")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._parser: Any = http_parser.HttpRequestParser(
+            _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
+            loop,
+            _PARSER_LIMIT,
+            max_headers=128,
+            auto_decompress=False,
+        )
+        ((_, self._body),) = self._parser.feed_data(_CHUNKED_HEAD)[0]
+        self._overhead = 0
+        self.is_complete = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the body bytes that `data` holds; raise `MalformedMessageError`."""
+        try:
+            _, self.is_complete, self.rest = self._parser.feed_data(data)
+        except Exception as error:
+            raise MalformedMessageError(CHUNKED_BODY) from error
+        decoded: bytes = self._body.read_nowait(-1)
+        if decoded:
+            self._overhead = 0
+        else:
+            self._overhead += len(data)
+            if self._overhead > _MAX_CHUNK_OVERHEAD:
+                raise MalformedMessageError(CHUNKS_WITHOUT_DATA)
+        return decoded

@@ -1,0 +1,170 @@
+"""One request head, read: what the exchange needs to know of it."""
+
+import re
+from typing import Final
+
+from proxy.errors import BAD_REQUEST, METHOD_NOT_ALLOWED, ProxyError
+from proxy.http1.failures import ambiguous_message
+from proxy.http1.headers import MessageHeaders, read_request_headers
+from proxy.http1.parser import CRLF, MalformedMessageError, RequestHeadParser
+
+__all__ = ["Request", "RequestReader"]
+
+# RFC 9110 §9.2.2: what may be sent again without the caller asking.
+_IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+_HTTP_10: Final = b"HTTP/1.0"
+# Targets of the ordinary kind: a path of visible ASCII without '#', and so short that no head
+# with it is too large, since nobody counts the bytes of one that is known (G6).
+_PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]{0,8191}")
+_MAX_KNOWN_BLOCK: Final = 2048  # bytes that a resting connection may hold for it
+_CONNECT: Final = b"CONNECT "
+_TUNNELLING: Final = frozenset((b"CONNECT", b"TRACE"))
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+class Request:
+    """A request that has only one reading; whether it is allowed is not yet said.
+
+    `target` is path and query as received (F2), `path` the part before the
+    query, `authority` what the caller calls us, and `names_target` whether that
+    stood in the request target (absolute form, F3) and not in `Host`.
+    """
+
+    __slots__ = (
+        "authority",
+        "headers",
+        "is_http_10",
+        "keep_alive",
+        "method",
+        "names_target",
+        "path",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        version: bytes,
+        headers: MessageHeaders,
+        authority: bytes | None,
+        *,
+        names_target: bool,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = target.partition(b"?")[0]
+        self.version = version
+        self.headers = headers
+        self.authority = authority
+        self.names_target = names_target
+        self.is_http_10 = version == _HTTP_10
+        options = headers.options
+        self.keep_alive = b"keep-alive" in options if self.is_http_10 else b"close" not in options
+
+    def with_target(self, target: bytes) -> "Request":
+        """Return the same request for another target, in origin form."""
+        return Request(
+            self.method, target, self.version, self.headers, self.authority, names_target=False
+        )
+
+    @property
+    def is_idempotent(self) -> bool:
+        """May this request be sent again when no byte of an answer came (F8)."""
+        return self.method in _IDEMPOTENT
+
+    @property
+    def expects_continue(self) -> bool:
+        """Does the caller wait for our word before it sends the body (F6)."""
+        expect = self.headers.facts.get(b"expect")
+        return expect is not None and expect.lower() == b"100-continue" and not self.is_http_10
+
+
+def _split_absolute(target: bytes) -> tuple[bytes, bytes]:
+    """Return authority and origin form of an absolute target (RFC 9112 §3.2.2)."""
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None or not match[1] or b"@" in match[1]:
+        raise ProxyError(
+            BAD_REQUEST, "The request target must be a path that begins with '/' or an http:// URL."
+        )
+    authority, rest = match[1], match[2]
+    return authority, rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _never_forwarded() -> ProxyError:
+    allow = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
+    return ProxyError(METHOD_NOT_ALLOWED, "CONNECT and TRACE are never forwarded.", allow)
+
+
+class RequestReader:
+    """Reads the request heads of one connection.
+
+    Callers that keep a connection mostly send the same header block again and
+    again. One that equals the block before, byte for byte, under the same
+    method and version, is not read anew; only the request line is.
+    """
+
+    __slots__ = ("_known", "_known_begin", "_known_end", "_parser")
+
+    def __init__(self, parser: RequestHeadParser) -> None:
+        self._parser = parser
+        self._known: Request | None = None
+        self._known_begin = b""  # what stands before the target,
+        self._known_end = b""  # and behind it
+
+    def read(self, head: bytes) -> Request:
+        """Read one whole head.
+
+        Raises `ProxyError` for bytes that are no request with one reading (G5)
+        and for a target that is none of ours (F1, F3); then the caller's
+        connection cannot be used any further.
+        """
+        request = self.read_known(head)
+        if request is None:
+            try:
+                request = self._read_anew(head)
+            except MalformedMessageError as error:
+                raise ambiguous_message(str(error)) from error
+            self._remember(request, head)
+        return request
+
+    def read_known(self, head: bytes) -> Request | None:
+        """Return the request, if `head` is one whole head that differs in its target alone."""
+        known, end = self._known, self._known_end
+        if known is None or not head.endswith(end):
+            return None
+        begin = self._known_begin
+        target_begins, target_ends = len(begin), len(head) - len(end)
+        if target_begins >= target_ends or not head.startswith(begin):
+            return None
+        target = head[target_begins:target_ends]
+        return known.with_target(target) if _PLAIN_TARGET.fullmatch(target) else None
+
+    def _remember(self, request: Request, head: bytes) -> None:
+        end = head.find(CRLF)
+        if request.names_target or len(head) - end > _MAX_KNOWN_BLOCK:
+            return
+        self._known = request
+        self._known_begin = request.method + b" "
+        self._known_end = b" " + request.version + head[end:]
+
+    def _read_anew(self, head: bytes) -> Request:
+        try:
+            (method, target, version), lines, raw_headers = self._parser.parse(head)
+        except MalformedMessageError:
+            if head.startswith(_CONNECT):  # its target is of no form that the parser was told of
+                raise _never_forwarded() from None
+            raise
+        if method in _TUNNELLING:
+            raise _never_forwarded()
+        headers = read_request_headers(method, lines, raw_headers, is_http_10=version == _HTTP_10)
+        authority: bytes | None
+        names_target = not target.startswith(b"/")
+        if names_target:
+            authority, target = _split_absolute(target)
+        else:
+            authority = headers.facts.get(b"host")
+        if b"#" in target:
+            raise ProxyError(BAD_REQUEST, "The request target must not hold a fragment ('#').")
+        return Request(method, target, version, headers, authority, names_target=names_target)

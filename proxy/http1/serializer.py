@@ -1,0 +1,149 @@
+"""The heads that go out, upwards and downwards, as plain functions on bytes (F2, F4, F5)."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from proxy import __version__
+from proxy.http1.headers import CHUNKED, MessageHeaders
+from proxy.http1.request import Request
+
+__all__ = ["UpstreamNames", "interim_head", "request_head", "response_head"]
+
+_VIA_11: Final = b"Via: 1.1 signicat-proxy"
+_VIA_10: Final = b"Via: 1.0 signicat-proxy"
+_USER_AGENT: Final = f"User-Agent: signicat-proxy/{__version__}".encode()
+_CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
+_LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
+_PATH_ENDS: Final = (b"", b"/", b"?", b"#")
+_DROPPED_BY_BROWSERS: Final = b"\t\r\n"  # wherever they stand
+_BARE_STATUS_LINE: Final = len(b"HTTP/1.1 200")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamNames:
+    """What the upstream is called: `base_path` is put before the caller's path."""
+
+    host_line: bytes
+    base_path: bytes
+    origin: re.Pattern[bytes]
+
+    @classmethod
+    def from_url(cls, url: str) -> "UpstreamNames":
+        """Read UPSTREAM_URL, which the settings have checked."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        default = _DEFAULT_PORTS[parts.scheme]
+        port = parts.port or default
+        authority = host if port == default else f"{host}:{port}"
+        port_pattern = f"(?::{port})?" if port == default else f":{port}"
+        return cls(
+            host_line=f"Host: {authority}".encode(),
+            base_path=parts.path.rstrip("/").encode(),
+            origin=re.compile(
+                f"{parts.scheme}://{re.escape(host)}{port_pattern}(?=[/?#]|$)".encode(),
+                re.IGNORECASE,
+            ),
+        )
+
+
+def request_head(request: Request, names: UpstreamNames, authorization_line: bytes) -> bytes:
+    """Return the whole head for the upstream; `authorization_line` ends with CRLF."""
+    headers = request.headers
+    made = headers.upstream_head
+    if made is None:
+        made = headers.upstream_head = _around_authorization(request, names)
+    before, after = made
+    return b"%b %b%b%b%b%b" % (
+        request.method,
+        names.base_path,
+        request.target,
+        before,
+        authorization_line,
+        after,
+    )
+
+
+def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes, bytes]:
+    """Return what goes out from behind the target to the token, and from there to the end."""
+    headers = request.headers
+    end = b"\r\n"
+    if b"user-agent" not in headers.facts:
+        end = _USER_AGENT + b"\r\n\r\n"
+    if headers.length == CHUNKED:
+        end = _CHUNKED_LINE + b"\r\n" + end
+    via = _VIA_10 if request.is_http_10 else _VIA_11
+    return b"\r\n".join((b" HTTP/1.1", names.host_line, *headers.lines, via, b"")), end
+
+
+def _names_a_host(path: bytes) -> bool:
+    """Say whether browsers read `//host` or the like, and so go there (WHATWG URL)."""
+    return path.translate(None, _DROPPED_BY_BROWSERS)[1:2] in (b"/", b"\\")
+
+
+def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:
+    """Point a `Location` on the upstream's origin at the address that the caller used (F4)."""
+    match = _LOCATION.fullmatch(line)
+    if match is None:
+        return line
+    name, target = match[1], match[2]
+    origin = names.origin.match(target)
+    rest = target[origin.end() :] if origin else target
+    if not origin and (not target.startswith(b"/") or _names_a_host(target)):
+        return line
+    base = names.base_path
+    if base:
+        if not rest.startswith(base) or rest[len(base) : len(base) + 1] not in _PATH_ENDS:
+            return line
+        rest = rest[len(base) :]
+    if not rest.startswith(b"/"):
+        rest = b"/" + rest
+    leads_away = _names_a_host(rest)
+    if origin or leads_away:
+        if not request.authority:
+            return line if leads_away else name + b": " + rest
+        rest = b"http://" + request.authority + rest
+    return name + b": " + rest
+
+
+def _status_line(line: bytes) -> bytes:
+    """Return the upstream's status line in our version, complete (RFC 9112 §4)."""
+    if not line.startswith(b"HTTP/1.1"):
+        line = b"HTTP/1.1" + line[8:]
+    return line + b" " if len(line) == _BARE_STATUS_LINE else line
+
+
+def response_head(
+    lines: list[bytes],
+    headers: MessageHeaders,
+    request: Request,
+    names: UpstreamNames,
+    *,
+    close: bool,
+) -> bytes:
+    """Return the head for the caller; `lines` begins with the upstream's status line.
+
+    `close` says that this answer is the last on the caller's connection. An
+    answer that ends with the upstream's connection is chunked for the caller,
+    who could not tell its end from a broken connection otherwise (F7).
+    """
+    kept = headers.lines
+    if b"location" in headers.facts or b"content-location" in headers.facts:
+        kept = [_rewritten(line, request, names) for line in kept]
+    out = [_status_line(lines[0]), *kept, _VIA_11]
+    if headers.length < 0 and not request.is_http_10:
+        out.append(_CHUNKED_LINE)
+    if close:
+        out.append(b"Connection: close")
+    elif request.is_http_10:
+        out.append(b"Connection: keep-alive")
+    out.append(b"\r\n")
+    return b"\r\n".join(out)
+
+
+def interim_head(lines: list[bytes], headers: MessageHeaders) -> bytes:
+    """Return a 1xx head for the caller (RFC 9110 §15.2)."""
+    return b"\r\n".join((_status_line(lines[0]), *headers.lines, b"\r\n"))

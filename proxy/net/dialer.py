@@ -1,0 +1,286 @@
+"""Dialling the upstream: DNS, TCP, CONNECT through an egress proxy, TLS (F8, G8).
+
+Whatever the way, every connection is built the same: a TCP transport that
+`_Handover` reads while CONNECT and TLS are under way, and that goes to the
+real protocol when all of it stands. Whoever fails or is cancelled in between
+aborts that transport, so nothing half-open is left behind.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar, cast
+
+import aiohappyeyeballs
+
+from proxy.net.dial_errors import (
+    DialError,
+    Peer,
+    closed_early,
+    no_address,
+    timed_out,
+    tls_failed,
+    tunnel_refused,
+    unreachable,
+)
+from proxy.net.egress import EgressProxy, connect_refusal, connect_request, is_doomed_answer
+from proxy.net.name_cache import PATIENCE_SHARE, NameCache
+from proxy.net.stream import StreamProtocol
+
+__all__ = [
+    "CONNECT_STEP",
+    "DNS_STEP",
+    "EGRESS_TLS_STEP",
+    "TCP_STEP",
+    "TLS_STEP",
+    "DialError",
+    "Dialer",
+    "Progress",
+]
+
+DNS_STEP: Final = "DNS look-up"
+TCP_STEP: Final = "TCP connection"
+EGRESS_TLS_STEP: Final = "TLS handshake with the egress proxy"
+CONNECT_STEP: Final = "CONNECT through the egress proxy"
+TLS_STEP: Final = "TLS handshake"
+
+_Protocol = TypeVar("_Protocol", bound=StreamProtocol)
+
+# RFC 8305 §5: how long one address may hesitate before the next is tried beside it.
+_NEXT_ADDRESS_SECONDS: Final = 0.25
+# A peer that does not answer our close_notify must not keep the descriptor for long.
+_TLS_SHUTDOWN_SECONDS: Final = 1.0
+_HEAD_END: Final = b"\r\n\r\n"
+
+
+class _Handover(asyncio.Protocol):
+    """Reads a connection until it is handed over to the protocol it was made for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._changed = loop.create_future()
+        self.received = b""
+        self.is_lost = False
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self.is_lost = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._changed.done():
+            self._changed.set_result(None)
+
+    async def wait_answer(self) -> tuple[bytes, bytes, bytes]:
+        """Return head, its end and the rest; the end is empty where no head will come."""
+        while not (self.is_lost or _HEAD_END in self.received or is_doomed_answer(self.received)):
+            self._changed = self._loop.create_future()
+            await self._changed
+        return self.received.partition(_HEAD_END)
+
+
+@dataclass(slots=True)
+class Progress:
+    """What an attempt is at, so that a time-out can say so; a second attempt begins anew.
+
+    `below_tls` is the TCP transport of a connection that is secured.
+    """
+
+    step: str = ""
+    addresses: tuple[str, ...] = ()
+    below_tls: asyncio.Transport | None = None
+
+    def begin(self, step: str) -> None:
+        """Note that the steps before this one are done."""
+        self.step = step
+
+
+def _tune(sock: socket.socket) -> None:
+    """Send small writes at once, and notice within about a minute that a peer is gone."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+class Dialer:
+    """Makes connections to one host, directly or through an egress proxy.
+
+    `tls` is `None` for plain HTTP; `egress_tls` is for an egress proxy that
+    is itself reached by TLS. `connect_timeout_seconds` bounds `dial` in all,
+    both attempts together. `setting` is the one that named the host, for
+    messages; `names` is whom to ask for addresses.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        names: NameCache,
+        tls: ssl.SSLContext | None,
+        egress: EgressProxy | None = None,
+        egress_tls: ssl.SSLContext | None = None,
+        connect_timeout_seconds: float,
+        setting: str = "SIGNICAT_PROXY_UPSTREAM_URL",
+    ) -> None:
+        self._target = Peer(host, port, setting)
+        self._tls = tls
+        self._egress = egress
+        self._next = self._target if egress is None else Peer.egress(egress.host, egress.port)
+        self._egress_tls = (egress_tls or tls) if egress is not None and egress.is_tls else None
+        if egress is not None and egress.is_tls and self._egress_tls is None:
+            raise ValueError("an https:// egress proxy needs a TLS context")
+        self._timeout_seconds = connect_timeout_seconds
+        self._names = names
+
+    async def dial(
+        self, protocol_factory: Callable[[], _Protocol], progress: Progress | None = None
+    ) -> tuple[asyncio.Transport, _Protocol]:
+        """Return a connection ready for use, its protocol's `connection_made` called.
+
+        A failure that may pass is tried again once, within the same deadline,
+        after a turn of the loop in which others may have closed something
+        (F8). The protocol is made only when everything stands. Raises
+        `DialError`; after that, or a cancellation, nothing is left open.
+        `progress` learns of each step as it begins.
+        """
+        progress = progress or Progress()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                try:
+                    transport, handover = await self._attempt(progress)
+                except DialError as error:
+                    if not error.is_transient:
+                        raise
+                    await asyncio.sleep(0)
+                    transport, handover = await self._attempt(progress)
+        except TimeoutError:
+            raise timed_out(self._next, progress.step, self._timeout_seconds) from None
+        return transport, _hand_over(transport, handover, protocol_factory)
+
+    async def _attempt(self, progress: Progress) -> tuple[asyncio.Transport, _Handover]:
+        bottom, handover = await self._open(await self._connect(progress))
+        try:
+            top = await self._climb(bottom, handover, progress)
+        except BaseException:
+            bottom.abort()
+            raise
+        progress.below_tls = None if top is bottom else bottom
+        return top, handover
+
+    async def _open(self, sock: socket.socket) -> tuple[asyncio.Transport, _Handover]:
+        loop = asyncio.get_running_loop()
+        try:
+            _tune(sock)
+            return await loop.create_connection(lambda: _Handover(loop), sock=sock)
+        except (OSError, RuntimeError) as error:  # uvloop has some of the latter
+            sock.close()
+            raise unreachable(self._next, error) from error
+
+    async def _climb(
+        self, transport: asyncio.Transport, handover: _Handover, progress: Progress
+    ) -> asyncio.Transport:
+        """Put CONNECT and TLS on a TCP transport, as far as wanted; return the topmost."""
+        if self._egress is not None:
+            transport = await self._open_tunnel(self._egress, transport, handover, progress)
+        if self._tls is not None:
+            progress.begin(TLS_STEP)
+            transport = await self._start_tls(transport, handover, self._tls, self._target)
+        if handover.is_lost:
+            raise closed_early(self._target)
+        return transport
+
+    async def _connect(self, progress: Progress) -> socket.socket:
+        """Look the name up and connect to whichever of its addresses answers first (RFC 8305)."""
+        peer = self._next
+        progress.begin(DNS_STEP)
+        try:
+            addresses = await self._names.look_up(
+                peer.host, peer.port, patience_seconds=self._timeout_seconds * PATIENCE_SHARE
+            )
+        except (OSError, UnicodeError) as error:
+            raise no_address(peer, error) from error
+        progress.addresses = tuple(str(address[4][0]) for address in addresses)
+        progress.begin(TCP_STEP)
+        try:
+            return await aiohappyeyeballs.start_connection(
+                addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
+            )
+        except (OSError, RuntimeError) as error:  # see `_open`
+            raise unreachable(peer, error) from error
+
+    async def _open_tunnel(
+        self,
+        egress: EgressProxy,
+        transport: asyncio.Transport,
+        handover: _Handover,
+        progress: Progress,
+    ) -> asyncio.Transport:
+        """Ask the egress proxy for a tunnel; nothing may follow the head of its answer."""
+        if self._egress_tls is not None:
+            progress.begin(EGRESS_TLS_STEP)
+            transport = await self._start_tls(transport, handover, self._egress_tls, self._next)
+        progress.begin(CONNECT_STEP)
+        try:
+            ask = connect_request(egress, self._target.host, self._target.port)
+        except UnicodeError as error:
+            raise no_address(self._target, error) from error
+        transport.write(ask)
+        head, end, rest = await handover.wait_answer()
+        if not end:
+            is_closed = not is_doomed_answer(head)
+            cause = "closed by the egress proxy" if is_closed else "not answered in HTTP/1"
+            raise tunnel_refused(f"CONNECT was {cause}", may_pass=is_closed)
+        if refusal := connect_refusal(head, has_rest=bool(rest)):
+            raise tunnel_refused(refusal.cause, may_pass=refusal.may_pass)
+        handover.received = b""
+        return transport
+
+    async def _start_tls(
+        self,
+        transport: asyncio.Transport,
+        handover: _Handover,
+        context: ssl.SSLContext,
+        peer: Peer,
+    ) -> asyncio.Transport:
+        if transport.is_closing():  # uvloop would wait for ever
+            raise tls_failed(peer, ConnectionResetError())
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                transport,
+                handover,
+                context,
+                server_hostname=peer.host.removesuffix("."),
+                # The deadline of the whole comes first; this replaces the loop's minute.
+                ssl_handshake_timeout=self._timeout_seconds + 1,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN_SECONDS,
+            )
+        except OSError as error:
+            raise tls_failed(peer, error) from error
+        if secured is None:
+            raise tls_failed(peer, ConnectionResetError())
+        return secured
+
+
+def _hand_over(
+    transport: asyncio.Transport, handover: _Handover, protocol_factory: Callable[[], _Protocol]
+) -> _Protocol:
+    """Give the connection, and what has come on it already, to its real protocol."""
+    try:
+        protocol = protocol_factory()
+        transport.set_protocol(cast("asyncio.Protocol", protocol))
+        protocol.connection_made(transport)
+    except BaseException:
+        transport.abort()
+        raise
+    if handover.received:
+        protocol.data_received(handover.received)
+    return protocol

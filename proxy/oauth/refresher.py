@@ -1,0 +1,297 @@
+"""The one writer of a client's token: renews it in the background, for ever (T1 to T9)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.clock import Clock, Instant
+from proxy.oauth import schedule
+from proxy.oauth.cache import TokenCache
+from proxy.oauth.endpoint import Attempt
+from proxy.oauth.response import HINTS, Failure, Grant, lacks_scope
+from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.oauth.token import ClientStatus, Token
+
+__all__ = ["Endpoint", "Sleep", "TokenMetrics", "TokenRefresher", "sleep_on_loop"]
+
+Sleep = Callable[[asyncio.Event, float], Awaitable[None]]
+"""Waits for an event, at most so many seconds."""
+
+_LONGEST_SLEEP_SECONDS: Final = 15.0  # so that a laptop's sleep is noticed
+_SECRET_POLL_SECONDS: Final = 4.0  # a changed file is noticed within 5 s
+
+
+class Endpoint(Protocol):
+    """Where tokens come from."""
+
+    @property
+    def scope(self) -> str:
+        """The scope that is asked for."""
+
+    async def request(self, secret: str) -> Attempt:
+        """Ask for one token; never raises but for cancellation."""
+
+
+class TokenMetrics(Protocol):
+    """What is counted."""
+
+    def token_request(self, client: str, outcome: str, seconds: float) -> None:
+        """Count one call of the token endpoint."""
+
+    def secret_fallback(self, client: str) -> None:
+        """Count a return to the last secret that worked (T7)."""
+
+
+async def sleep_on_loop(event: asyncio.Event, seconds: float) -> None:
+    """Wait for `event`, at most `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+class TokenRefresher:
+    """Decides when to ask for a token, asks, and stores what it gets in `cache`.
+
+    `draw` gives random numbers in [0, 1); it, the clock and `sleep` are
+    arguments so that tests can hold them.
+    """
+
+    def __init__(
+        self,
+        cache: TokenCache,
+        *,
+        endpoint: Endpoint,
+        secret: SecretSource,
+        clock: Clock,
+        draw: Callable[[], float],
+        metrics: TokenMetrics,
+        log: FilteringBoundLogger,
+        sleep: Sleep = sleep_on_loop,
+    ) -> None:
+        self._cache = cache
+        self._endpoint = endpoint
+        self._secret = secret
+        self._clock = clock
+        self._draw = draw
+        self._metrics = metrics
+        self._log = log.bind(client=cache.client)
+        self._sleep = sleep
+        self._due: Instant | None = clock.now()  # of the next attempt; None: traffic decides
+        self._is_asked = False  # renew at once, whatever the schedule says
+        self._failures = 0
+        self._permanent_failures = 0
+        self._last_error: str | None = None
+        self._last_success_wall: float | None = None
+        self._is_attempted = False
+        self._tried_secret: str | None = None
+        self._good_secret: str | None = None
+        self._is_on_last_secret = False
+        self._warned_scope: str | None = None
+        # The one before may still be on its way in a request.
+        self._last_tokens: deque[str] = deque(maxlen=2)
+
+    # --- what others ask ---
+
+    def renew(self) -> None:
+        """Read the secret again and renew at once (SIGHUP, POST /-/refresh)."""
+        self._is_asked = True
+        self._cache.wake.set()
+
+    def secrets_in_use(self) -> Iterator[str]:
+        """Yield what must never be logged."""
+        yield from self._last_tokens
+        for secret in (self._tried_secret, self._good_secret):
+            if secret is not None:
+                yield secret
+
+    def snapshot(self) -> ClientStatus:
+        """Tell the state truthfully, without asking anybody."""
+        token = self._cache.token
+        now = self._clock.now()
+        left = None
+        if token is not None:
+            left = min(token.expires.monotonic - now.monotonic, token.expires.wall - now.wall)
+        return ClientStatus(
+            client=self._cache.client,
+            state=self._state(),
+            seconds_to_expiry=left if left is not None and left > 0 else None,
+            next_attempt_seconds=self._seconds_until_due(),
+            last_error=self._last_error,
+            attempted=self._is_attempted,
+            consecutive_failures=self._failures,
+            token_expires_wall=None if token is None else token.expires.wall,
+            last_success_wall=self._last_success_wall,
+            fingerprint=None if token is None else token.fingerprint,
+            waiters=self._cache.waiters,
+            is_on_last_secret=self._is_on_last_secret,
+        )
+
+    def _state(self) -> str:
+        if self._cache.has_usable_token():
+            return "degraded" if self._failures else "ready"
+        # A short-lived token of an idle client is renewed by the next request.
+        waits_for_traffic = self._is_attempted and not self._failures and self._due is None
+        return "ready" if waits_for_traffic else "not_ready"
+
+    # --- when ---
+
+    async def run(self) -> None:
+        """Renew for ever; ends by cancellation only."""
+        while True:
+            await self._attempt()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Sleep until an attempt is due, looking at clock and secret now and then."""
+        longest = _SECRET_POLL_SECONDS if self._secret.may_change else _LONGEST_SLEEP_SECONDS
+        while not self._is_due():
+            self._cache.wake.clear()
+            left = self._seconds_until_due()
+            await self._sleep(self._cache.wake, longest if left is None else min(left, longest))
+
+    def _is_due(self) -> bool:
+        if self._is_asked or self._has_new_secret():
+            return True
+        # During back-off wishes wait as well (T5).
+        if self._cache.is_wanted and not self._failures:
+            return True
+        return self._seconds_until_due() == 0
+
+    def _seconds_until_due(self) -> float | None:
+        """Return the time left by the clock that says less (T9); None: traffic decides."""
+        if self._due is None:
+            return None
+        now = self._clock.now()
+        return max(0.0, min(self._due.monotonic - now.monotonic, self._due.wall - now.wall))
+
+    def _has_new_secret(self) -> bool:
+        if not self._secret.may_change:
+            return False
+        try:
+            return self._secret.read() != self._tried_secret
+        except SecretUnreadableError:
+            return False
+
+    # --- one attempt ---
+
+    async def _attempt(self) -> None:
+        self._is_asked = False
+        secret, good = self._read_secret(), self._good_secret
+        result: Grant | Failure
+        trace_id: str | None
+        if isinstance(secret, Failure):
+            result, trace_id, seconds = secret, None, 0.0
+        else:
+            self._tried_secret = secret
+            result, trace_id, seconds = await self._request(secret)
+        if (
+            isinstance(result, Failure)
+            and result.is_permanent
+            and good is not None
+            and good != secret
+        ):
+            self._log.warning(
+                "new_secret_refused",
+                outcome=result.outcome,
+                detail=result.detail,
+                trace_id=trace_id,
+                hint="the last secret that worked is used; " + HINTS["invalid_client"],
+            )
+            self._metrics.secret_fallback(self._cache.client)
+            result, trace_id, seconds = await self._request(good, is_last=True)
+        if isinstance(result, Failure):
+            self._failed(result, trace_id, seconds)
+
+    def _read_secret(self) -> str | Failure:
+        try:
+            return self._secret.read()
+        except SecretUnreadableError as error:
+            # Like a refused one: what worked last is tried instead (T7).
+            is_permanent = self._good_secret is not None
+            return Failure("secret_unreadable", is_permanent=is_permanent, detail=str(error))
+
+    async def _request(
+        self, secret: str, *, is_last: bool = False
+    ) -> tuple[Grant | Failure, str | None, float]:
+        """Make one token request and count it; a granted token is stored.
+
+        Returns the result, the endpoint's trace id and the seconds it took.
+        """
+        sent = self._clock.now()
+        attempt = await self._endpoint.request(secret)
+        seconds = self._clock.monotonic() - sent.monotonic
+        result = attempt.result
+        outcome = result.outcome if isinstance(result, Failure) else "ok"
+        self._metrics.token_request(self._cache.client, outcome, seconds)
+        if isinstance(result, Grant):
+            # Also where the file cannot be read: then nothing was tried before this one.
+            self._is_on_last_secret = is_last
+            self._good_secret = secret
+            self._store(result, sent, seconds)
+        return result, attempt.trace_id, seconds
+
+    def _store(self, grant: Grant, sent: Instant, seconds: float) -> None:
+        token = Token.granted(grant.access_token, grant.lifetime_seconds, sent, self._draw())
+        self._failures = self._permanent_failures = 0
+        self._last_error = None
+        self._last_success_wall = sent.wall
+        self._is_attempted = True
+        self._due = None if token.on_demand else token.soft
+        self._last_tokens.append(token.value)
+        self._cache.store(token)
+        self._log.info(
+            "token_request",
+            outcome="ok",
+            duration_seconds=round(seconds, 4),
+            token=token.fingerprint,
+            expires_in=grant.lifetime_seconds,
+            next_attempt_seconds=self._rounded_until_due(),
+        )
+        self._warn_of_scope(grant)
+
+    def _warn_of_scope(self, grant: Grant) -> None:
+        """Warn once where less was granted than wanted; the token is used all the same (T8)."""
+        if not lacks_scope(grant, self._endpoint.scope) or grant.scope == self._warned_scope:
+            return
+        self._warned_scope = grant.scope
+        self._log.warning("scope_not_granted", hint=HINTS["invalid_scope"])
+
+    def _failed(self, failure: Failure, trace_id: str | None, seconds: float) -> None:
+        self._failures += 1
+        self._is_attempted = True
+        self._last_error = failure.outcome
+        delay = self._delay_after(failure)
+        self._due = self._clock.now() + delay
+        self._cache.fail(delay, failure.outcome)
+        write = self._log.error if failure.is_permanent else self._log.warning
+        write(
+            "token_request",
+            outcome=failure.outcome,
+            detail=failure.detail,
+            trace_id=trace_id,
+            duration_seconds=round(seconds, 4),
+            consecutive_failures=self._failures,
+            next_attempt_seconds=self._rounded_until_due(),
+            hint=HINTS.get(failure.outcome),
+        )
+
+    def _delay_after(self, failure: Failure) -> float:
+        if failure.is_permanent:
+            self._permanent_failures += 1
+            return schedule.permanent_delay(self._permanent_failures, self._draw())
+        self._permanent_failures = 0
+        return schedule.transient_delay(
+            self._failures,
+            self._draw(),
+            usable_seconds=self._cache.usable_seconds(),
+            retry_after=failure.retry_after_seconds,
+        )
+
+    def _rounded_until_due(self) -> float | None:
+        left = self._seconds_until_due()
+        return None if left is None else round(left, 1)

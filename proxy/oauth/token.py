@@ -1,0 +1,67 @@
+"""An access token and its life, and what is said of a client's tokens."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from proxy.clock import Instant
+from proxy.oauth import schedule
+
+__all__ = ["ClientStatus", "Token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One access token; its value shows in no `repr`.
+
+    All instants count from `sent`, the moment just before the token was asked
+    for. `soft`: renew from then on (T2). `hard`: send it no more (T3).
+    `on_demand`: it lives so briefly that traffic, not time, renews it (T2).
+    """
+
+    value: str = field(repr=False)
+    header_line: bytes = field(repr=False)
+    fingerprint: str
+    sent: Instant
+    soft: Instant
+    hard: Instant
+    expires: Instant
+    on_demand: bool
+
+    @classmethod
+    def granted(cls, value: str, lifetime_seconds: float, sent: Instant, draw: float) -> "Token":
+        """Return a token with its schedule; `draw`, in [0, 1), picks the soft point."""
+        return cls(
+            value=value,
+            header_line=f"Authorization: Bearer {value}\r\n".encode("ascii"),
+            fingerprint=hashlib.sha256(value.encode("ascii")).hexdigest()[:8],
+            sent=sent,
+            soft=sent + schedule.soft_point(lifetime_seconds, draw),
+            hard=sent + schedule.hard_stop(lifetime_seconds),
+            expires=sent + lifetime_seconds,
+            on_demand=schedule.is_on_demand(lifetime_seconds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """The state of one client's token at one moment, for health, metrics and people.
+
+    `state` is `ready`, `degraded` (renewal fails, the token still works) or
+    `not_ready`; `last_error` is an outcome of `proxy.token_endpoint`; times
+    `…_wall` are Unix seconds. `attempted`: the first attempt is over.
+    `is_on_last_secret`: the configured secret is unusable, and the token was got
+    by the last one that worked (T7).
+    """
+
+    client: str
+    state: str
+    seconds_to_expiry: float | None
+    next_attempt_seconds: float | None
+    last_error: str | None
+    attempted: bool
+    consecutive_failures: int
+    token_expires_wall: float | None
+    last_success_wall: float | None
+    fingerprint: str | None
+    waiters: int
+    is_on_last_secret: bool = False

@@ -1,0 +1,269 @@
+"""From settings to parts: the one place where objects are wired to each other."""
+
+import asyncio
+import random
+import resource
+import ssl
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+from structlog.typing import FilteringBoundLogger
+
+from proxy.admin.app import create_admin_app
+from proxy.clock import Clock
+from proxy.forward.context import Engine, Limits
+from proxy.forward.memory_budget import budget_bytes
+from proxy.forward.pool import Pool
+from proxy.forward.turns import Turns
+from proxy.guard.policy import Policy
+from proxy.guard.routing import Route, Router
+from proxy.http1.parser import RequestHeadParser
+from proxy.http1.serializer import UpstreamNames
+from proxy.net.name_cache import NameCache
+from proxy.net.tls import client_context
+from proxy.oauth.cache import TokenCache
+from proxy.oauth.endpoint import TokenEndpoint
+from proxy.oauth.refresher import TokenRefresher
+from proxy.oauth.token import ClientStatus
+from proxy.server.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
+from proxy.settings.loader import Settings
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.logs import Logs
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.rates import Traffic
+from proxy.telemetry.recent_errors import RecentTrouble
+from proxy.telemetry.request_log import Books, TokenBooks
+
+__all__ = [
+    "Parts",
+    "assemble",
+    "configured_secrets",
+    "new_admin_app",
+    "new_policy",
+    "new_router",
+]
+
+Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
+"""Starts a task that has a parent."""
+
+_MAX_CALLERS: Final = 10_000
+_SPARE_FILES: Final = 64  # listeners, token endpoint, admin port
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the server runs: the engine, what keeps the tokens fresh, and what people look at."""
+
+    engine: Engine
+    refreshers: tuple[TokenRefresher, ...]
+    endpoints: tuple[TokenEndpoint, ...]
+    traffic: Traffic
+    recent: RecentTrouble
+    clock: Clock
+
+    def renew_tokens(self) -> None:
+        """Read all secrets again and renew all tokens now."""
+        for refresher in self.refreshers:
+            refresher.renew()
+
+    def client_statuses(self) -> list[ClientStatus]:
+        """Return the state of every client's token."""
+        return [refresher.snapshot() for refresher in self.refreshers]
+
+    async def close(self) -> None:
+        """Close every outgoing connection."""
+        self.engine.pool.close()
+        for endpoint in self.endpoints:
+            await endpoint.close()
+
+
+def configured_secrets(settings: Settings) -> tuple[str, ...]:
+    """Return the secrets that stand in the settings themselves: they must never be logged."""
+    secrets = [client.client_secret for client in settings.clients]
+    found = [secret.get_secret_value() for secret in secrets if secret is not None]
+    if settings.egress_proxy is not None:
+        url = settings.egress_proxy.get_secret_value()
+        password = urlsplit(url).password
+        found += [url, *([unquote(password), password] if password else [])]
+    return tuple(found)
+
+
+def new_router(settings: Settings) -> Router:
+    """Return what says whose token a path gets."""
+    return Router(
+        Route(
+            path=route.path.encode(),
+            client=route.client,
+            methods=None
+            if route.methods is None
+            else frozenset(method.encode() for method in route.methods),
+            label=route.path,
+        )
+        for route in settings.routes
+    )
+
+
+def new_policy(settings: Settings, router: Router) -> Policy:
+    """Return the guard's rules."""
+    return Policy(
+        upstream_url=settings.upstream_url,
+        token_urls={client.token_url for client in settings.clients},
+        allowed_hosts=settings.allowed_hosts,
+        allowed_origins=settings.allowed_origins,
+        allowed_paths=settings.allowed_paths,
+        allowed_methods=settings.allowed_methods,
+        routes_restrict_paths=router.restricts_paths,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    """Bound the callers by the open files that are left for them (G6)."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    left = files - settings.max_upstream_connections - _SPARE_FILES
+    return Limits(
+        head_timeout_seconds=settings.head_timeout_seconds,
+        caller_idle_seconds=settings.caller_idle_seconds,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        read_timeout_seconds=settings.read_timeout_seconds,
+        max_replay_bytes=settings.max_replay_bytes,
+        max_callers=max(1, min(_MAX_CALLERS, left)),
+        max_ahead_bytes=budget_bytes(settings.max_replay_bytes),
+    )
+
+
+def _new_refreshers(
+    settings: Settings,
+    endpoints: Iterable[TokenEndpoint],
+    books: TokenBooks,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Iterator[tuple[TokenCache, TokenRefresher]]:
+    draw = random.SystemRandom().random
+    for client, endpoint in zip(settings.clients, endpoints, strict=True):
+        cache = TokenCache(
+            client.name, clock=clock, log=log, wait_seconds=settings.token_wait_seconds
+        )
+        refresher = TokenRefresher(
+            cache,
+            endpoint=endpoint,
+            secret=new_secret_source(client),
+            clock=clock,
+            draw=draw,
+            metrics=books,
+            log=log,
+        )
+        yield cache, refresher
+
+
+def _new_pool(
+    settings: Settings,
+    tls: ssl.SSLContext,
+    names: NameCache,
+    spawn: Spawn,
+    turns: Turns,
+    clock: Clock,
+    log: FilteringBoundLogger,
+) -> Pool:
+    return Pool(
+        new_upstream_dialer(settings, tls, names),
+        limit=settings.max_upstream_connections,
+        idle_seconds=settings.upstream_idle_seconds,
+        spawn=spawn,
+        loop=asyncio.get_running_loop(),
+        turns=turns,
+        monotonic=clock.monotonic,
+        log=log,
+    )
+
+
+def _new_access_log(
+    settings: Settings, logs: Logs, loop: asyncio.AbstractEventLoop, clock: Clock
+) -> AccessLog:
+    return AccessLog(
+        settings.access_log,
+        log=logs.access,
+        write_line=logs.write_line,
+        flush=logs.flush,
+        later=loop.call_later,
+        wall=clock.wall,
+    )
+
+
+def _bind_gauges(metrics: Metrics, parts: Parts, settings: Settings) -> None:
+    engine = parts.engine
+    metrics.bind(
+        in_flight=engine.in_flight,
+        callers=lambda: len(engine.callers),
+        connections=engine.pool.states,
+        clients=parts.client_statuses,
+        max_callers=engine.limits.max_callers,
+        max_upstream_connections=settings.max_upstream_connections,
+    )
+
+
+def assemble(
+    settings: Settings,
+    *,
+    spawn: Spawn,
+    clock: Clock,
+    logs: Logs,
+) -> Parts:
+    """Build everything; opens no port and no connection. Raises `CaFileError`."""
+    log = logs.log
+    tls = client_context(settings.ca_file)
+    metrics = Metrics([client.name for client in settings.clients])
+    recent = RecentTrouble(clock.wall)
+    names = NameCache(clock=clock, count=metrics.name_lookup, log=log)
+    endpoints = tuple(new_token_endpoint(c, settings, tls, clock, names) for c in settings.clients)
+    tokens = tuple(_new_refreshers(settings, endpoints, TokenBooks(metrics, recent), clock, log))
+    router = new_router(settings)
+    loop = asyncio.get_running_loop()
+    access_log = _new_access_log(settings, logs, loop, clock)
+    turns = Turns(loop, clock.monotonic)
+    engine = Engine(
+        limits=_limits(settings),
+        parser=RequestHeadParser(loop),
+        policy=new_policy(settings, router),
+        router=router,
+        tokens={cache.client: cache for cache, _ in tokens},
+        pool=_new_pool(settings, tls, names, spawn, turns, clock, log),
+        names=UpstreamNames.from_url(settings.upstream_url),
+        metrics=metrics,
+        books=Books(metrics, access_log, recent, clock.monotonic),
+        loop=loop,
+        monotonic=clock.monotonic,
+        spawn=spawn,
+        log=log,
+        turns=turns,
+    )
+    traffic = Traffic(metrics.totals, clock.monotonic)
+    parts = Parts(engine, tuple(each for _, each in tokens), endpoints, traffic, recent, clock)
+    _bind_gauges(metrics, parts, settings)
+    return parts
+
+
+def new_admin_app(
+    parts: Parts,
+    settings: Settings,
+    *,
+    settings_report: Mapping[str, object],
+    quit_: Callable[[], None],
+) -> web.Application:
+    """Return the application of the admin port (A)."""
+    engine = parts.engine
+    return create_admin_app(
+        clients=parts.client_statuses,
+        is_draining=lambda: engine.is_draining,
+        metrics=engine.metrics,
+        traffic=parts.traffic,
+        recent=parts.recent,
+        renew=parts.renew_tokens,
+        quit_=quit_ if settings.admin_quit else None,
+        settings_report=settings_report,
+        policy=engine.policy,
+        log=engine.log,
+        clock=parts.clock,
+    )

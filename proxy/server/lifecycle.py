@@ -1,0 +1,216 @@
+"""The life of the process: ports open last, stop in order, and die loudly (C1 to C3)."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+from structlog.typing import FilteringBoundLogger
+
+from proxy.clock import SYSTEM_CLOCK, Clock
+from proxy.forward.caller import CallerConnection
+from proxy.forward.context import Engine
+from proxy.net.listeners import AdminPort, CannotListenError, TrafficPorts
+from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
+from proxy.settings.loader import ListenAddress, Settings
+from proxy.settings.risks import risks_of
+from proxy.telemetry.logs import Logs, route_library_logs
+
+__all__ = ["CannotListenError", "Control", "serve"]
+
+_SWEEP_SECONDS: Final = 0.5
+_ABANDON_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Control:
+    """How signals, tests and `POST /-/quit` steer a running server.
+
+    `started` is set once all ports are open; then the addresses hold the real
+    ports. `stop` asks for a drain; called again it ends the drain at once.
+    """
+
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    listen_addresses: list[ListenAddress] = field(default_factory=list)
+    admin_address: ListenAddress | None = None
+    on_reload: Callable[[], None] = lambda: None
+
+    def stop(self) -> None:
+        """Begin to drain (C2); a second call skips the rest of it."""
+        if self.stopping.is_set():
+            self.hurry.set()
+        self.stopping.set()
+
+    def reload(self) -> None:
+        """Read the secrets again and renew every token (SIGHUP, C2)."""
+        self.on_reload()
+
+
+class _StartupDeadlineError(Exception):
+    """A client had no token within STARTUP_DEADLINE_SECONDS."""
+
+
+async def serve(
+    settings: Settings,
+    *,
+    control: Control,
+    logs: Logs,
+    settings_report: Mapping[str, object] | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> int:
+    """Run the proxy until it is told to stop; return the exit code.
+
+    0 after a stop; 1 when an inner task died (C3) or the start-up deadline
+    passed. Raises `CannotListenError` for an address that is in use, and
+    `CaFileError`. `settings_report` is what the admin port shows of the
+    settings, redacted.
+    """
+    log = logs.log
+    unroute = route_library_logs(log)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            parts = assemble(settings, spawn=tasks.create_task, clock=clock, logs=logs)
+            _watch_secrets(logs, settings, parts)
+            control.on_reload = parts.renew_tokens
+            admin_app = new_admin_app(
+                parts, settings, settings_report=settings_report or {}, quit_=control.stop
+            )
+            background = [tasks.create_task(work) for work in _background(settings, parts, log)]
+            try:
+                await _open_serve_and_drain(settings, control, parts.engine, admin_app)
+            finally:
+                for task in background:
+                    task.cancel()
+                await parts.close()
+    except BaseExceptionGroup as group:
+        return _exit_code(group, log)
+    finally:
+        unroute()
+        logs.flush()
+    log.info("stopped")
+    return 0
+
+
+def _watch_secrets(logs: Logs, settings: Settings, parts: Parts) -> None:
+    """Have the log's net look for the settings' secrets and for those in use (G7)."""
+    logs.redact.watch(partial(tuple, configured_secrets(settings)))
+    for refresher in parts.refreshers:
+        logs.redact.watch(refresher.secrets_in_use)
+
+
+def _background(
+    settings: Settings, parts: Parts, log: FilteringBoundLogger
+) -> Iterator[Coroutine[None, None, None]]:
+    """Yield what runs beside the requests; if one of them dies, the process does (C3)."""
+    for refresher in parts.refreshers:
+        yield refresher.run()
+    yield _sweep(parts.engine, settings)
+    yield parts.traffic.run()
+    if settings.startup_deadline_seconds is not None:
+        yield _enforce_startup_deadline(parts, settings.startup_deadline_seconds, log)
+
+
+def _warn_of_risks(settings: Settings, log: FilteringBoundLogger) -> None:
+    """Name what the settings open up (G1, G2)."""
+    for risk in risks_of(settings):
+        facts = {} if risk.address is None else {"address": risk.address}
+        log.warning(risk.event, setting=risk.setting, **facts, hint=risk.hint)
+
+
+def _exit_code(group: BaseExceptionGroup[BaseException], log: FilteringBoundLogger) -> int:
+    """Say which end it was; C3: an inner task that dies ends the process, loudly."""
+    cannot_listen, rest = group.split(CannotListenError)
+    if cannot_listen is not None and rest is None:
+        raise cannot_listen.exceptions[0]
+    if group.split(_StartupDeadlineError)[1] is not None:
+        log.critical("inner_task_died", exc_info=group)
+    return 1
+
+
+async def _open_serve_and_drain(
+    settings: Settings, control: Control, engine: Engine, admin_app: web.Application
+) -> None:
+    log = engine.log
+    admin = AdminPort(admin_app)
+    traffic = TrafficPorts(lambda: CallerConnection(engine))
+    try:
+        control.admin_address = await admin.open(settings.admin_listen)
+        for address in settings.listen:
+            await traffic.open(address)
+        control.listen_addresses[:] = traffic.addresses
+        log.info(
+            "listening",
+            listen=[str(address) for address in traffic.addresses],
+            admin=str(control.admin_address),
+            upstream=settings.upstream_url,
+        )
+        _warn_of_risks(settings, log)
+        control.started.set()
+        await control.stopping.wait()
+        log.info("draining", in_flight=engine.in_flight())
+        engine.is_draining = True
+        await _wait(control.hurry, settings.shutdown_delay_seconds)
+        traffic.close()
+        await _drain(engine, control.hurry, settings.drain_seconds)
+    finally:
+        traffic.close()
+        await admin.close()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+async def _drain(engine: Engine, hurry: asyncio.Event, seconds: float) -> None:
+    """Let running requests finish within `seconds`, then end the others."""
+    if not engine.callers:
+        return
+    engine.all_gone.clear()
+    for caller in engine.callers:
+        caller.drain()
+    async with asyncio.TaskGroup() as waits:
+        gone = waits.create_task(_wait(engine.all_gone, seconds))
+        hurried = waits.create_task(hurry.wait())
+        await asyncio.wait((gone, hurried), return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        hurried.cancel()
+    for caller in tuple(engine.callers):
+        caller.abandon()
+    await _wait(engine.all_gone, _ABANDON_SECONDS)
+    for caller in tuple(engine.callers):
+        caller.abort()
+
+
+async def _sweep(engine: Engine, settings: Settings) -> None:
+    shortest = min(
+        settings.head_timeout_seconds,
+        settings.read_timeout_seconds,
+        settings.connect_timeout_seconds,
+        settings.caller_idle_seconds,
+        settings.upstream_idle_seconds,
+    )
+    while True:
+        await asyncio.sleep(min(_SWEEP_SECONDS, shortest / 2))
+        engine.sweep()
+
+
+async def _enforce_startup_deadline(
+    parts: Parts, seconds: float, log: FilteringBoundLogger
+) -> None:
+    """End the process if a client has had no token by then (for Jobs)."""
+    await asyncio.sleep(seconds)
+    late = [s.client for s in parts.client_statuses() if s.last_success_wall is None]
+    if late:
+        log.critical(
+            "startup_deadline_passed",
+            clients=late,
+            hint="no token within SIGNICAT_PROXY_STARTUP_DEADLINE_SECONDS",
+        )
+        raise _StartupDeadlineError

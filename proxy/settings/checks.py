@@ -1,0 +1,183 @@
+"""What settings must be together: each fault is one line that names the setting."""
+
+import ssl
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from proxy.guard.paths import lenient_path
+from proxy.net.addresses import is_loopback
+from proxy.net.egress import is_bypassed, parse_egress_proxy
+from proxy.net.tls import CaFileError, client_context
+from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.settings.model import PREFIX, ClientSettings, Settings
+from proxy.settings.values import secret as check_secret
+
+__all__ = ["faults_together"]
+
+_PREFIXES: Final = {"sandbox": ("sandbox-", "dev-"), "production": ("prod-",)}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_MAX_CLIENT_NAME: Final = 40
+
+
+def faults_together(settings: Settings, failed: frozenset[str]) -> list[str]:
+    """Return every fault between settings; those in `failed` have been reported."""
+    faults = [
+        *_client_table_faults(settings),
+        *_route_faults(settings, failed),
+        *_url_faults(settings),
+        *_listen_faults(settings, failed),
+        *_own_address_faults(settings, failed),
+        *_ca_faults(settings),
+    ]
+    if "client_tables" not in failed and not any(name.startswith("clients") for name in failed):
+        for client in settings.clients:
+            faults += _client_faults(client, settings, failed)
+    return list(dict.fromkeys(faults))
+
+
+def _where(client: ClientSettings, settings: Settings, name: str) -> str:
+    """Name a client's setting as its owner wrote it."""
+    if not settings.client_tables:
+        return PREFIX + name.upper()
+    return f"clients.{client.name}.{name}"
+
+
+def _client_faults(
+    client: ClientSettings, settings: Settings, failed: frozenset[str]
+) -> Iterator[str]:
+    if not client.client_id and "client_id" not in failed:
+        yield f"{_where(client, settings, 'client_id')}: is required"
+    yield from _environment_faults(client, settings)
+    if failed & {"client_secret", "client_secret_file"}:
+        return
+    name = _where(client, settings, "client_secret")
+    file_name = _where(client, settings, "client_secret_file")
+    if client.client_secret is not None and client.client_secret_file is not None:
+        yield f"{name}: give it or {file_name}, not both"
+    elif client.client_secret is None and client.client_secret_file is None:
+        yield f"{name}: is required, or a file in {file_name}"
+    elif client.client_secret_file is not None:
+        yield from _secret_file_faults(client, file_name)
+
+
+def _secret_file_faults(client: ClientSettings, name: str) -> Iterator[str]:
+    path = client.client_secret_file
+    try:
+        check_secret(SecretSource(path=path).read())
+    except SecretUnreadableError as error:
+        yield f"{name}: cannot read {path} ({error})"
+    except ValueError as error:
+        yield f"{name}: the secret in {path} {error}"
+
+
+def _environment_faults(client: ClientSettings, settings: Settings) -> Iterator[str]:
+    for environment, prefixes in _PREFIXES.items():
+        says_so = client.client_id.lower().startswith(prefixes)
+        if says_so and settings.environment not in (None, environment):
+            yield (
+                f"{PREFIX}ENVIRONMENT: is {settings.environment}, but the client id "
+                f"{client.client_id} is for {environment}"
+            )
+
+
+def _client_table_faults(settings: Settings) -> Iterator[str]:
+    for name in settings.client_tables:
+        plain = name.replace("-", "").replace("_", "")
+        if not (plain.isascii() and plain.isalnum()) or len(name) > _MAX_CLIENT_NAME:
+            yield f"clients.{name[:60]}: a name is up to {_MAX_CLIENT_NAME} of a-z, 0-9, - and _"
+        if name == "none":
+            yield "clients.none: this name is taken by requests without a client"
+
+
+def _route_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+    if any(name.startswith("routes") for name in failed):
+        return
+    if len(settings.client_tables) > 1 and not settings.route_tables:
+        yield "routes: several clients need [[routes]] that say which paths are whose"
+    known = {client.name for client in settings.clients}
+    for route in settings.route_tables:
+        if route.client not in known:
+            yield f"routes: {route.path} names the client '{route.client[:60]}', which there is not"
+    yield from _repeated_route_faults(settings)
+    if settings.route_tables:
+        for unused in sorted(known - {route.client for route in settings.route_tables}):
+            yield f"routes: no route uses the client '{unused}'"
+
+
+def _repeated_route_faults(settings: Settings) -> Iterator[str]:
+    """Find paths that stand twice, or that the upstream may take for one another (G4)."""
+    paths = Counter(route.path for route in settings.route_tables)
+    for path, amount in paths.items():
+        if amount > 1:
+            yield f"routes: {path} stands {amount} times"
+    alike: dict[bytes, list[str]] = {}
+    for path in paths:
+        alike.setdefault(lenient_path(path.encode()), []).append(path)
+    for same in alike.values():
+        if len(same) > 1:
+            yield f"routes: {' and '.join(same)} differ only in case or in dots at the end"
+
+
+def _urls(settings: Settings) -> Mapping[str, str]:
+    """Return upstream and token endpoints by the names of their settings."""
+    urls = {f"{PREFIX}UPSTREAM_URL": settings.upstream_url}
+    return urls | {_where(c, settings, "token_url"): c.token_url for c in settings.clients}
+
+
+def _url_faults(settings: Settings) -> Iterator[str]:
+    for name, url in _urls(settings).items():
+        parts = urlsplit(url)
+        is_private = parts.scheme == "https" or is_loopback(parts.hostname or "")
+        if not is_private and not settings.unsafe_plain_http:
+            yield (
+                f"{name}: http:// would send credentials readable; use https://, "
+                f"or set {PREFIX}UNSAFE_PLAIN_HTTP=true for a test"
+            )
+
+
+def _listen_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+    if failed & {"listen", "admin_listen"}:
+        return
+    addresses = [*settings.listen, settings.admin_listen]
+    for address, amount in Counter(map(str, addresses)).items():
+        if amount > 1 and not address.endswith(":0"):
+            names = f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN"
+            name = names if str(settings.admin_listen) == address else f"{PREFIX}LISTEN"
+            yield f"{name}: {address} stands twice"
+
+
+def _own_address_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+    """Find what would come back to the proxy itself, on its way or at its end (G10)."""
+    own = {"LISTEN": settings.listen, "ADMIN_LISTEN": (settings.admin_listen,)}
+    for setting, host, port in _destinations(settings):
+        for name, addresses in own.items():
+            is_own = any(address.is_reached_at(host, port) for address in addresses)
+            if is_own and name.lower() not in failed:
+                yield (
+                    f"{setting}: {host}:{port} is an address of this proxy itself "
+                    f"({PREFIX}{name}); name the server that it stands before"
+                )
+
+
+def _destinations(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """Yield what is connected to, by its setting: the egress proxy where one stands in between."""
+    for name, url in _urls(settings).items():
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+        egress = settings.egress_proxy
+        if egress is None or is_bypassed(host, port, settings.no_proxy):
+            yield name, host, port
+        else:
+            proxy = parse_egress_proxy(egress.get_secret_value())
+            yield f"{PREFIX}EGRESS_PROXY", proxy.host, proxy.port
+
+
+def _ca_faults(settings: Settings) -> Iterator[str]:
+    if settings.ca_file is None:
+        return
+    try:
+        client_context(settings.ca_file)
+    except (CaFileError, ssl.SSLError) as error:
+        yield str(error)

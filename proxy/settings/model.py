@@ -1,0 +1,260 @@
+"""Every setting of the proxy: type, default, unit and meaning, from all its sources.
+
+Precedence: flag, environment, `.env`, TOML file, default. Only the commands
+and the assembly read settings; everybody else gets plain values.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+)
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from proxy.net.addresses import ListenAddress
+from proxy.settings import values
+
+__all__ = ["PREFIX", "ClientSettings", "ListenAddress", "RouteSettings", "Settings"]
+
+PREFIX: Final = "SIGNICAT_PROXY_"
+
+ClientAuth = Literal["client_secret_basic", "client_secret_post"]
+
+
+def _checked_secret(value: SecretStr) -> SecretStr:
+    return SecretStr(values.secret(value.get_secret_value()))
+
+
+def _checked_egress(value: SecretStr) -> SecretStr:
+    values.egress_proxy(value.get_secret_value())
+    return value
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Url = Annotated[str, AfterValidator(values.url)]
+ClientId = Annotated[str, AfterValidator(values.client_id)]
+Secret = Annotated[SecretStr, AfterValidator(_checked_secret)]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.allowed_host))]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.origin))]
+Paths = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.path_prefix))]
+Methods = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.method))]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(str))]
+Listen = Annotated[
+    tuple[ListenAddress, ...],
+    NoDecode,
+    BeforeValidator(values.listen_addresses),
+    Field(min_length=1),
+]
+
+AdminListen = Annotated[ListenAddress, NoDecode, BeforeValidator(values.listen_address)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ClientTable(_Table):
+    """One `[clients.NAME]` of the TOML file; what it leaves out comes from the flat settings."""
+
+    client_id: ClientId | None = None
+    client_secret: Secret | None = None
+    client_secret_file: Path | None = None
+    client_auth: ClientAuth | None = None
+    token_url: Url | None = None
+    scope: str | None = None
+
+
+class RouteTable(_Table):
+    """One `[[routes]]` of the TOML file."""
+
+    path: Annotated[str, AfterValidator(values.path_prefix)]
+    client: str
+    methods: Methods | None = None
+
+
+class ClientSettings(_Table):
+    """One API client, complete."""
+
+    name: str
+    client_id: str
+    client_secret: SecretStr | None
+    client_secret_file: Path | None
+    client_auth: ClientAuth
+    token_url: str
+    scope: str
+
+
+class RouteSettings(_Table):
+    """Requests under `path` go out as `client`; `methods` None means all."""
+
+    path: str
+    client: str
+    methods: tuple[str, ...] | None = None
+
+
+def _setting(default: Any, text: str, unit: str = "", **limits: Any) -> Any:
+    return Field(default=default, description=text, json_schema_extra={"unit": unit}, **limits)
+
+
+class Settings(BaseSettings):
+    """All settings, checked one by one; `proxy.settings.load` checks them together."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+        env_ignore_empty=True,
+    )
+
+    client_id: ClientId | None = _setting(
+        None, "Id of the API client, from the Signicat Dashboard."
+    )
+    client_secret: Secret | None = _setting(
+        None, "Secret of the API client; better in a file, see CLIENT_SECRET_FILE."
+    )
+    client_secret_file: Path | None = _setting(
+        None, "File that holds the secret; read again at every token request."
+    )
+    client_auth: ClientAuth = _setting(
+        "client_secret_basic", "How the client authenticates at the token endpoint."
+    )
+    token_url: Url = _setting(
+        "https://api.signicat.com/auth/open/connect/token", "The token endpoint."
+    )
+    scope: str = _setting("signicat-api", "Scope to ask for.")
+    upstream_url: Url = _setting(
+        "https://api.signicat.com", "Where requests go; a path is put before the caller's."
+    )
+    environment: Literal["sandbox", "production"] | None = _setting(
+        None, "Refuse to start with a client id whose prefix says the other."
+    )
+    listen: Listen = _setting(
+        "127.0.0.1:8080", "Addresses for callers: host:port, [IPv6]:port or unix:/path."
+    )
+    admin_listen: AdminListen = _setting(
+        "127.0.0.1:8081", "Address for health, metrics and status."
+    )
+    allowed_hosts: Hosts = _setting(
+        "localhost,127.0.0.1,[::1]",
+        "Names that callers may use in Host, on any port; * switches the check off.",
+    )
+    allowed_origins: Origins = _setting("", "Browser origins that are let through.")
+    allowed_paths: Paths = _setting("", "Path prefixes that are let through; none: all.")
+    allowed_methods: Methods = _setting("", "Methods that are let through; none: all.")
+    connect_timeout_seconds: Seconds = _setting(
+        5.0, "For a connection to the upstream: DNS, TCP and TLS together.", "seconds"
+    )
+    read_timeout_seconds: Seconds = _setting(
+        60.0, "Longest silence of the upstream, before and inside an answer.", "seconds"
+    )
+    head_timeout_seconds: Seconds = _setting(
+        10.0, "A caller's time to send one request head, from its first byte.", "seconds"
+    )
+    caller_idle_seconds: Seconds = _setting(
+        75.0, "How long a caller's kept-alive connection may rest.", "seconds"
+    )
+    upstream_idle_seconds: Seconds = _setting(
+        30.0, "How long a pooled connection to the upstream may rest.", "seconds"
+    )
+    token_timeout_seconds: Seconds = _setting(10.0, "One token request in all.", "seconds")
+    token_wait_seconds: Seconds = _setting(
+        5.0, "How long a request waits when there is no token at all.", "seconds"
+    )
+    max_upstream_connections: Annotated[int, Field(ge=1, le=10_000)] = _setting(
+        100, "Beyond it requests queue, up to CONNECT_TIMEOUT_SECONDS, then get 503.", "connections"
+    )
+    max_replay_bytes: Annotated[int, Field(ge=0, le=16 * 1024 * 1024)] = _setting(
+        65_536, "Request bodies up to this size are kept for the one replay after a 401.", "bytes"
+    )
+    drain_seconds: SecondsOrNone = _setting(
+        25.0, "Time for running requests to finish after SIGTERM.", "seconds"
+    )
+    shutdown_delay_seconds: SecondsOrNone = _setting(
+        0.0, "Time between not being ready and not listening any more, after SIGTERM.", "seconds"
+    )
+    startup_deadline_seconds: Seconds | None = _setting(
+        None, "Without a token by then the process ends with 1; for Jobs.", "seconds"
+    )
+    ca_file: Path | None = _setting(
+        None, "PEM bundle that is trusted instead of the system's certificates."
+    )
+    egress_proxy: Annotated[SecretStr, AfterValidator(_checked_egress)] | None = _setting(
+        None, "CONNECT proxy for upstream and token endpoint; default: HTTPS_PROXY."
+    )
+    no_proxy: Names = _setting(
+        "", "Hosts, suffixes and networks that go past EGRESS_PROXY; default: NO_PROXY."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "Least level that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = _setting(
+        "auto", "auto is console on a terminal, else JSON."
+    )
+    access_log: Literal["all", "errors", "off"] = _setting("all", "Which requests are logged.")
+    unsafe_plain_http: bool = _setting(
+        default=False, text="Permit http:// to a token endpoint or upstream that is not loopback."
+    )
+    admin_quit: bool = _setting(default=False, text="Enable POST /-/quit on the admin port.")
+    client_tables: dict[str, ClientTable] = Field(default={}, exclude=True)
+    route_tables: tuple[RouteTable, ...] = Field(default=(), exclude=True)
+    service_links: tuple[str, ...] = Field(default=(), exclude=True)
+    """Variables of Kubernetes that begin like settings and are none."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load` has read and merged, and nothing behind its back."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @property
+    def clients(self) -> tuple[ClientSettings, ...]:
+        """The API clients, complete; the flat settings alone are the client `default`."""
+        if not self.client_tables:
+            return (self._complete("default", ClientTable()),)
+        return tuple(self._complete(name, table) for name, table in self.client_tables.items())
+
+    def _complete(self, name: str, table: ClientTable) -> ClientSettings:
+        own_secret = table.client_secret is not None or table.client_secret_file is not None
+        source = table if own_secret else self
+        return ClientSettings(
+            name=name,
+            client_id=table.client_id or self.client_id or "",
+            client_secret=source.client_secret,
+            client_secret_file=source.client_secret_file,
+            client_auth=table.client_auth or self.client_auth,
+            token_url=table.token_url or self.token_url,
+            scope=self.scope if table.scope is None else table.scope,
+        )
+
+    def name_of(self, client: ClientSettings, name: str) -> str:
+        """Return what a setting of a client is called where it was set, as its owner wrote it."""
+        table = self.client_tables.get(client.name)
+        if table is None or getattr(table, name) is None:
+            return PREFIX + name.upper()
+        return f"clients.{client.name}.{name}"
+
+    @property
+    def routes(self) -> tuple[RouteSettings, ...]:
+        """The routes; one client without routes has the route `/`."""
+        if not self.route_tables:
+            return tuple(RouteSettings(path="/", client=client.name) for client in self.clients[:1])
+        return tuple(
+            RouteSettings(path=route.path, client=route.client, methods=route.methods)
+            for route in self.route_tables
+        )

@@ -1,0 +1,62 @@
+"""The settings in force as people and programs read them, with secrets left out."""
+
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from proxy.net.egress import parse_egress_proxy
+from proxy.settings.loader import Loaded, setting_names
+
+__all__ = ["settings_report", "settings_table"]
+
+
+def _shown(name: str, value: object) -> object:
+    if name == "egress_proxy" and isinstance(value, SecretStr):
+        return parse_egress_proxy(value.get_secret_value()).url
+    if isinstance(value, SecretStr):
+        return "(set)"
+    if name == "client_secret":
+        return "(not set)"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value)
+
+
+def settings_report(loaded: Loaded) -> Mapping[str, object]:
+    """Return settings, clients and routes as plain values; no secret among them."""
+    settings = loaded.settings
+    report: dict[str, object] = {
+        name: {"value": _shown(name, getattr(settings, name)), "origin": loaded.origins[name]}
+        for name in setting_names()
+    }
+    report["clients"] = {
+        client.name: {name: _shown(name, value) for name, value in client if name != "name"}
+        for client in settings.clients
+    }
+    report["routes"] = [
+        {"path": route.path, "client": route.client, "methods": _shown("methods", route.methods)}
+        for route in settings.routes
+    ]
+    return report
+
+
+def settings_table(loaded: Loaded) -> str:
+    """Return the same as aligned lines: name, value, origin."""
+    rows = []
+    for name in setting_names():
+        value = _shown(name, getattr(loaded.settings, name))
+        text = "" if value is None else str(value)
+        rows.append((name.upper(), text, loaded.origins[name]))
+    for client in loaded.settings.clients:
+        source = client.client_secret_file or "value"
+        rows.append((f"client {client.name}", f"{client.client_id}, secret: {source}", ""))
+    for route in loaded.settings.routes:
+        methods = ",".join(route.methods or ()) or "all methods"
+        rows.append((f"route {route.path}", f"client {route.client}, {methods}", ""))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(
+        f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}".rstrip()
+        for name, value, origin in rows
+    )

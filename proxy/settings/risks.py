@@ -1,0 +1,72 @@
+"""What is worth a warning where the settings are allowed: mostly what they open up (G1 to G3)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.settings.model import PREFIX, Settings
+
+__all__ = ["Risk", "risks_of"]
+
+_WHO_REACHES: Final = {
+    "LISTEN": "whoever reaches this address acts as your organisation",
+    "ADMIN_LISTEN": "whoever reaches this address sees state and metrics and can have tokens "
+    "renewed; probes and a Prometheus elsewhere need it",
+}
+
+_NO_LINKS: Final = "write enableServiceLinks: false into the pod's spec"
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """One risk: the log event, the setting, and what it means; `address` where there is one.
+
+    `fix` is what to do, None for setting it back.
+    """
+
+    event: str
+    setting: str
+    hint: str
+    address: str | None = None
+    fix: str | None = None
+
+
+def risks_of(settings: Settings) -> Iterator[Risk]:
+    """Yield every risk that the settings take."""
+    for name, address in (
+        *(("LISTEN", address) for address in settings.listen),
+        ("ADMIN_LISTEN", settings.admin_listen),
+    ):
+        if not address.is_local:
+            yield Risk(
+                "listening_beyond_loopback",
+                PREFIX + name,
+                _WHO_REACHES[name],
+                str(address),
+            )
+    if "*" in settings.allowed_hosts:
+        yield Risk(
+            "host_check_off",
+            f"{PREFIX}ALLOWED_HOSTS",
+            "web pages can reach the proxy by DNS rebinding",
+        )
+    if "null" in settings.allowed_origins:
+        yield Risk(
+            "null_origin_allowed",
+            f"{PREFIX}ALLOWED_ORIGINS",
+            "any web page can send requests with the origin null: it needs a sandboxed frame",
+        )
+    if settings.unsafe_plain_http:
+        yield Risk(
+            "plain_http_allowed",
+            f"{PREFIX}UNSAFE_PLAIN_HTTP",
+            "secrets and tokens may cross the network readable",
+        )
+    if settings.service_links:
+        yield Risk(
+            "service_links_ignored",
+            settings.service_links[0],
+            "variables that Kubernetes sets for a Service called signicat-proxy or the like are no "
+            f"settings; {_NO_LINKS}",
+            fix=f"{_NO_LINKS[0].upper()}{_NO_LINKS[1:]}.",
+        )

@@ -1,0 +1,135 @@
+"""Single values of settings: each function reads one, or raises `ValueError` with the fix."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from proxy.guard.paths import has_dot_segment, lenient_reading
+from proxy.net.addresses import parse_listen_address
+from proxy.net.egress import parse_egress_proxy
+from proxy.oauth.secret import as_seen
+
+__all__ = [
+    "allowed_host",
+    "client_id",
+    "egress_proxy",
+    "listen_address",
+    "listen_addresses",
+    "method",
+    "origin",
+    "path_prefix",
+    "secret",
+    "url",
+    "words",
+]
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]|\*")
+_ORIGIN: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(:\d{1,5})?|null", re.IGNORECASE
+)
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_METHOD: Final = re.compile(r"[A-Z][A-Z-]*")
+_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
+_VISIBLE: Final = re.compile(r"[!-~]+")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def words(read: Callable[[str], str]) -> Callable[[object], object]:
+    """Return a reader of comma lists: text is split, and `read` checks each entry."""
+
+    def split(value: object) -> object:
+        entries = value.split(",") if isinstance(value, str) else value
+        if not isinstance(entries, list | tuple) or not all(isinstance(e, str) for e in entries):
+            raise ValueError("must be a comma-separated list")
+        return tuple(read(entry.strip()) for entry in entries if entry.strip())
+
+    return split
+
+
+def listen_address(value: object) -> object:
+    """Read one listen address."""
+    return parse_listen_address(value.strip()) if isinstance(value, str) else value
+
+
+def listen_addresses(value: object) -> object:
+    """Read a comma list of listen addresses."""
+    entries = words(str)(value)
+    assert isinstance(entries, tuple)  # noqa: S101 (see words)
+    return tuple(parse_listen_address(entry) for entry in entries)
+
+
+def url(value: str) -> str:
+    """Check an http or https URL without credentials, query and fragment."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL like https://host/path")
+    if not _VISIBLE.fullmatch(value) or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be a URL without credentials, query, fragment and blanks")
+    if has_dot_segment(lenient_reading(parts.path.encode())) or "\\" in value:
+        raise ValueError("must be a URL without '.' and '..' as segments, and without backslashes")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has a port that is no number up to 65535") from None
+    return value
+
+
+def client_id(value: str) -> str:
+    """Check a client id: visible ASCII."""
+    if not _VISIBLE.fullmatch(value):
+        raise ValueError("must be visible ASCII without blanks")
+    return value
+
+
+def secret(value: str) -> str:
+    """Check a secret and return it as its operator sees it; the fault never quotes it (T13)."""
+    value = as_seen(value)
+    if not value or _CONTROL.search(value):
+        raise ValueError("must not be empty or hold control characters or line ends")
+    if _SURROGATE.search(value):
+        raise ValueError("must be UTF-8 text")
+    return value
+
+
+def allowed_host(value: str) -> str:
+    """Check a name for ALLOWED_HOSTS: no port."""
+    if not _HOST.fullmatch(value):
+        raise ValueError(f"'{value[:60]}' is no host name; leave out scheme, port and path")
+    return value.lower()
+
+
+def origin(value: str) -> str:
+    """Check a browser origin; return it as browsers write it (RFC 6454 §6.2).
+
+    They leave out a scheme's own port and write letters small; an origin that
+    is written otherwise would never be let through.
+    """
+    match = _ORIGIN.fullmatch(value)
+    if match is None:
+        raise ValueError(f"'{value[:60]}' is no origin; write scheme://host[:port]")
+    scheme = value.partition(":")[0].lower()
+    is_default_port = match[2] is not None and match[2] == _DEFAULT_PORTS.get(scheme)
+    return (match[1] if is_default_port else value).lower()
+
+
+def method(value: str) -> str:
+    """Check a method name; tunnels are never forwarded (F1)."""
+    if not _METHOD.fullmatch(value) or value in ("CONNECT", "TRACE"):
+        raise ValueError(f"'{value[:60]}' is no method that is forwarded; write GET, POST …")
+    return value
+
+
+def path_prefix(value: str) -> str:
+    """Check a path prefix: plain, absolute, without dot segments."""
+    segments = value.split("/")
+    if not _PATH.fullmatch(value) or "." in segments or ".." in segments or "//" in value:
+        raise ValueError(f"'{value[:60]}' is no plain path; write /a/b without '%', '..' and '//'")
+    return value.rstrip("/") or "/"
+
+
+def egress_proxy(value: str) -> str:
+    """Check the URL of a CONNECT proxy; the fault never quotes it."""
+    parse_egress_proxy(value)
+    return value

@@ -1,0 +1,143 @@
+"""Rates and latency of the last minute, from the counters that there are anyway (A).
+
+A request does nothing for it: every few seconds the counters are noted, and
+what is told is the difference between now and the oldest note that is kept.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.telemetry.histogram import BOUNDS, Histogram
+
+__all__ = ["Rates", "Totals", "Traffic", "quantile", "total_of", "totals_of"]
+
+_SPACING_SECONDS: Final = 5.0
+_NOTES: Final = 13  # 12 spaces between them: the oldest is a minute old
+_FIRST_SERVER_ERROR: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What has been counted so far: requests, those answered with 5xx, durations by bucket."""
+
+    requests: int = 0
+    errors: int = 0
+    durations: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.requests + other.requests,
+            self.errors + other.errors,
+            tuple(a + b for a, b in zip(self.durations, other.durations, strict=True)),
+        )
+
+    def __sub__(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.requests - other.requests,
+            self.errors - other.errors,
+            tuple(a - b for a, b in zip(self.durations, other.durations, strict=True)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What happened in `seconds`; shares and quantiles are None where there was no request."""
+
+    seconds: float
+    requests: int
+    errors: int
+    p50_seconds: float | None
+    p95_seconds: float | None
+
+    @property
+    def per_second(self) -> float:
+        """Requests per second."""
+        return self.requests / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def error_share(self) -> float | None:
+        """The share of requests that were answered with 5xx."""
+        return self.errors / self.requests if self.requests else None
+
+
+def totals_of(
+    requests: Mapping[tuple[str, str, int], int], durations: Mapping[str, Histogram]
+) -> dict[str, Totals]:
+    """Sum what is counted by client, method and status code to one row for each client."""
+    ended = dict.fromkeys(durations, 0)
+    errors = dict.fromkeys(durations, 0)
+    for (client, _, code), amount in requests.items():
+        ended[client] += amount
+        if code >= _FIRST_SERVER_ERROR:
+            errors[client] += amount
+    return {
+        client: Totals(ended[client], errors[client], histogram.counts())
+        for client, histogram in durations.items()
+    }
+
+
+def total_of(totals: Mapping[str, Totals]) -> Totals:
+    """Return the sum of all rows."""
+    return sum(totals.values(), start=Totals())
+
+
+def quantile(share: float, counts: tuple[int, ...]) -> float | None:
+    """Estimate a quantile; what lies beyond the last bound counts as that bound."""
+    rank = share * sum(counts)
+    if not rank:
+        return None
+    lower, below = 0.0, 0
+    for upper, amount in zip(BOUNDS, counts, strict=False):
+        if below + amount >= rank:
+            return lower + (upper - lower) * (rank - below) / amount
+        lower, below = upper, below + amount
+    return lower
+
+
+def _rates(seconds: float, spell: Totals) -> Rates:
+    return Rates(
+        seconds=seconds,
+        requests=spell.requests,
+        errors=spell.errors,
+        p50_seconds=quantile(0.50, spell.durations),
+        p95_seconds=quantile(0.95, spell.durations),
+    )
+
+
+class Traffic:
+    """Owns the notes of the last minute; `totals` reads the counters, by client."""
+
+    def __init__(
+        self, totals: Callable[[], Mapping[str, Totals]], monotonic: Callable[[], float]
+    ) -> None:
+        self._totals = totals
+        self._monotonic = monotonic
+        self._notes: deque[tuple[float, Mapping[str, Totals]]] = deque(maxlen=_NOTES)
+        self.note()
+
+    async def run(self) -> None:
+        """Note for ever; ends by cancellation only."""
+        while True:
+            await asyncio.sleep(_SPACING_SECONDS)
+            self.note()
+
+    def note(self) -> None:
+        """Keep what has been counted so far, and forget what is older than a minute."""
+        self._notes.append((self._monotonic(), self._totals()))
+
+    def rates(self) -> dict[str, Rates]:
+        """Tell of the last minute, or of the time since the start where that is shorter."""
+        began, before = self._notes[0]
+        seconds = self._monotonic() - began
+        return {
+            client: _rates(seconds, now - before[client]) for client, now in self._totals().items()
+        }
+
+    def total(self) -> Rates:
+        """Tell the same of all clients together."""
+        began, before = self._notes[0]
+        spell = total_of(self._totals()) - total_of(before)
+        return _rates(self._monotonic() - began, spell)

@@ -1,0 +1,214 @@
+"""The books: every request ends here, once, in the metrics and in the access log (M, L).
+
+What went wrong is noted for the status page too.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from itertools import count
+from typing import Final
+
+from proxy.errors import ERROR_KINDS, ProxyError
+from proxy.guard.routing import Route
+from proxy.http1.body import Upload
+from proxy.http1.request import Request
+from proxy.oauth.token import Token
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.recent_errors import RecentTrouble, TroubleKind
+
+__all__ = ["NO_CLIENT", "Books", "Entry", "TokenBooks"]
+
+NO_CLIENT: Final = "none"
+"""The client label of requests that never got as far as a route."""
+_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
+_FIRST_ERROR: Final = 400
+_FIRST_SERVER_ERROR: Final = 500
+_UNAUTHORIZED: Final = 401  # the authority is ours, so the caller is not to blame
+_KINDS: Final[dict[str, TroubleKind]] = {
+    **{kind.code: "refused" for kind in ERROR_KINDS if kind.is_refusal},
+    "client_left": "left",
+    "client_stalled": "left",
+}
+_METHOD_LABELS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+
+
+class Entry:
+    """What is known of one exchange, filled in as it goes; times are monotonic seconds.
+
+    `status` is 0 until an answer's head has gone to the caller; `request_id`
+    and `detail` are set for replies of our own; `outcome` is `ok`, a code of
+    table E, `client_left` or `client_stalled`.
+    """
+
+    __slots__ = (
+        "bytes_out",
+        "detail",
+        "head_seconds",
+        "is_replayed",
+        "outcome",
+        "request",
+        "request_id",
+        "route",
+        "started",
+        "status",
+        "token",
+        "trace_id",
+        "upload",
+    )
+
+    def __init__(self, request: Request, route: Route, upload: Upload, started: float) -> None:
+        self.request = request
+        self.route = route
+        self.upload = upload
+        self.started = started
+        self.status = 0
+        self.bytes_out = 0
+        self.head_seconds: float | None = None
+        self.is_replayed = False
+        self.outcome = "ok"
+        self.detail: str | None = None
+        self.request_id: str | None = None
+        self.token: Token | None = None
+        self.trace_id: bytes | None = None
+
+    def note_error(self, error: ProxyError) -> None:
+        """Note what the exchange ends with, for the reply of our own and for the log (G10)."""
+        self.outcome = error.kind.code
+        self.detail = error.detail
+
+
+def _text(value: bytes | None) -> str | None:
+    """Return a caller's or the upstream's identifier for the log, None where it is no sane one."""
+    if value is None or not _REQUEST_ID.fullmatch(value):
+        return None
+    return value.decode("ascii")
+
+
+class Books:
+    """Writes what is known at the end of a request to metrics, access log and recent trouble."""
+
+    __slots__ = ("_access_log", "_id_prefix", "_ids", "_metrics", "_monotonic", "_recent")
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        access_log: AccessLog,
+        recent: RecentTrouble,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._metrics = metrics
+        self._access_log = access_log
+        self._recent = recent
+        self._monotonic = monotonic
+        self._id_prefix = secrets.token_hex(4)
+        self._ids = count(1)
+
+    def request_id(self, request: Request | None) -> str:
+        """Return the caller's X-Request-ID where it is sane, else a name of our own."""
+        given = _text(request.headers.facts.get(b"x-request-id")) if request else None
+        return given or f"{self._id_prefix}-{next(self._ids)}"
+
+    def exchange_over(self, entry: Entry) -> None:
+        """Book an exchange that reached its route, however it ended."""
+        request = entry.request
+        seconds = self._monotonic() - entry.started
+        client = entry.route.client
+        status = entry.status
+        bytes_in = entry.upload.size
+        method = _METHOD_LABELS.get(request.method, "OTHER")
+        self._metrics.request_finished(
+            client, method, status, seconds, entry.head_seconds, bytes_in, entry.bytes_out
+        )
+        if status >= _FIRST_ERROR or entry.outcome != "ok":
+            self._note_trouble(entry, method)
+        log = self._access_log
+        if log.is_enabled_for(status, entry.outcome):
+            facts = request.headers.facts
+            token = entry.token
+            log.write(
+                {
+                    "method": method,
+                    "route": entry.route.label,
+                    "client": client,
+                    "status": entry.status,
+                    "outcome": entry.outcome,
+                    "detail": entry.detail,
+                    "duration_seconds": seconds,
+                    "upstream_seconds": entry.head_seconds,
+                    "bytes_in": bytes_in,
+                    "bytes_out": entry.bytes_out,
+                    "request_id": entry.request_id or _text(facts.get(b"x-request-id")),
+                    "traceparent": _text(facts.get(b"traceparent")),
+                    "upstream_trace_id": _text(entry.trace_id),
+                    "token": None if token is None else token.fingerprint,
+                    "replayed": entry.is_replayed or None,
+                }
+            )
+
+    def _note_trouble(self, entry: Entry, method: str) -> None:
+        """Note what an operator looks for; most answers of 4xx are the application's own matter."""
+        status, code = entry.status, entry.outcome
+        if code == "ok":
+            if status < _FIRST_SERVER_ERROR and status != _UNAUTHORIZED:
+                return
+            code = "upstream_answer"
+        route = entry.route
+        request_id = entry.request_id or _text(entry.request.headers.facts.get(b"x-request-id"))
+        kind = _KINDS.get(code, "failed")
+        self._recent.add(
+            kind, code, route.client, route.label, method, status or None, request_id, entry.detail
+        )
+
+    def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
+        """Book a request that the guard refused at once, or bytes that were none (G10)."""
+        kind = error.kind
+        self._metrics.error_reply(NO_CLIENT, kind)
+        method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
+        self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, None, 0, 0)
+        self._recent.add(
+            "refused", kind.code, None, None, method, kind.status, request_id, error.detail
+        )
+        if self._access_log.is_enabled_for(kind.status, kind.code):
+            facts = {} if request is None else request.headers.facts
+            self._access_log.write(
+                {
+                    "method": method,
+                    "client": NO_CLIENT,
+                    "status": kind.status,
+                    "outcome": kind.code,
+                    "detail": error.detail,
+                    "request_id": request_id,
+                    "traceparent": _text(facts.get(b"traceparent")),
+                }
+            )
+
+    def stalled(self) -> None:
+        """Book a caller that takes none of what was answered, and whose connection is cut (G9)."""
+        code = "client_stalled"
+        self._recent.add("left", code)
+        if self._access_log.is_enabled_for(0, code):
+            self._access_log.write({"method": "OTHER", "client": NO_CLIENT, "outcome": code})
+
+
+class TokenBooks:
+    """Counts token requests, and notes those that failed."""
+
+    __slots__ = ("_metrics", "_recent")
+
+    def __init__(self, metrics: Metrics, recent: RecentTrouble) -> None:
+        self._metrics = metrics
+        self._recent = recent
+
+    def token_request(self, client: str, outcome: str, seconds: float) -> None:
+        """Book one call of the token endpoint."""
+        self._metrics.token_request(client, outcome, seconds)
+        if outcome != "ok":
+            self._recent.add("token", outcome, client)
+
+    def secret_fallback(self, client: str) -> None:
+        """Book a return to the last secret that worked (T7)."""
+        self._metrics.secret_fallback(client)
