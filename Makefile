@@ -72,7 +72,7 @@ check-shell: $(DEV) ## .ci/run, with shellcheck where it is installed
 	@if test -x $(BIN)/shellcheck; then $(BIN)/shellcheck .ci/run; fi
 
 check-house: $(DEV) ## documentation and rules of the house
-	@$(BIN)/pytest --quiet tests/test_docs.py tests/test_house.py
+	@$(BIN)/pytest --quiet tests/house/test_docs.py tests/house/test_house.py
 
 format: $(DEV) ## format, and fix what ruff can fix
 	@$(BIN)/ruff format $(SOURCES)
@@ -80,10 +80,10 @@ format: $(DEV) ## format, and fix what ruff can fix
 
 soak: $(DEV) ## long run against a faulty mock (REQUESTS=200000 ROLL_OVERS=100)
 	@SOAK_REQUESTS=$(or $(REQUESTS),200000) SOAK_ROLL_OVERS=$(or $(ROLL_OVERS),100) \
-		$(BIN)/pytest --quiet --timeout 0 tests/test_soak.py
+		$(BIN)/pytest --quiet --timeout 0 tests/process/test_soak.py
 
 fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
-	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 --capture no tests/test_fuzz.py
+	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 --capture no tests/hostile/test_fuzz.py
 
 bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_ARGS=...)
 	@$(BIN)/python -m bench --python auto $(BENCH_ARGS)

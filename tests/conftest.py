@@ -10,31 +10,25 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.browser import Browser
-from tests.suite_output import SuiteOutput, keep_files
-from tests.token_server import TokenServer
-from tests.waiting import eventually
+from tests.support.browser import Browser
+from tests.support.suite_output import SuiteOutput, keep_files
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 
 # They look at the sources, at pages and pictures, or at what never meets a compiled module; or
 # they take long and see what the others see (roll-overs as the soak, faults of the network).
 _NOT_OF_THE_BUILD = (
+    "bench",
     "deploy",
-    "test_bench*.py",
+    "house",
+    "mock",
     "test_browser.py",
-    "test_budget.py",
-    "test_docs*.py",
     "test_end_to_end.py",
-    "test_house.py",
-    "test_mock*.py",
-    "test_monitor_docs.py",
     "test_name_server_faults.py",
-    "test_peers.py",
-    "test_promises.py",
     "test_rollover.py",
     "test_settings*.py",
     "test_status_page_browser.py",
     "test_strict_reading.py",
-    "test_suite_output.py",
     "test_token_faults.py",
     "test_wire_faults.py",
 )

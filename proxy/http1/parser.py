@@ -5,7 +5,7 @@ it is one; which bytes are the head, and what follows it, is decided by the
 connections. Chunked bodies go through a parser of their own.
 
 `aiohttp.http_parser` is not promised API: the minor version is pinned in
-`pyproject.toml` and `tests/test_wire.py` drives these classes with a corpus.
+`pyproject.toml` and `tests/decisions/test_wire.py` drives these classes with a corpus.
 """
 
 import asyncio

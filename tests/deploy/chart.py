@@ -12,7 +12,7 @@ from typing import Any, Final
 import helm_python as helm
 import yaml
 
-from tests.source_tree import ROOT
+from tests.support.source_tree import ROOT
 
 __all__ = [
     "CHART",

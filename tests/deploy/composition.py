@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tests.deploy.base_image import one_at_a_time
 from tests.deploy.containers import BASE, IMAGE, Engine, tool, until
-from tests.source_tree import ROOT
+from tests.support.source_tree import ROOT
 
 __all__ = ["COMPOSE_TOOLS", "PROMETHEUS", "Composition", "composition", "project"]
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.source_tree import ROOT
+from tests.support.source_tree import ROOT
 
 __all__ = ["BASE", "BUILDER", "HARDENING", "IMAGE", "Engine", "missing", "need", "tool", "until"]
 

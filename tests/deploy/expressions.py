@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.code_blocks import PAGES, code_blocks
-from tests.source_tree import read
+from tests.support.code_blocks import PAGES, code_blocks
+from tests.support.source_tree import read
 
 __all__ = [
     "DASHBOARD",

@@ -12,9 +12,9 @@ import aiohttp
 
 from proxy.mock import MockClient, serve_mock
 from proxy.mock.command import new_mock
-from tests.proxy_process import ProxyProcess, proxy_process
-from tests.running_proxy import CLIENT_SECRET, environment
-from tests.waiting import task_group
+from tests.support.proxy_process import ProxyProcess, proxy_process
+from tests.support.running_proxy import CLIENT_SECRET, environment
+from tests.support.waiting import task_group
 
 __all__ = ["Fault", "Scene", "scene"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.expressions import RULES
-from tests.oidc_server import required_program
-from tests.source_tree import ROOT, read
+from tests.support.oidc_server import required_program
+from tests.support.source_tree import ROOT, read
 
 CASES = "tests/deploy/alert_cases.yaml"
 RULE = re.compile(r"^ +- alert: (\w+)\n(.*?)(?=^ +- (?:alert|name): |\Z)", re.MULTILINE | re.DOTALL)

@@ -11,8 +11,8 @@ from typing import Any
 from tests.deploy.expressions import RULES
 from tests.deploy.scene import Fault, Scene, scene
 from tests.deploy.watch import Watch, shortened, watching
-from tests.running_proxy import CLIENT_SECRET
-from tests.source_tree import read
+from tests.support.running_proxy import CLIENT_SECRET
+from tests.support.source_tree import read
 
 FACTOR = 60
 

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from proxy.settings.loader import Settings, setting_names
-from tests.code_blocks import PAGES, code_blocks
 from tests.deploy.chart import (
     CHART,
     DEFAULTS,
@@ -22,7 +21,8 @@ from tests.deploy.chart import (
     written_readme,
 )
 from tests.deploy.containers import need, tool
-from tests.source_tree import ROOT, read
+from tests.support.code_blocks import PAGES, code_blocks
+from tests.support.source_tree import ROOT, read
 
 
 def blocks(language: str) -> list[str]:

@@ -6,7 +6,7 @@ import yaml
 
 from tests.deploy.chart import GATEWAY_VALUES, merged, only, render
 from tests.deploy.expressions import DASHBOARD, RULES
-from tests.source_tree import read
+from tests.support.source_tree import read
 
 VALUES = merged(
     GATEWAY_VALUES, {name: {"enabled": True} for name in ("prometheusRule", "grafanaDashboard")}

@@ -25,7 +25,7 @@ from tests.deploy.chart import (
 )
 from tests.deploy.chart_cases import RENDERED
 from tests.deploy.containers import need
-from tests.source_tree import ROOT
+from tests.support.source_tree import ROOT
 
 TOOLS: Final = ROOT / ".venv" / "manifests" / "bin"
 PINNED: Final = {"image": {"digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"}}

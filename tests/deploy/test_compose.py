@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.composition import COMPOSE_TOOLS, Composition, composition, project
 from tests.deploy.containers import Engine, missing, need, tool, until
-from tests.source_tree import read
+from tests.support.source_tree import read
 
 SERVICES = ("proxy", "mock", "caller", "prometheus")
 SIGNICAT = ("-f", "docker-compose.yml", "-f", "docker-compose.signicat.yml")

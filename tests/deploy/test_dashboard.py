@@ -24,8 +24,8 @@ from tests.deploy.expressions import (
 from tests.deploy.scene import scene
 from tests.deploy.test_alerts import promtool
 from tests.deploy.watch import Watch, watching
-from tests.source_tree import read
-from tests.waiting import within
+from tests.support.source_tree import read
+from tests.support.waiting import within
 
 COMMANDS = [
     command

@@ -12,7 +12,7 @@ import pytest
 
 from proxy import __version__
 from tests.deploy.containers import BASE, Engine, need, tool, until
-from tests.source_tree import ROOT, kept_files, relative
+from tests.support.source_tree import ROOT, kept_files, relative
 
 LARGEST_ADDITION_BYTES = 120_000_000
 SLOWEST_START_SECONDS = 1.0

@@ -14,9 +14,9 @@ from typing import Final
 import aiohttp
 
 from tests.deploy.expressions import RULES
-from tests.oidc_server import required_program
-from tests.source_tree import read
-from tests.waiting import within
+from tests.support.oidc_server import required_program
+from tests.support.source_tree import read
+from tests.support.waiting import within
 
 __all__ = ["Watch", "shortened", "watching"]
 

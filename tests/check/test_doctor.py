@@ -1,0 +1,307 @@
+"""`signicat-proxy check` as people and scripts use it: lines, JSON, exit codes, ports."""
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.check.finding import CHECKS, Finding
+from proxy.check.report import Report
+from proxy.mock import RunningMock, serve_mock
+from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
+from proxy.settings.loader import PREFIX
+from proxy.telemetry.logs import Redactor
+from tests.support.diagnosis import diagnose, settings_for
+from tests.support.messages import reply
+from tests.support.peers import ByteServer
+from tests.support.proxy_process import command, proxy_process
+from tests.support.running_proxy import environment, running_proxy
+from tests.support.source_tree import ROOT
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+@pytest.fixture
+async def mock(no_leaks: None) -> AsyncIterator[RunningMock]:
+    """Provide a mock Signicat."""
+    del no_leaks
+    async with serve_mock(new_mock(), "127.0.0.1", 0) as running:
+        yield running
+
+
+def environment_of(mock: RunningMock, **overrides: object) -> dict[str, str]:
+    """Return settings for the mock."""
+    values = {"client_id": DEFAULT_CLIENT, "client_secret": DEFAULT_SECRET} | overrides
+    return environment(
+        upstream=mock.url,
+        token_url=f"{mock.url}/auth/open/connect/token",
+        **values,
+    )
+
+
+def states(output: str) -> dict[str, str]:
+    """Return the state of each check; columns are separated by two blanks or more."""
+    rows = [re.split(r" {2,}", line) for line in output.splitlines()]
+    assert all(len(row) in {5, 6} for row in rows), output
+    return {row[1]: row[0] for row in rows}
+
+
+async def test_all_is_well_against_the_mock(mock: RunningMock, tmp_path: Path) -> None:
+    """Every check has its line, nothing fails, and the exit code is 0."""
+    code, out, err = await command("check", directory=tmp_path, environ=environment_of(mock))
+    found = states(out)
+    assert (code, tuple(found)) == (0, (*CHECKS,))
+    assert set(found.values()) == {"ok", "skipped"}
+    assert err == "10 ok, 2 skipped\n"
+    assert DEFAULT_SECRET not in out
+
+
+async def test_a_failure_is_exit_code_1(mock: RunningMock, tmp_path: Path) -> None:
+    """One line says what failed and which setting mends it; lines after it say why they are not."""
+    environ = environment_of(mock, client_secret="wrong-secret")
+    code, out, _ = await command("check", directory=tmp_path, environ=environ)
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if line.startswith("failed")]
+    assert re.search(r"invalid_client, x-trace-id [0-9a-f]{32}  fix: Check ", line)
+    assert line.endswith(f"{PREFIX}CLIENT_ID and {PREFIX}CLIENT_SECRET.")
+    assert re.search(r"^skipped +call +.* token failed$", out, re.MULTILINE)
+    assert "wrong-secret" not in out
+
+
+async def test_json_is_for_programs(mock: RunningMock, tmp_path: Path) -> None:
+    """One list of findings, each with the same six members, in order; `--no-call` is obeyed."""
+    code, out, err = await command(
+        "check", "--json", "--no-call", directory=tmp_path, environ=environment_of(mock)
+    )
+    findings: list[dict[str, Any]] = json.loads(out)
+    assert (code, err) == (0, "")
+    assert list(dict.fromkeys(finding["id"] for finding in findings)) == list(CHECKS)
+    members = {"id", "state", "target", "detail", "fix", "milliseconds"}
+    assert all(set(finding) == members for finding in findings)
+    (call,) = [finding for finding in findings if finding["id"] == "call"]
+    assert (call["state"], call["detail"]) == ("skipped", "--no-call was given")
+
+
+BAD = {
+    "wrong environment": ({"environment": "production"}, "ENVIRONMENT", "is for sandbox"),
+    "plain http": ({"upstream_url": "http://api.test"}, "UPSTREAM_URL", "http:// would send"),
+    "missing secret file": (
+        {"client_secret_file": "missing"},
+        "CLIENT_SECRET_FILE",
+        "No such file or directory",
+    ),
+    "empty secret file": ({"client_secret_file": "empty"}, "CLIENT_SECRET_FILE", "(empty)"),
+    "unreadable secret file": (
+        {"client_secret_file": "folder"},
+        "CLIENT_SECRET_FILE",
+        "cannot read",
+    ),
+    "no authority": ({"ca_file": "empty"}, "CA_FILE", "no certificates"),
+}
+
+
+@pytest.mark.parametrize(("settings", "name", "detail"), BAD.values(), ids=BAD)
+async def test_settings_that_cannot_be_used(
+    mock: RunningMock, tmp_path: Path, settings: dict[str, str], name: str, detail: str
+) -> None:
+    """Bad configuration is exit code 2; its faults are findings too, all else is skipped."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    environ = environment_of(mock, **settings)
+    code, out, _ = await command("check", "--json", directory=tmp_path, environ=environ)
+    first, *others = json.loads(out)
+    assert (code, first["id"], first["state"], first["target"]) == (
+        2,
+        "settings",
+        "failed",
+        f"{PREFIX}{name}",
+    )
+    assert detail in first["detail"]
+    assert name in first["fix"]
+    assert [other["id"] for other in others] == list(CHECKS[1:])
+    assert {(other["state"], other["detail"]) for other in others} == {
+        ("skipped", "settings failed")
+    }
+
+
+async def test_a_file_of_clients(mock: RunningMock, tmp_path: Path) -> None:
+    """`--config` is taken, and each client has its lines."""
+    file = tmp_path / "p.toml"
+    file.write_text(
+        f'[clients.a]\nclient_id="{DEFAULT_CLIENT}"\n[clients.b]\nclient_id="dev-other-1"\n'
+        '[[routes]]\npath="/auth/rest"\nclient="a"\n[[routes]]\npath="/sign"\nclient="b"\n'
+    )
+    code, out, _ = await command(
+        "check", "--config", str(file), directory=tmp_path, environ=environment_of(mock)
+    )
+    assert code == 1
+    assert re.search(r"^ok +token +client a  ", out, re.MULTILINE)
+    assert re.search(r"^failed +token +client b .*clients\.b\.client_id", out, re.MULTILINE)
+    assert re.search(r"^ok +call +client a, GET /auth/rest  ", out, re.MULTILINE)
+
+
+async def test_lines_come_as_checks_end_and_a_signal_is_no_success(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Whoever waits sees what is done already; what was cut short ends with 1."""
+    tokens.gate.clear()
+    environ = environment(upstream=tokens.url, token_url=tokens.token_url)
+    async with proxy_process(environ, "check", directory=tmp_path) as process:
+        await eventually(lambda: "warning  secret" in process.output, "the lines before the token")
+        assert "token" not in states(process.output)
+        process.send(signal.SIGTERM)
+        assert await process.ended() == 1
+    tokens.gate.set()
+
+
+# --- ports ---
+
+
+async def test_a_port_that_somebody_else_has(mock: RunningMock, tmp_path: Path) -> None:
+    """The setting is named; another program on the admin port is not taken for the proxy."""
+    async with (
+        ByteServer(reply("200 OK", "Server: nginx")) as other,
+        ByteServer(b"220 x\r\n\r\n") as mail,
+    ):
+        environ = environment_of(
+            mock, listen=f"127.0.0.1:{other.port}", admin_listen=f"127.0.0.1:{mail.port}"
+        )
+        code, out, _ = await command("check", directory=tmp_path, environ=environ)
+    assert code == 1
+    lines = [line for line in out.splitlines() if line.startswith("failed")]
+    assert len(lines) == 2
+    assert all("Address already in use" in line for line in lines)
+    assert f"{PREFIX}LISTEN." in lines[0]
+    assert f"{PREFIX}ADMIN_LISTEN." in lines[1]
+
+
+async def test_beside_a_running_proxy(mock: RunningMock, tmp_path: Path) -> None:
+    """Run in the proxy's own container, its ports are in use as they should be."""
+    environ = environment_of(mock, listen=f"unix:{tmp_path}/a.sock,127.0.0.1:0")
+    async with proxy_process(environ, "run", directory=tmp_path) as process:
+        event = await process.event("listening")
+        environ |= {
+            f"{PREFIX}LISTEN": ",".join(event["listen"]),
+            f"{PREFIX}ADMIN_LISTEN": event["admin"],
+        }
+        code, out, _ = await command("check", directory=tmp_path, environ=environ)
+        assert code == 0
+        assert out.count("in use by a signicat-proxy that is running") == 3
+        again, _, err = await command("run", directory=tmp_path, environ=environ)
+        assert (again, "Address already in use" in err) == (1, True)
+        process.send(signal.SIGTERM)
+        assert await process.ended() == 0
+
+
+async def test_a_socket_in_use_is_not_taken_away(tokens: TokenServer, tmp_path: Path) -> None:
+    """A second proxy on a Unix socket fails, as on a port; the first one keeps its callers."""
+    path = tmp_path / "a.sock"
+    settings: dict[str, object] = {"listen": f"unix:{path}", "token_url": tokens.token_url}
+    async with ByteServer(reply("200 OK")) as upstream:
+        environ = environment(upstream=upstream.url, **settings)  # type: ignore[arg-type]
+        async with running_proxy(upstream=upstream.url, **settings):  # type: ignore[arg-type]
+            code, _, err = await command("run", directory=tmp_path, environ=environ)
+            line = f"signicat-proxy: {PREFIX}LISTEN: cannot listen on unix:{path}: "
+            assert (code, err.splitlines()[-1]) == (1, line + "Address already in use")
+            with socket.socket(socket.AF_UNIX) as caller:
+                caller.connect(str(path))
+
+
+ADDRESSES = {
+    "free port": ("127.0.0.1:0", None),
+    "IPv6": ("[::1]:0", None),
+    "free path": ("unix:{}/new.sock", None),
+    "leftover": ("unix:{}/leftover.sock", None),
+    "no such name": ("no-such-host.invalid:1", "the name cannot be resolved"),
+    "not of this machine": ("192.0.2.1:0", "Cannot assign requested address"),
+    "no folder": ("unix:{}/missing/new.sock", "No such file or directory"),
+    "a file": ("unix:{}/file", "Address already in use"),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), ADDRESSES.values(), ids=ADDRESSES)
+async def test_addresses_to_listen_on(
+    tokens: TokenServer, tmp_path: Path, text: str, reason: str | None
+) -> None:
+    """The doctor says what the proxy would, and leaves nothing behind."""
+    (tmp_path / "file").touch()
+    with socket.socket(socket.AF_UNIX) as leftover:
+        leftover.bind(str(tmp_path / "leftover.sock"))
+    with os.scandir(tmp_path) as entries:
+        before = {entry.name for entry in entries}
+    settings = settings_for(
+        upstream=tokens.url, token_url=tokens.token_url, listen=text.format(tmp_path)
+    )
+    finding = (await diagnose(settings, with_call=False)).of("port")[0]
+    assert finding.state == ("ok" if reason is None else "failed")
+    assert finding.detail == (reason or "free")
+    with os.scandir(tmp_path) as entries:
+        assert {entry.name for entry in entries} == before
+
+
+# --- the report ---
+
+FAULT = Finding("tls", "failed", "a\x1b[2J  b", "x\r\n\u202ey \t z", "do  it", 1.2345)
+PLAIN = (
+    r"failed   tls           a\x1b[2J b                      1234 ms  x\r\n\u202ey \t z  "
+    "fix: do it"
+)
+
+
+def test_lines_have_columns_and_no_commands_for_terminals() -> None:
+    """What peers say cannot move a cursor, turn text round, or look like another column."""
+    stream = io.StringIO()
+    report = Report(stream, Redactor(), as_json=False)
+    report.add(FAULT)
+    report.end()
+    assert stream.getvalue() == PLAIN + "\n"
+    assert (report.has_failed, report.summary()) == (True, "1 failed")
+
+
+def test_the_net_is_under_the_report() -> None:
+    """Should a secret get into a finding, it is not shown (G7)."""
+    redact = Redactor()
+    redact.watch(lambda: {"s3cret-value"})
+    for as_json in (False, True):
+        stream = io.StringIO()
+        report = Report(stream, redact, as_json=as_json)
+        report.add(Finding("call", "ok", "s3cret-value", "Bearer abcdefgh", "s3cret-value"))
+        report.end()
+        assert "s3cret" not in stream.getvalue()
+        assert "abcdefgh" not in stream.getvalue()
+        assert stream.getvalue().count("[redacted]") == 3
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_colour_is_for_terminals(*, no_color: bool) -> None:
+    """On a terminal the state has a colour, unless NO_COLOR is set; the text is the same."""
+    leader, follower = os.openpty()
+    with os.fdopen(follower, "w", encoding="utf-8") as terminal:
+        Report(terminal, Redactor(), as_json=False, no_color=no_color).add(FAULT)
+        shown = os.read(leader, 4096).decode().replace("\r\n", "\n")
+    os.close(leader)
+    assert ("\x1b[31mfailed " in shown) is not no_color
+    assert re.sub(r"\x1b\[\d+m", "", shown) == PLAIN + "\n"
+
+
+def test_the_proxy_starts_without_the_doctor() -> None:
+    """`run` imports nothing of `check`: a start must not wait for it."""
+    code = (
+        "import sys, proxy.commands.cli, proxy.server.process; "
+        "print(*(m for m in sys.modules if m.startswith('proxy.check')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"

@@ -1,0 +1,388 @@
+"""The doctor and the API clients: secret, clock, token, scope, and the one authorised call."""
+
+import contextlib
+import email.utils
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from proxy.check.answer import meaning_of
+from proxy.check.call import call_path
+from proxy.check.text import oddities
+from tests.support.diagnosis import diagnose, settings_for
+from tests.support.messages import Message, reply
+from tests.support.peers import ByteServer
+from tests.support.token_server import TokenServer, number_of
+from tests.support.waiting import eventually, task_group, within
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+TRACE = "x-trace-id: 0123abcd"
+GRANTED = {"access_token": "token-1-of-the-test", "expires_in": 600, "token_type": "Bearer"}
+
+
+def granted(*lines: str, **members: object) -> bytes:
+    """Return the answer that grants a token."""
+    return reply("200 OK", *lines, body=json.dumps(GRANTED | members).encode())
+
+
+def refused(status: str, **members: object) -> bytes:
+    """Return an answer that refuses one, with a text that must never be shown."""
+    body = {"error_description": "MARK\x1b[2J\r\n", **members}
+    return reply(status, TRACE, body=json.dumps(body).encode())
+
+
+async def test_all_is_well(tokens: TokenServer) -> None:
+    """A token is granted, and one GET goes to the upstream with it, as the proxy would send it."""
+    async with ByteServer(reply("200 OK", TRACE)) as upstream:
+        diagnosis = await diagnose(
+            settings_for(upstream=f"{upstream.url}/base", token_url=tokens.token_url)
+        )
+    assert diagnosis.failed == []
+    assert diagnosis.one("token").detail == "granted for 600 s"
+    assert diagnosis.one("scope").state == "ok"
+    call = diagnosis.one("call")
+    assert (call.state, call.target) == ("ok", "client default, GET /base/")
+    assert call.detail == "200 (x-trace-id 0123abcd): reached, and the token was not refused"
+    (request,) = upstream.requests
+    assert (request.method, request.target, number_of(request)) == ("GET", "/base/", 1)
+    assert request.head.values("Host") == [f"127.0.0.1:{upstream.port}"]
+    assert request.head.names.count("Authorization") == 1
+
+
+REFUSALS = {
+    "wrong secret": (
+        refused("400 Bad Request", error="invalid_client"),
+        "invalid_client, x-trace-id 0123abcd",
+        "SIGNICAT_PROXY_CLIENT_SECRET.",
+    ),
+    "scope not granted": (
+        refused("400 Bad Request", error="invalid_scope"),
+        "invalid_scope, x-trace-id 0123abcd",
+        "SIGNICAT_PROXY_SCOPE",
+    ),
+    "another error": (
+        refused("400 Bad Request", error="unsupported_grant_type"),
+        "oauth_error, status 400, error unsupported_grant_type, x-trace-id 0123abcd",
+        "SIGNICAT_PROXY_CLIENT_AUTH",
+    ),
+    "an error that is a trick": (
+        refused("400 Bad Request", error="MARK\x1b[2J"),
+        "http_4xx, status 400, x-trace-id 0123abcd",
+        "SIGNICAT_PROXY_TOKEN_URL",
+    ),
+    "no token endpoint": (
+        reply("404 Not Found", body=b"<html>MARK"),
+        "http_4xx, status 404",
+        "SIGNICAT_PROXY_TOKEN_URL",
+    ),
+    "failing": (
+        reply("503 Oops", "x-trace-id: MARK\t[2J", body=b"MARK"),
+        "http_5xx, status 503",
+        "naming the x-trace-id",
+    ),
+    "a login page": (reply(body=b"<html>MARK"), "unusable_answer", "SIGNICAT_PROXY_TOKEN_URL"),
+    "a redirect": (reply("302 Found", "Location: /MARK"), "redirect", "SIGNICAT_PROXY_TOKEN_URL"),
+}
+
+
+@pytest.mark.parametrize(("answer", "detail", "fix"), REFUSALS.values(), ids=REFUSALS)
+async def test_a_token_that_is_not_granted(
+    tokens: TokenServer, answer: bytes, detail: str, fix: str
+) -> None:
+    """`error` and `x-trace-id` are told where they are sane, the endpoint's free text never."""
+    tokens.failure = answer
+    diagnosis = await diagnose(settings_for(upstream=tokens.url, token_url=tokens.token_url))
+    assert diagnosis.failed == ["token"]
+    finding = diagnosis.one("token")
+    assert finding.detail.startswith(detail)
+    assert fix in (finding.fix or "")
+    assert (diagnosis.skipped["scope"], diagnosis.skipped["call"]) == ("token failed",) * 2
+    assert "MARK" not in repr(diagnosis)
+
+
+SCOPES = {
+    "as asked": ("a b", "b a", "ok"),
+    "more than asked": ("a", "a b", "ok"),
+    "not said": ("a", None, "ok"),
+    "nothing asked": ("", "a", "ok"),
+    "less": ("a b", "a", "warning"),
+    "none": ("a", "", "warning"),
+}
+
+
+@pytest.mark.parametrize(("asked", "given", "state"), SCOPES.values(), ids=SCOPES)
+async def test_scope(tokens: TokenServer, asked: str, given: str | None, state: str) -> None:
+    """Less than was asked for is a warning, as the proxy uses that token all the same (T8)."""
+    tokens.failure = granted(**({} if given is None else {"scope": given}))
+    settings = settings_for(upstream=tokens.url, token_url=tokens.token_url)
+    settings = settings.model_copy(update={"scope": asked})
+    diagnosis = await diagnose(settings, with_call=False)
+    finding = diagnosis.one("scope")
+    assert (finding.state, diagnosis.failed) == (state, [])
+    assert ("SIGNICAT_PROXY_SCOPE" in (finding.fix or "")) is (state == "warning")
+
+
+def date(seconds: float) -> str:
+    """Return a `Date` header of now and so many seconds."""
+    return "Date: " + email.utils.formatdate(time.time() + seconds, usegmt=True)
+
+
+CLOCKS = {
+    "right": (0.0, "ok", "agrees"),
+    "the server is ahead": (300.0, "warning", "behind the server"),
+    "the server is behind": (-300.0, "warning", "ahead of the server"),
+    "no zone": ("Date: Thu, 01 Jan 1970 00:00:00", "warning", "ahead of the server"),
+    "no date": ("X: y", "skipped", "tells no time"),
+    "no number": ("Date: yesterday", "skipped", "tells no time"),
+    "no such day": ("Date: Thu, 99 Jan 1970 99:00:00 GMT", "skipped", "tells no time"),
+}
+
+
+@pytest.mark.parametrize(("line", "state", "detail"), CLOCKS.values(), ids=CLOCKS)
+async def test_the_clock(tokens: TokenServer, line: str | float, state: str, detail: str) -> None:
+    """The `Date` of the token endpoint's answer is compared with this machine's clock."""
+    tokens.failure = granted(line if isinstance(line, str) else date(line))
+    diagnosis = await diagnose(
+        settings_for(upstream=tokens.url, token_url=tokens.token_url), with_call=False
+    )
+    finding = diagnosis.one("clock")
+    assert (finding.state, detail in finding.detail) == (state, True), finding
+    assert diagnosis.failed == []
+
+
+STATUSES = {
+    200: ("ok", "not refused"),
+    204: ("ok", "not refused"),
+    302: ("warning", "redirected"),
+    400: ("ok", "only this request"),
+    401: ("failed", "refuses the token"),
+    403: ("warning", "may not use this path"),
+    404: ("ok", "nothing at this very path"),
+    429: ("warning", "too many"),
+    503: ("warning", "failing"),
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_what_the_call_means(tokens: TokenServer, status: int) -> None:
+    """Only 401 is a refused token; what else comes has reached the upstream and says so."""
+    answer = reply(f"{status} X", body=b"" if status == 204 else b"MARK")
+    async with ByteServer(answer) as upstream:
+        diagnosis = await diagnose(settings_for(upstream=upstream.url, token_url=tokens.token_url))
+    state, detail = STATUSES[status]
+    call = diagnosis.one("call")
+    assert (call.state, detail in call.detail) == (state, True), call
+    assert call.detail.startswith(f"{status}: ")
+    assert diagnosis.failed == (["call"] if state == "failed" else [])
+    assert "MARK" not in repr(diagnosis)
+
+
+def test_a_host_that_has_no_api() -> None:
+    """The hosts of sandbox accounts serve log-ins, not the APIs: a frequent mistake (404)."""
+    meaning = meaning_of(404, "acme.sandbox.signicat.com")
+    assert (meaning.state, meaning.fix) == (
+        "warning",
+        "Set SIGNICAT_PROXY_UPSTREAM_URL to https://api.signicat.com.",
+    )
+    assert meaning_of(404, "api.signicat.com").state == "ok"
+
+
+async def hang_up(_: Message) -> None:
+    """Close instead of answering."""
+
+
+async def wait(_: Message) -> bytes:
+    """Send nothing."""
+    return b""
+
+
+BROKEN = {
+    "no HTTP": (b"220 mail ready\r\n\r\n", "not HTTP with one reading", "UPSTREAM_URL"),
+    "hangs up": (hang_up, "closed without an answer", "UPSTREAM_URL"),
+    "cut": (
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nA",
+        "closed within an answer",
+        "UPSTREAM_URL",
+    ),
+    "silent": (wait, "no answer within 0.3 s", "READ_TIMEOUT_SECONDS"),
+}
+
+
+@pytest.mark.parametrize(("answer", "detail", "fix"), BROKEN.values(), ids=BROKEN)
+async def test_a_call_without_an_answer(
+    tokens: TokenServer, answer: bytes, detail: str, fix: str
+) -> None:
+    """What is no answer fails, in bounded time."""
+    async with ByteServer(answer) as upstream:
+        diagnosis = await diagnose(
+            settings_for(
+                upstream=upstream.url, token_url=tokens.token_url, read_timeout_seconds=0.3
+            )
+        )
+    assert diagnosis.failed == ["call"]
+    call = diagnosis.one("call")
+    assert detail in call.detail
+    assert f"SIGNICAT_PROXY_{fix}" in (call.fix or "")
+
+
+async def test_an_upstream_that_goes_away_meanwhile(tokens: TokenServer) -> None:
+    """The call makes a connection of its own, and says why there is none."""
+    async with contextlib.AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(ByteServer(reply()))
+        settings = settings_for(upstream=upstream.url, token_url=tokens.token_url)
+        tokens.gate.clear()
+        async with task_group() as tasks:
+            diagnosing = tasks.create_task(diagnose(settings), name="peer")
+            await eventually(lambda: bool(tokens.requests), "the token request")
+            await stack.aclose()
+            tokens.gate.set()
+            diagnosis = await within(diagnosing, "the diagnosis")
+    assert diagnosis.failed == ["call"]
+    call = diagnosis.one("call")
+    assert (call.detail, "UPSTREAM_URL" in (call.fix or "")) == ("ECONNREFUSED", True)
+
+
+async def test_interim_answers_are_waited_through(tokens: TokenServer) -> None:
+    """A 103 is not yet the answer."""
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n" + reply("200 OK", body=b"x")
+    async with ByteServer(early) as upstream:
+        diagnosis = await diagnose(settings_for(upstream=upstream.url, token_url=tokens.token_url))
+    assert diagnosis.one("call").detail.startswith("200: ")
+
+
+CLIENTS = """
+allowed_paths = "/sign/documents,/auth"
+[clients.auth]
+client_id = "dev-auth-1"
+[clients.sign]
+client_id = "dev-sign-1"
+client_secret_file = "{secret}"
+token_url = "{token_url}"
+scope = "sign-scope"
+[clients.send]
+client_id = "dev-send-1"
+[[routes]]
+path = "/auth"
+client = "auth"
+[[routes]]
+path = "/sign"
+client = "sign"
+[[routes]]
+path = "/send"
+client = "send"
+methods = ["POST"]
+"""
+
+
+ODDITIES = {
+    "s3cret": [],
+    "tå-s3cret": [],
+    '"s3cret"': ["has quotes around it"],
+    "'s3cret'": ["has quotes around it"],
+    "“s3cret”": ["has quotes around it"],
+    '"s3cret': [],
+    '"': [],
+    " s3cret": ["has a space at its beginning"],
+    "s3cret  ": ["has a space at its end"],
+    "s3 cret": ["has a space in it"],
+    "s3\tcret": ["has a space in it"],
+    "s3\u200bcret": ["has an invisible character in it (U+200B)"],
+    "s3cret\u00a0": ["has an invisible character at its end (U+00A0)"],
+    "\ufeff\u200bs3cret": ["has an invisible character at its beginning (U+FEFF, U+200B)"],
+    "s3\x85cret": ["has an invisible character in it (U+0085)"],
+    "s3\ufe0fcret\u3164": ["has an invisible character in it (U+FE0F, U+3164)"],
+    "' s3\u2060cret'": [
+        "has quotes around it",
+        "has a space in it",
+        "has an invisible character in it (U+2060)",
+    ],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ODDITIES.items())
+def test_what_is_odd_about_a_text(text: str, expected: list[str]) -> None:
+    """T13: quotes around it, and what is not seen, are told by their place and code alone."""
+    assert list(oddities(text)) == expected
+
+
+async def test_odd_secrets_and_ids_are_warned_about() -> None:
+    """T13: they are used as they are, and the settings to look at are named."""
+    async with ByteServer(granted()) as server:
+        settings = settings_for(
+            token_url=f"{server.url}/token",
+            upstream=server.url,
+            client_id='"dev-tester-1"',
+            client_secret="of-the\u200btest",
+        )
+        diagnosis = await diagnose(settings)
+    finding = diagnosis.one("secret")
+    assert diagnosis.failed == []
+    assert (finding.state, finding.detail) == (
+        "warning",
+        "the secret has an invisible character in it (U+200B), the client id has quotes around it",
+    )
+    for name in ("SIGNICAT_PROXY_CLIENT_SECRET", "SIGNICAT_PROXY_CLIENT_ID"):
+        assert name in (finding.fix or "")
+
+
+async def test_every_client_is_examined(tokens: TokenServer, tmp_path: Path) -> None:
+    """Each client of a file has its findings; a fix names its own settings where it has such."""
+    secret, config = tmp_path / "secret", tmp_path / "p.toml"
+    secret.write_text(" of-sign\n")
+    async with TokenServer() as other, ByteServer(reply("200 OK")) as upstream:
+        other.failure = refused("400 Bad Request", error="invalid_client")
+        config.write_text(CLIENTS.format(secret=secret, token_url=other.token_url))
+        diagnosis = await diagnose(
+            settings_for(config_file=config, upstream=upstream.url, token_url=tokens.token_url)
+        )
+    assert [finding.target for finding in diagnosis.of("token")] == [
+        "client auth",
+        "client sign",
+        "client send",
+    ]
+    assert [finding.state for finding in diagnosis.of("token")] == ["ok", "failed", "ok"]
+    fix = diagnosis.of("token")[1].fix or ""
+    assert "clients.sign.client_id and clients.sign.client_secret_file" in fix
+    blank = diagnosis.of("secret")[1]
+    assert (blank.state, "clients.sign.client_secret_file" in (blank.fix or "")) == (
+        "warning",
+        True,
+    )
+    assert [message.target for message in upstream.requests] == ["/auth"]
+    assert "let no GET through" in diagnosis.of("call")[2].detail
+    assert len(diagnosis.of("clock")) == 2
+
+
+def test_the_path_of_the_call(tmp_path: Path) -> None:
+    """It is one that callers may GET with this client's token, or there is no call."""
+    config = tmp_path / "p.toml"
+    config.write_text(CLIENTS.format(secret=os.devnull, token_url="https://idp.test/t"))
+    text = config.read_text().replace(f'client_secret_file = "{os.devnull}"\n', "")
+    config.write_text(text)
+    settings = settings_for(config_file=config)
+    paths = {client.name: call_path(settings, client) for client in settings.clients}
+    assert paths == {"auth": "/auth", "sign": "/sign/documents", "send": None}
+    (client,) = settings_for().clients
+    assert call_path(settings_for(), client) == "/"
+    assert call_path(settings_for(allowed_methods="POST"), client) is None
+
+
+async def test_a_secret_file_that_has_gone(tokens: TokenServer, tmp_path: Path) -> None:
+    """The file is read as the proxy reads it, and its setting named; the network is looked at."""
+    secret = tmp_path / "secret"
+    secret.write_text("of-the-test")
+    settings = settings_for(
+        upstream=tokens.url, token_url=tokens.token_url, client_secret_file=secret
+    )
+    secret.unlink()
+    diagnosis = await diagnose(settings)
+    assert diagnosis.failed == ["secret"]
+    finding = diagnosis.one("secret")
+    assert finding.detail == f"{secret}: No such file or directory"
+    assert "SIGNICAT_PROXY_CLIENT_SECRET_FILE" in (finding.fix or "")
+    assert diagnosis.skipped["token"] == "secret failed"
+    assert diagnosis.one("tcp").state == "ok"

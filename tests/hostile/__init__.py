@@ -1,0 +1,1 @@
+"""What callers, upstreams and pages do that mean harm, or are broken."""

@@ -1,0 +1,1 @@
+"""The rules of the house: pages, sizes, imports, and the suite itself."""

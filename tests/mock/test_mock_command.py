@@ -1,0 +1,94 @@
+"""`python -m proxy.mock`, the mock as a process."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+
+import aiohttp
+import pytest
+
+from tests.support.source_tree import ROOT
+from tests.support.waiting import within
+
+
+async def started(*arguments: str) -> tuple[asyncio.subprocess.Process, list[str]]:
+    """Start the mock; return it with what it said up to the line that it listens."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "proxy.mock", *arguments, cwd=ROOT, stderr=PIPE
+    )
+    assert process.stderr
+    lines: list[str] = []
+    while not lines or "listening on" not in lines[-1]:
+        line = await within(process.stderr.readline(), "a line")
+        assert line, lines
+        lines.append(line.decode().rstrip())
+    return process, lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_starts_serves_and_ends(number: signal.Signals) -> None:
+    """One line says MOCK and where; faults given at the start are in force; a signal ends it."""
+    fault = '{"kind":"status","status":429,"target":"all","times":1}'
+    process, lines = await started("--listen", "127.0.0.1:0", "--fault", fault, "--seed", "1")
+    assert lines[0].startswith("MOCK: listening on http://127.0.0.1:")
+    url = lines[0].split()[3].rstrip(",")
+    async with aiohttp.ClientSession() as session:
+        statuses = []
+        for _ in range(2):
+            async with session.get(url) as answer:
+                statuses.append(answer.status)
+    assert statuses == [429, 200]
+    process.send_signal(number)
+    assert await within(process.wait(), "the end") == 0
+
+
+async def test_it_warns_when_others_can_reach_it() -> None:
+    """Listening wider is possible, and said (K)."""
+    process, lines = await started("--listen", "0.0.0.0:0", "--client", "a:b")
+    assert "beyond this machine" in lines[0]
+    assert lines[1].endswith("client a")
+    process.terminate()
+    assert await within(process.wait(), "the end") == 0
+
+
+async def test_a_port_in_use_is_one_line() -> None:
+    """The second mock on a port says so and ends with 1."""
+    process, lines = await started("--listen", "127.0.0.1:0")
+    address = lines[0].split()[3].removeprefix("http://").rstrip(",")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "proxy.mock", "--listen", address],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"MOCK: --listen: cannot listen on {address}: Address already in use\n"
+    process.terminate()
+    await within(process.wait(), "the end")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--listen", "9090"),
+        ("--listen", "a:99999"),
+        ("--client", "a"),
+        ("--fault", "{"),
+        ("--fault", '{"kind":"x"}'),
+    ],
+)
+def test_bad_flags_are_wrong_usage(flags: tuple[str, str]) -> None:
+    """What cannot be is 2, and names the flag."""
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy.mock", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"argument {flags[0]}" in done.stderr

@@ -1,0 +1,237 @@
+"""The mock's products: sessions, documents, look-ups (K)."""
+
+import gzip
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from proxy.mock import serve_mock
+from tests.mock.test_mock_auth import Bench
+
+SESSION = {
+    "flow": "redirect",
+    "requestedAttributes": ["nin", "name"],
+    "callbackUrls": {
+        "success": "https://shop.test/ok?x=1",
+        "abort": "https://shop.test/no",
+        "error": "https://shop.test/err",
+    },
+}
+
+
+class Api(Bench):
+    """A running mock that is called with a good token."""
+
+    headers: dict[str, str]
+
+    async def call(self, method: str, path: str, **how: Any) -> tuple[int, Any]:
+        """Return status and body."""
+        headers = self.headers | how.pop("headers", {})
+        status, _, body = await self.ask(method, path, headers=headers, **how)
+        return status, body
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    api = Api()
+    async with (
+        serve_mock(api.mock, "127.0.0.1", 0) as api.running,
+        aiohttp.ClientSession() as api.session,
+    ):
+        api.headers = await api.token()
+        yield api
+
+
+async def test_a_session_goes_its_way(api: Api) -> None:
+    """CREATED, then WAITING_FOR_USER, then what the end user chose; URLs lead to the mock."""
+    status, session = await api.call("POST", "/auth/rest/sessions", json=SESSION)
+    path = f"/auth/rest/sessions/{session['id']}"
+    assert (status, session["status"]) == (200, "CREATED")
+    assert session["requestedAttributes"] == ["name", "nin"]
+    assert session["callbackUrls"]["success"] == (
+        f"https://shop.test:443/ok?x=1&sessionId={session['id']}"
+    )
+    page = session["authenticationUrl"].removeprefix(api.running.url)
+    assert b"MOCK" in (await api.ask("GET", page))[2]
+    assert (await api.call("GET", path))[1]["status"] == "WAITING_FOR_USER"
+    status, headers, _ = await api.ask("POST", f"{page}/success")
+    assert (status, headers["Location"]) == (302, session["callbackUrls"]["success"])
+    _, done = await api.call("GET", path)
+    assert (done["status"], done["provider"]) == ("SUCCESS", "nbid")
+    assert done["subject"]["nin"]["issuingCountry"] == "NO"
+    assert (await api.call("POST", f"{path}/cancel"))[0] == 400
+    assert b"SUCCESS" in (await api.ask("GET", page))[2]
+    await api.ask("POST", f"{page}/abort")
+    assert (await api.call("GET", path))[1]["status"] == "SUCCESS"
+    assert (await api.ask("POST", f"{page}/other"))[0] == 404
+
+
+@pytest.mark.parametrize("word", ["success", "abort", "error"])
+async def test_a_magic_reference_needs_no_browser(api: Api, word: str) -> None:
+    """`mock-success`, `mock-abort` and `mock-error` end a session at the second look."""
+    wanted = SESSION | {"externalReference": f"mock-{word}", "requestedLoa": "high"}
+    _, session = await api.call("POST", "/auth/rest/sessions", json=wanted)
+    path = f"/auth/rest/sessions/{session['id']}"
+    statuses = [(await api.call("GET", path))[1]["status"] for _ in range(3)]
+    assert statuses == [
+        "CREATED",
+        *[{"success": "SUCCESS", "abort": "ABORT", "error": "ERROR"}[word]] * 2,
+    ]
+
+
+async def test_a_session_can_be_cancelled(api: Api) -> None:
+    """Cancelling needs no body, and ends it; a session without URLs shows a page."""
+    wanted = {"flow": "headless"}
+    _, session = await api.call("POST", "/auth/rest/sessions", json=wanted)
+    path = f"/auth/rest/sessions/{session['id']}"
+    assert (await api.call("POST", f"{path}/cancel"))[1]["status"] == "CANCELLED"
+    status, _, page = await api.ask("POST", f"/mock-login/{session['id']}/abort")
+    assert (status, b"CANCELLED" in page) == (200, True)
+    assert (await api.call("GET", "/auth/rest/sessions/x"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"flow":"redirect"}', b'{"flow":"headless","callbackUrls":1}']
+)
+async def test_a_bad_session_is_refused(api: Api, body: bytes) -> None:
+    """What Signicat could not use is 400, with the reason."""
+    status, error = await api.call("POST", "/auth/rest/sessions", data=body)
+    assert (status, error["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 3_000_000])
+async def test_a_document_comes_back_byte_for_byte(api: Api, size: int) -> None:
+    """Whatever was sent, compressed or not, is what is fetched."""
+    data = gzip.compress(bytes(range(256)) * (size // 256 + 1))
+    headers = {"Content-Type": "application/pdf", "Content-Encoding": "gzip"}
+    _, document = await api.call("POST", "/sign/documents", data=data, headers=headers)
+    path = f"/sign/documents/{document['documentId']}"
+    assert (await api.call("GET", path)) == (200, data)
+    assert document["mimeType"] == "application/pdf"
+    status, metadata = await api.call("PATCH", f"{path}/metadata", json={"documentId": "x", "a": 1})
+    assert (status, metadata) == (200, document | {"a": 1})
+    assert (await api.call("GET", f"{path}/metadata"))[1] == metadata
+    assert (await api.call("PATCH", f"{path}/metadata", data=b"["))[0] == 400
+    assert (await api.call("DELETE", path))[0] == 204
+    assert (await api.call("GET", path))[0] == 404
+    assert (await api.call("POST", "/sign/documents", data=b""))[0] == 400
+
+
+@pytest.mark.parametrize(("word", "state"), [("sign", "SIGNED"), ("reject", "REJECTED")])
+@pytest.mark.parametrize("mime", ["application/pdf", "text/plain"])
+async def test_a_signing_session_goes_its_way(api: Api, word: str, state: str, mime: str) -> None:
+    """Document, collection, session, page, end; the signed document is fetched like any other."""
+    _, document = await api.call(
+        "POST", "/sign/documents", data=b"contract", headers={"Content-Type": mime}
+    )
+    documents = [{"documentId": document["documentId"]}]
+    _, collection = await api.call(
+        "POST", "/sign/document-collections", json={"documents": documents}
+    )
+    assert (await api.call("GET", f"/sign/document-collections/{collection['id']}"))[0] == 200
+    wanted = [
+        {"documents": [*documents, {}], "redirectSettings": {"success": "/ok", "cancel": "/no"}},
+        {"title": "b"},
+    ]
+    _, sessions = await api.call("POST", "/sign/signing-sessions", json=wanted)
+    page = sessions[0]["signatureUrl"].removeprefix(api.running.url)
+    assert b"READY" in (await api.ask("GET", page))[2]
+    assert (await api.ask("POST", f"{page}/x"))[0] == 404
+    status, headers, _ = await api.ask("POST", f"{page}/{word}")
+    assert (status, headers["Location"]) == (302, "/ok" if word == "sign" else "/no")
+    assert (await api.ask("POST", f"{page}/reject"))[0] == 302
+    _, ended = await api.call("GET", f"/sign/signing-sessions/{sessions[0]['id']}")
+    assert ended["lifecycle"] == {"state": state, "stateIsFinal": True}
+    if word == "sign":
+        (signature,) = ended["output"]["signatures"]
+        assert signature["signatureType"] == ("PADES" if mime.endswith("pdf") else "XADES")
+        result = f"/sign/documents/{signature['resultDocumentId']}"
+        assert (await api.call("GET", result))[1] == b"contract"
+    assert (await api.ask("POST", f"/mock-sign/{sessions[1]['id']}/sign"))[0] == 200
+    _, listed = await api.call("GET", "/sign/signing-sessions?limit=1&offset=1")
+    assert (listed["count"], listed["total"], listed["data"][0]["title"]) == (1, 2, "b")
+    assert (await api.call("DELETE", f"/sign/signing-sessions/{sessions[0]['id']}"))[0] == 204
+    assert (await api.call("DELETE", f"/sign/document-collections/{collection['id']}"))[0] == 204
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sign/document-collections", b"[]"),
+        ("/sign/document-collections", b'{"documents":[{"documentId":"x"}]}'),
+        ("/sign/document-collections", b'{"documents":[1]}'),
+        ("/sign/document-collections", b'{"documents":[]}'),
+        ("/sign/signing-sessions", b"{}"),
+        ("/sign/signing-sessions", b"[1]"),
+        ("/dem/records", b"{}"),
+        ("/dem/records", b"x"),
+        ("/__mock__/faults", b"{"),
+    ],
+)
+async def test_bad_bodies_are_refused(api: Api, path: str, body: bytes) -> None:
+    """What makes no sense is 400."""
+    method = "PUT" if path.startswith("/__mock__") else "POST"
+    assert (await api.call(method, path, data=body))[0] == 400
+
+
+ORGANIZATION = "/info/lookup/countries/NO/organizations/999000111"
+LOOKUPS = {
+    ORGANIZATION: (200, None),
+    f"{ORGANIZATION}/roles": (200, None),
+    f"{ORGANIZATION}/nothing": (404, "not_found"),
+    "/info/lookup/countries/NO/organizations/1": (404, "1204"),
+    "/info/lookup/countries/XX/organizations/1": (400, "1100"),
+    "/info/lookup/organizations/search?name=example": (200, None),
+    "/info/lookup/organizations/search": (400, "1200"),
+    "/info/lookup/countries/NO/persons?identityNumber=31019000000": (200, None),
+    "/info/lookup/countries/NO/persons?identityNumber=1": (404, "1205"),
+    "/info/lookup/countries/NO/persons": (400, "1200"),
+    "/info/lookup/countries/XX/persons": (400, "1100"),
+    "/dem/records/x": (404, "not_found"),
+}
+
+
+@pytest.mark.parametrize("path", LOOKUPS)
+async def test_look_ups(api: Api, path: str) -> None:
+    """Known entities are found, unknown ones are 404, faults have Signicat's codes."""
+    status, body = await api.call("GET", path)
+    assert (status, body.get("code")) == LOOKUPS[path]
+
+
+async def test_a_search_finds_and_misses(api: Api) -> None:
+    """A search by name gives a list."""
+    _, body = await api.call("GET", "/info/lookup/organizations/search?name=zzz")
+    assert body == {"organizations": []}
+
+
+async def test_a_record_is_kept(api: Api) -> None:
+    """A record comes back as it was created."""
+    _, record = await api.call("POST", "/dem/records", json={"type": "LOG_IN", "ttl": "x"})
+    assert (await api.call("GET", f"/dem/records/{record['id']}"))[1] == record
+
+
+async def test_streams(api: Api) -> None:
+    """Echo, bytes, lines and events come as they were asked for."""
+    assert await api.call("POST", "/mock/echo", data=b"abc") == (200, b"abc")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"ab"
+        yield b"c"
+
+    assert await api.call("POST", "/mock/echo", data=pieces()) == (200, b"abc")
+    assert await api.call("GET", "/mock/bytes?size=70000") == (200, b"x" * 70_000)
+    lines = (await api.call("GET", "/mock/stream?count=2&interval_ms=1"))[1]
+    assert lines == b"MOCK line 0\nMOCK line 1\n"
+    events = (await api.call("GET", "/mock/events?count=2&interval_ms=1"))[1]
+    assert events.count(b"data: MOCK event") == 2
+    assert len((await api.call("GET", "/mock/bytes?size=x"))[1]) == 1024
+
+
+async def test_created_status_and_public_url(api: Api) -> None:
+    """What Signicat does not publish can be set; so can the address that URLs show."""
+    api.mock.created_status, api.mock.public_url = 201, "http://mock.test/"
+    status, session = await api.call("POST", "/auth/rest/sessions", json=SESSION)
+    assert status == 201
+    assert session["authenticationUrl"].startswith("http://mock.test/mock-login/")

@@ -1,0 +1,1 @@
+"""Start, settings, signals, stop, and what a long life leaves behind."""

@@ -1,0 +1,214 @@
+"""The command as people and scripts use it: real processes, output and exit codes."""
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from proxy.admin.probe import admin_address, probe
+from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
+from proxy.settings.loader import PREFIX
+from tests.support.messages import reply
+from tests.support.peers import ByteServer, Channel
+from tests.support.proxy_process import command, proxy_process
+from tests.support.running_proxy import CLIENT_SECRET, environment, running_proxy
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
+
+END = "Ctrl-C ends it."
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+
+async def test_no_command_is_wrong_usage(tmp_path: Path) -> None:
+    """Usage errors end with 2."""
+    code, _, err = await command(directory=tmp_path)
+    assert (code, "COMMAND" in err) == (2, True)
+
+
+async def test_faults_are_lines_on_stderr(tmp_path: Path) -> None:
+    """Bad configuration ends with 2 and one line for each fault (C1)."""
+    environ = {f"{PREFIX}LOG_LEVEL": "loud"}
+    code, out, err = await command("run", directory=tmp_path, environ=environ)
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"signicat-proxy: {PREFIX}") for line in lines)
+
+
+@pytest.mark.parametrize("name", ["run", "demo"])
+async def test_pure_python_parsers_are_refused(
+    tokens: TokenServer, tmp_path: Path, name: str
+) -> None:
+    """The fall-back of aiohttp reads requests less strictly: there is no start with it (G7)."""
+    environ = {"AIOHTTP_NO_EXTENSIONS": "1"}
+    if name == "run":
+        environ |= environment(upstream="https://up.test", token_url=tokens.token_url)
+    code, _, err = await command(name, directory=tmp_path, environ=environ)
+    assert code != 0
+    assert "AIOHTTP_NO_EXTENSIONS" in err
+    assert "Traceback" not in err
+    assert tokens.requests == []
+
+
+async def test_config_shows_what_is_in_force(tmp_path: Path) -> None:
+    """`config` names value and origin of every setting, as a table or as JSON, with flags too."""
+    environ = environment(upstream="https://up.test", token_url="https://idp.test/t")
+    code, out, _ = await command("config", "--scope", "x", directory=tmp_path, environ=environ)
+    assert code == 0
+    assert "SCOPE" in out
+    assert " flag" in out
+    code, out, _ = await command("config", "--json", directory=tmp_path, environ=environ)
+    report = json.loads(out)
+    assert (code, report["upstream_url"]) == (
+        0,
+        {"value": "https://up.test", "origin": "environment"},
+    )
+    assert report["client_secret"]["value"] == "(set)"
+
+
+async def test_token_prints_the_token_alone(tokens: TokenServer, tmp_path: Path) -> None:
+    """`token` is made for command substitution; `--json` says more."""
+    environ = environment(upstream="https://up.test", token_url=tokens.token_url)
+    got = await command("token", directory=tmp_path, environ=environ)
+    assert got == (0, "token-1-of-the-test\n", "")
+    code, out, _ = await command("token", "--json", directory=tmp_path, environ=environ)
+    facts = json.loads(out)
+    assert (code, facts["access_token"], facts["expires_in"], facts["claims"]) == (
+        0,
+        "token-2-of-the-test",
+        600.0,
+        None,
+    )
+
+
+async def test_token_shows_the_claims_of_a_jwt(tmp_path: Path) -> None:
+    """Claims are shown where there are some; nothing relies on them (T8)."""
+    jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.c2ln"
+    body = json.dumps({"access_token": jwt, "token_type": "Bearer"}).encode()
+    async with ByteServer(reply(body=body)) as server:
+        environ = environment(upstream="https://up.test", token_url=server.url)
+        _, out, _ = await command("token", "--json", directory=tmp_path, environ=environ)
+    assert json.loads(out)["claims"] == {"sub": "a"}
+
+
+async def test_token_says_why_there_is_none(tokens: TokenServer, tmp_path: Path) -> None:
+    """A refused token is one line on stderr and exit code 1."""
+    tokens.failure = reply("400 Bad Request", body=b'{"error":"invalid_client"}')
+    environ = environment(upstream="https://up.test", token_url=tokens.token_url)
+    got = await command("token", directory=tmp_path, environ=environ)
+    assert got == (1, "", "signicat-proxy: no token: invalid_client\n")
+
+
+async def test_token_asks_which_client(tmp_path: Path) -> None:
+    """Where there are several clients, one must be named."""
+    file = tmp_path / "p.toml"
+    file.write_text(
+        '[clients.a]\nclient_id="x"\n[clients.b]\nclient_id="y"\n'
+        '[[routes]]\npath="/a"\nclient="a"\n[[routes]]\npath="/b"\nclient="b"\n'
+    )
+    environ = {f"{PREFIX}CLIENT_SECRET": CLIENT_SECRET}
+    got = await command("token", "--config", str(file), directory=tmp_path, environ=environ)
+    assert got == (2, "", "signicat-proxy: name one of the clients with --client: a, b\n")
+
+
+async def test_health_asks_the_admin_port(tokens: TokenServer, tmp_path: Path) -> None:
+    """0 while live and ready, 1 where nobody answers, 2 for an address that is none."""
+    async with (
+        ByteServer(reply()) as upstream,
+        running_proxy(upstream=upstream.url, token_url=tokens.token_url) as proxy,
+    ):
+        address = f"127.0.0.1:{proxy.admin_port}"
+        environ = {f"{PREFIX}ADMIN_LISTEN": address}
+        await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
+        got = await command("health", "--ready", directory=tmp_path, environ=environ)
+        assert got == (0, f"{address}/readyz: 200\n", "")
+    got = await command("health", "--admin-listen", address, directory=tmp_path)
+    assert got == (1, f"{address}/livez: Connection refused\n", "")
+    code, _, err = await command("health", "--admin-listen", "x", directory=tmp_path)
+    assert (code, f"{PREFIX}ADMIN_LISTEN" in err) == (2, True)
+
+
+async def test_health_over_a_unix_socket(tokens: TokenServer, tmp_path: Path) -> None:
+    """The admin port may be a Unix socket; a leftover of a killed process is no obstacle."""
+    path = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as leftover:
+        leftover.bind(str(path))
+    async with ByteServer(reply()) as upstream:
+        environ = environment(
+            upstream=upstream.url, token_url=tokens.token_url, admin_listen=f"unix:{path}"
+        )
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            await process.event("token_request")
+            address = parse_listen_address(f"unix:{path}")
+            good = await asyncio.to_thread(probe, address, ready=True)
+            assert good == (True, f"unix:{path}/readyz: 200")
+
+
+def test_the_probe_finds_the_address_by_precedence(tmp_path: Path) -> None:
+    """Flag, environment, .env, TOML, default, as for every setting."""
+    config = tmp_path / "p.toml"
+    config.write_text('admin_listen = "127.0.0.1:5"')
+    name = f"{PREFIX}ADMIN_LISTEN"
+    found = [str(admin_address(None, None, {}, tmp_path))]
+    found.append(str(admin_address(None, config, {}, tmp_path)))
+    (tmp_path / ".env").write_text(f"A=b\nexport {name}='127.0.0.1:4'\n")
+    found.append(str(admin_address(None, config, {}, tmp_path)))
+    found.append(str(admin_address(None, config, {name: "127.0.0.1:3"}, tmp_path)))
+    found.append(str(admin_address("127.0.0.1:2", config, {name: "127.0.0.1:3"}, tmp_path)))
+    assert found == [f"127.0.0.1:{port}" for port in (8081, 5, 4, 3, 2)]
+
+
+ADDRESSES = {
+    "127.0.0.1:8080": (ListenAddress("127.0.0.1", 8080), True),
+    "[::1]:0": (ListenAddress("::1", 0), True),
+    "localhost:1": (ListenAddress("localhost", 1), True),
+    "0.0.0.0:1": (ListenAddress("0.0.0.0", 1), False),
+    "proxy.test:1": (ListenAddress("proxy.test", 1), False),
+    "unix:/run/a.sock": (ListenAddress(None, None, "/run/a.sock"), True),
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_addresses(text: str) -> None:
+    """An address reads back as it was written, and is known to be local or not."""
+    address, is_local = ADDRESSES[text]
+    assert parse_listen_address(text) == address
+    assert str(address) == text
+    assert address.is_local is is_local
+    assert is_loopback("127.9.9.9")
+
+
+async def test_the_demo_shows_a_request_and_ends(tmp_path: Path) -> None:
+    """`demo` needs no account, shows one request and three lines to try, and ends cleanly."""
+    flags = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+    arguments = ("demo", *flags, "--mock-listen", "127.0.0.1:0")
+    async with proxy_process({}, *arguments, directory=tmp_path) as process:
+        await eventually(lambda: END in process.lines, "the lines to try")
+        assert "HTTP/1.1 200 OK" in process.lines
+        tries = [line for line in process.lines if line.startswith("  curl ")]
+        assert len(tries) == 3
+        port = int(tries[0].split("127.0.0.1:")[1].split("/")[0])
+        caller = await Channel.connect("127.0.0.1", port)
+        caller.close()
+        process.interrupt()
+        assert await process.ended() == 0
+
+
+async def test_the_demo_takes_free_ports(tmp_path: Path) -> None:
+    """Default ports that are in use give way, with a notice."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 9090))
+            taken.listen()
+        except OSError:
+            pytest.skip("port 9090 is in use by somebody else")
+        flags = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+        async with proxy_process({}, "demo", *flags, directory=tmp_path) as process:
+            await eventually(lambda: END in process.lines, "the lines to try")
+            assert "127.0.0.1:9090 is in use, a free port is taken instead" in process.lines
+            process.interrupt()
+            assert await process.ended() == 0

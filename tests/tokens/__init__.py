@@ -1,0 +1,1 @@
+"""A token's life, over sockets and on a clock of the test's own."""

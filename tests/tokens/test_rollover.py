@@ -1,0 +1,213 @@
+"""Tokens come, go and fail while requests run (T1 to T7)."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.messages import Message, assert_problem, reply, request
+from tests.support.running_proxy import RunningProxy, proxied
+from tests.support.token_server import TokenServer, number_of
+from tests.support.waiting import eventually, within
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+INVALID_CLIENT = reply(
+    "400 Bad Request",
+    "Content-Type: application/json",
+    body=json.dumps({"error": "invalid_client", "error_description": "x"}).encode(),
+)
+
+
+def now() -> float:
+    """Return the loop's time in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+async def load_until(
+    is_over: Callable[[], bool], proxy: RunningProxy, pause_seconds: float
+) -> list[float]:
+    """Ask again and again; return how long each answer took."""
+    caller = await proxy.connect()
+    durations = []
+    while not is_over():
+        began = now()
+        assert (await caller.ask(request("GET /"))).status == 200
+        durations.append(now() - began)
+        await asyncio.sleep(pause_seconds)
+    return durations
+
+
+async def steady_load(tokens: TokenServer, roll_overs: int, callers: int) -> list[float]:
+    """Run a steady load before an upstream that takes no token past its life."""
+
+    async def answer(message: Message) -> bytes:
+        age = now() - tokens.issued_at[number_of(message) - 1]
+        return reply() if age < tokens.expires_in else reply("401 Unauthorized")
+
+    def is_over() -> bool:
+        return len(tokens.issued) > roll_overs + 1
+
+    async with proxied(tokens, answer) as (proxy, _):
+        assert (await proxy.ask(request("GET /"))).status == 200
+        async with asyncio.TaskGroup() as tasks:
+            loads = [
+                tasks.create_task(load_until(is_over, proxy, pause_seconds=0.01))
+                for _ in range(callers)
+            ]
+        assert await proxy.metric("replays_total") == 0
+    return [duration for load in loads for duration in load.result()]
+
+
+async def test_a_steady_load_notices_no_roll_over(tokens: TokenServer) -> None:
+    """Ten roll-overs lose and delay nothing, though each renewal takes 0.4 s (T2, T3)."""
+    tokens.expires_in, tokens.delay_seconds = 3, 0.4
+    durations = await steady_load(tokens, roll_overs=10, callers=4)
+    assert max(durations) < 0.35
+    assert len(durations) > 1000
+
+
+async def test_a_lifetime_of_one_second_works(tokens: TokenServer) -> None:
+    """Signicat grants as little; nobody is refused (T3)."""
+    tokens.expires_in = 1
+    began = now()
+    durations = await steady_load(tokens, roll_overs=3, callers=2)
+    assert now() - began > 1.5
+    assert max(durations) < 0.5
+
+
+@pytest.mark.parametrize("expires_in", [0, -5, 0.001])
+async def test_a_lifetime_of_nothing_counts_as_a_second(
+    tokens: TokenServer, expires_in: float
+) -> None:
+    """Steady traffic then asks about twice a second, and not once for each request (T8)."""
+    tokens.expires_in = expires_in
+    async with proxied(tokens, reply()) as (proxy, _):
+        began = now()
+        durations = await load_until(lambda: now() - began > 2, proxy, pause_seconds=0.01)
+    assert len(durations) > 50
+    assert 2 <= len(tokens.requests) <= 5
+
+
+async def test_an_idle_proxy_does_not_spin_on_short_lifetimes(tokens: TokenServer) -> None:
+    """Where renewal is driven by traffic, no traffic means no token requests (T2)."""
+    tokens.expires_in = 1
+    async with proxied(tokens, reply()) as (proxy, _):
+        await proxy.ask(request("GET /"))
+        before = len(tokens.requests)
+        await asyncio.sleep(1.5)
+        assert len(tokens.requests) <= before + 1
+        assert (await proxy.ask(request("GET /"))).status == 200
+
+
+async def test_a_thousand_first_requests_cause_one_token_request(tokens: TokenServer) -> None:
+    """All wait for the one attempt, and all are answered (T4)."""
+    tokens.gate.clear()
+    async with proxied(tokens, reply()) as (proxy, _):
+        callers = [await proxy.connect() for _ in range(1000)]
+        for caller in callers:
+            await caller.send(request("GET /"))
+        await proxy.metric_becomes(1000, "token_waiters")
+        for caller in callers[:100]:
+            caller.close()
+        await proxy.metric_becomes(900, "token_waiters")
+        tokens.gate.set()
+        for caller in callers[100:]:
+            assert (await caller.read_answer()).status == 200
+        assert len(tokens.requests) == 1
+
+
+async def test_a_hanging_token_endpoint_costs_the_wait_and_no_more(tokens: TokenServer) -> None:
+    """TOKEN_WAIT_SECONDS, then 503 with Retry-After; recovery needs no restart (T4)."""
+    tokens.gate.clear()
+    async with proxied(tokens, reply(), token_wait_seconds=0.4) as (proxy, upstream):
+        began = now()
+        answer = await proxy.ask(request("GET /"))
+        assert 0.35 < now() - began < 1.5
+        assert_problem(answer, 503, "token_unavailable")
+        assert int(answer.head.value("Retry-After") or "") >= 1
+        assert upstream.received == b""
+        tokens.gate.set()
+        await within(answered(proxy), "recovery", 5)
+
+
+async def answered(proxy: RunningProxy) -> None:
+    """Ask until the answer is 200; anything but 503 meanwhile is a failure."""
+    while (status := (await proxy.ask(request("GET /"))).status) != 200:
+        assert status == 503
+        await asyncio.sleep(0.02)
+
+
+async def test_recovery_from_failures_needs_no_restart(tokens: TokenServer) -> None:
+    """Transient failures are tried again by themselves (T5)."""
+    tokens.failure = reply("502 Bad Gateway", body=b"<html>")
+    async with proxied(tokens, reply(), token_wait_seconds=0.1) as (proxy, _):
+        assert (await proxy.ask(request("GET /"))).status == 503
+        assert (await proxy.admin("GET /readyz")).status == 503
+        tokens.failure = None
+        await within(answered(proxy), "recovery", 8)
+        assert (await proxy.admin("GET /readyz")).status == 200
+
+
+async def test_requests_cause_no_attempt_during_back_off(tokens: TokenServer) -> None:
+    """`Retry-After` of the token endpoint binds, however many callers come (T5)."""
+    tokens.failure = reply("429 Too Many Requests", "Retry-After: 30")
+    async with proxied(tokens, reply(), token_wait_seconds=0.1) as (proxy, _):
+        for _ in range(20):
+            answer = await proxy.ask(request("GET /"))
+            assert answer.status == 503
+            assert int(answer.head.value("Retry-After") or "") <= 31
+        assert len(tokens.requests) == 1
+
+
+async def test_a_failed_renewal_keeps_the_good_token(tokens: TokenServer) -> None:
+    """The proxy is degraded, still ready, and serves on (T5)."""
+    async with proxied(tokens, reply()) as (proxy, upstream):
+        assert (await proxy.ask(request("GET /"))).status == 200
+        tokens.failure = reply("500 Oops")
+        await proxy.admin("POST /-/refresh")
+        await eventually(lambda: len(tokens.requests) >= 2, "the renewal")
+        await proxy.metric_becomes(1, "token_consecutive_failures")
+        ready = await proxy.admin("GET /readyz")
+        assert (ready.status, b"degraded" in ready.body) == (200, True)
+        assert (await proxy.ask(request("GET /"))).status == 200
+        assert number_of(upstream.requests[-1]) == 1
+
+
+async def test_a_wrong_secret_is_tried_again_when_told_to(tokens: TokenServer) -> None:
+    """A permanent failure waits for a minute, or for SIGHUP (T6)."""
+    tokens.failure = INVALID_CLIENT
+    async with proxied(tokens, reply(), token_wait_seconds=0.1) as (proxy, _):
+        assert (await proxy.ask(request("GET /"))).status == 503
+        assert len(tokens.requests) == 1
+        tokens.failure = None
+        proxy.control.reload()
+        await eventually(lambda: len(tokens.issued) == 1, "a new attempt")
+        assert (await proxy.ask(request("GET /"))).status == 200
+
+
+def swap(link: Path, target: Path) -> None:
+    """Point a symlink elsewhere in one step, as Kubernetes does."""
+    fresh = link.with_name("fresh")
+    fresh.symlink_to(target)
+    fresh.rename(link)
+
+
+async def test_a_rotated_secret_is_used_within_seconds(tokens: TokenServer, tmp_path: Path) -> None:
+    """A swapped symlink is noticed by content; requests go on with the old token (T7)."""
+    old, new, link = tmp_path / "old", tmp_path / "new", tmp_path / "secret"
+    old.write_text("old-secret\n")
+    new.write_text("new-secret\n")
+    link.symlink_to(old)
+    settings = {"client_secret_file": link, "client_auth": "client_secret_post"}
+    async with proxied(tokens, reply(), **settings) as (proxy, _):
+        assert (await proxy.ask(request("GET /"))).status == 200
+        swap(link, new)
+        await eventually(lambda: len(tokens.requests) == 2, "the new secret", 6)
+        assert b"client_secret=old-secret" in tokens.requests[0].body
+        assert b"client_secret=new-secret" in tokens.requests[1].body
+        assert (await proxy.ask(request("GET /"))).status == 200
+        assert "old-secret" not in str(proxy.logs)
+        assert "new-secret" not in str(proxy.logs)

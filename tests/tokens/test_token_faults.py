@@ -1,0 +1,129 @@
+"""What callers see when tokens cannot be had, or the process slept (T3, T7, T9)."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.messages import Message, assert_problem, reply, request
+from tests.support.peers import ByteServer, Channel
+from tests.support.proxy_process import proxy_process
+from tests.support.running_proxy import CLIENT_SECRET, RunningProxy, environment, proxied
+from tests.support.token_server import TokenServer, number_of
+from tests.support.waiting import within
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+INVALID_CLIENT = reply(
+    "400 Bad Request",
+    "Content-Type: application/json",
+    body=json.dumps({"error": "invalid_client"}).encode(),
+)
+
+
+def now() -> float:
+    """Return the loop's time in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+async def _answered(proxy: RunningProxy) -> None:
+    """Ask until the answer is 200."""
+    for _ in range(1000):
+        if (await proxy.ask(request("GET /"))).status == 200:
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_an_endpoint_that_is_down_costs_nothing_until_the_hard_stop(
+    tokens: TokenServer,
+) -> None:
+    """T3: the token serves to L - 0.1 L and never longer; then 503; recovery needs no restart."""
+    tokens.expires_in = 3
+    hard_stop = 2.7
+
+    async def answer(message: Message) -> bytes:
+        assert now() - tokens.issued_at[number_of(message) - 1] < hard_stop + 0.05
+        return reply()
+
+    async with proxied(tokens, answer, token_wait_seconds=0.1) as (proxy, _):
+        assert (await proxy.ask(request("GET /"))).status == 200
+        tokens.failure = reply("503 Down")
+        last_good, got = tokens.issued_at[0], None
+        for _ in range(1000):
+            asked = now()
+            got = await proxy.ask(request("GET /"))
+            if got.status != 200:
+                break
+            last_good = asked
+            await asyncio.sleep(0.02)  # a steady trickle
+        assert got is not None
+        assert_problem(got, 503, "token_unavailable")
+        labels = {"client": "default", "reason": "token_unavailable"}
+        assert await proxy.metric("error_replies_total", **labels) >= 1
+        assert await proxy.metric("client_ready", client="default") == 0
+        assert int(got.head.value("Retry-After") or "") >= 1
+        assert last_good - tokens.issued_at[0] > hard_stop - 0.7
+        assert asked - tokens.issued_at[0] < hard_stop + 0.7
+        tokens.failure = None
+
+        await within(_answered(proxy), "recovery", 20)
+        assert (await proxy.admin("GET /readyz")).status == 200
+        assert await proxy.metric("client_ready", client="default") == 1
+        assert len(tokens.issued) == 2
+
+
+async def test_a_bad_new_secret_leaves_the_old_one_working(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """T7: a rotation to a secret that is refused disturbs nobody, and is said and counted."""
+    secret = tmp_path / "secret"
+    secret.write_text(CLIENT_SECRET)
+
+    settings = {"client_secret_file": secret, "client_auth": "client_secret_post"}
+    async with proxied(tokens, reply(), **settings) as (proxy, _):
+        assert (await proxy.ask(request("GET /"))).status == 200
+        tokens.refused_secret = b"wrong-secret"
+        tokens.failure_of_refused = INVALID_CLIENT
+        secret.write_text("wrong-secret")
+        await proxy.metric_becomes(1, "secret_fallbacks_total", client="default")
+        await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
+        assert await proxy.metric("secret_fallback_active", client="default") == 1
+        assert (await proxy.ask(request("GET /"))).status == 200
+        assert (await proxy.admin("GET /readyz")).status == 200
+        (warning,) = [log for log in proxy.logs if log["event"] == "new_secret_refused"]
+        assert (warning["level"], warning["outcome"]) == ("warning", "invalid_client")
+        assert "wrong-secret" not in str(proxy.logs)
+        secret.write_text(CLIENT_SECRET)
+        await proxy.metric_becomes(0, "secret_fallback_active", client="default")
+
+
+async def test_a_process_that_slept_never_sends_the_dead_token(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """T3, T9: one that was stopped past a token's end gets a new one before the next request."""
+    tokens.expires_in = 2
+    ages: list[float] = []
+
+    async def answer(message: Message) -> bytes:
+        ages.append(now() - tokens.issued_at[number_of(message) - 1])
+        return reply()
+
+    async with ByteServer(answer) as upstream:
+        environ = environment(upstream=upstream.url, token_url=tokens.token_url)
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            port, _ = await process.ports()
+            caller = await Channel.connect("127.0.0.1", port)
+            assert (await caller.ask(request("GET /"))).status == 200
+            for _ in range(2):
+                process.send(signal.SIGSTOP)
+                await caller.send(request("GET /"))
+                await asyncio.sleep(2.2)  # the life of the token has to pass
+                process.send(signal.SIGCONT)
+                assert (await caller.read_answer()).status == 200
+            caller.close()
+            process.send(signal.SIGTERM)
+            assert await process.ended() == 0
+    assert len(ages) == 3
+    assert max(ages) < 1.8

@@ -1,0 +1,62 @@
+"""Both directions slow down to what the receiver takes, and go on as soon as it takes more (F5)."""
+
+import asyncio
+
+import pytest
+
+from tests.support.messages import Message, reply, request
+from tests.support.peers import Channel
+from tests.support.running_proxy import proxied
+from tests.support.token_server import TokenServer
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+MIB = 1 << 20
+
+
+async def echo_target(message: Message) -> bytes:
+    """Answer with the request's target."""
+    return reply(body=message.target.encode())
+
+
+async def test_reading_goes_on_behind_a_long_row_of_refusals(tokens: TokenServer) -> None:
+    """Whoever reads every refusal gets the answers to all that it sent behind them (G6)."""
+    refused, count = request("GET /", host="evil.example"), 4000
+    async with proxied(tokens, echo_target, access_log="off") as (proxy, _):
+        caller = await proxy.connect()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(caller.send(refused * count + request("GET /last")))
+            for _ in range(count):
+                assert (await caller.read_answer()).status == 421
+            assert (await caller.read_answer()).body == b"/last"
+
+
+async def test_a_body_is_not_read_far_ahead_of_its_connection(tokens: TokenServer) -> None:
+    """Who queues for a connection is held after a moment; then the body goes up whole (F5)."""
+    piece = bytes(range(256)) * (MIB // 256)
+    async with proxied(tokens, max_upstream_connections=1) as (proxy, upstream):
+        first, second = await proxy.connect(), await proxy.connect()
+        await first.send(request("GET /first"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await second.send(request("POST /second", f"Content-Length: {1 << 30}"))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+        # What is not held goes on to the limit; the systems' own buffers take some of it.
+        sent = await second.send_until_stuck(piece, 64 * MIB)
+        assert sent < 32 * MIB
+        await server.send(reply())
+        assert (await first.read_answer()).status == 200
+        assert (await server.read_head()).start == b"POST /second HTTP/1.1"
+        for _ in range(sent // MIB):
+            assert await server.read(MIB) == piece
+
+
+async def test_a_caller_who_reads_late_gets_every_answer(tokens: TokenServer) -> None:
+    """A connection that was held for one answer is read again for the next one (F5, F8)."""
+    body, count = bytes(200_000), 60
+    async with proxied(tokens, reply(body=body)) as (proxy, upstream):
+        caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+        await caller.send(request("GET /") * count)
+        for _ in range(count):
+            assert len((await caller.read_answer()).body) == len(body)
+        assert len(upstream.connections) == 1

@@ -1,0 +1,144 @@
+"""Who is late is named right, and nobody is called late too early (G6, F5)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.messages import Message, assert_problem, reply, request
+from tests.support.peers import Channel
+from tests.support.running_proxy import RunningProxy, proxied
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+KIB = 1024
+MIB = 1 << 20
+
+
+@contextlib.asynccontextmanager
+async def sending(caller: Channel, piece: bytes, pause: float = 0.0) -> AsyncIterator[None]:
+    """Send a piece again and again while the block runs."""
+
+    async def send() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await caller.send(piece)
+                await asyncio.sleep(pause)
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(send())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def test_a_fast_beginning_gives_no_credit(tokens: TokenServer) -> None:
+    """A body that dribbles is cut, however much of it came at once before (G6, G9)."""
+    async with proxied(tokens, reply(), read_timeout_seconds=0.6) as (proxy, upstream):
+        caller = await proxy.connect()
+        begun = request("POST /", f"Content-Length: {MIB}", body=bytes(256 * KIB))
+        await caller.send(begun)
+        async with sending(caller, b"x", pause=0.1):
+            answer = await caller.read_answer(seconds=8)
+        assert_problem(answer, 408, "request_timeout")
+        assert upstream.requests == []
+
+
+async def test_an_upstream_that_takes_no_body_is_what_is_late(tokens: TokenServer) -> None:
+    """Where the upstream stops a body the answer is 504, and never blames the caller (G6, E)."""
+    async with proxied(tokens, read_timeout_seconds=0.6) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {1 << 30}"))
+        await upstream.accepted()
+        async with sending(caller, bytes(MIB)):
+            answer = await caller.read_answer()
+        assert_problem(answer, 504, "upstream_timeout")
+        assert await proxy.metric("upstream_errors_total", reason="timeout") == 1
+
+
+async def test_the_upstream_has_its_time_from_the_end_of_the_body_on(tokens: TokenServer) -> None:
+    """READ_TIMEOUT_SECONDS of silence are counted from when the request is whole (F5)."""
+    limit = 2.0
+    async with proxied(tokens, read_timeout_seconds=limit) as (proxy, upstream):
+        caller = await proxy.connect()
+        begun = b"800\r\n" + bytes(2 * KIB) + b"\r\n"
+        await caller.send(request("POST /", "Transfer-Encoding: chunked", body=begun))
+        server = await upstream.accepted()
+        await server.read_head()
+        assert await caller.stays_silent(limit / 2)
+        loop = asyncio.get_running_loop()
+        ended = loop.time()
+        await caller.send(b"0\r\n\r\n")
+        assert_problem(await caller.read_answer(), 504, "upstream_timeout")
+        assert loop.time() - ended >= limit
+
+
+async def sized(message: Message) -> bytes:
+    """Answer with as many bytes as the target says."""
+    return reply(body=bytes(int(message.target[1:])))
+
+
+async def largest_taken(proxy: RunningProxy) -> int:
+    """Return the size from which on an answer that nobody reads is not taken whole."""
+    for size in range(512 * KIB, 64 * MIB, 256 * KIB):
+        caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+        await caller.send(request(f"GET /{size}"))
+        await proxy.admin("GET /livez")
+        await proxy.admin("GET /livez")
+        await proxy.admin("GET /livez")
+        in_flight = await proxy.metric("requests_in_flight")
+        caller.reset()
+        await proxy.metric_becomes(0, "caller_connections")
+        if in_flight:
+            return size
+    raise AssertionError
+
+
+async def test_the_end_of_an_answer_is_not_hurried(tokens: TokenServer) -> None:
+    """It may wait for its reader as long as any other part of the answer (G6, F7).
+
+    The sizes are those about which the proxy has sent everything on, but the
+    systems have not; the pause is longer than a connection lingers that is done.
+    """
+    pause = 6.0
+    async with proxied(tokens, sized) as (proxy, _):
+        largest = await largest_taken(proxy)
+        callers = {}
+        for size in range(largest - 512 * KIB, largest + 128 * KIB, 64 * KIB):
+            callers[size] = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+            await callers[size].send(request(f"GET /{size}", "Connection: close"))
+        await asyncio.sleep(pause)
+        async with asyncio.TaskGroup() as tasks:
+            reading = {
+                size: tasks.create_task(caller.read_answer()) for size, caller in callers.items()
+            }
+        for size, task in reading.items():
+            assert len(task.result().body) == size
+
+
+async def test_a_caller_who_never_takes_its_last_answer_is_let_go(tokens: TokenServer) -> None:
+    """Its connection ends even where nothing bounded the request that came last (G6).
+
+    A request that waits for a token is bounded by that alone. The sizes are those
+    about which the end of the answer before is still with the proxy.
+    """
+    tokens.expires_in = 2
+    limits = {"read_timeout_seconds": 0.5, "caller_idle_seconds": 4, "token_wait_seconds": 0.3}
+    async with proxied(tokens, sized, **limits) as (proxy, _):
+        largest = await largest_taken(proxy)
+        callers = []
+        for size in range(largest - 512 * KIB, largest, 32 * KIB):
+            callers.append(proxy.keep(await Channel.small("127.0.0.1", proxy.port)))
+            await callers[-1].send(request(f"GET /{size}"))
+        loop = asyncio.get_running_loop()
+        tokens.failure = reply("500 Internal Server Error")
+        end = tokens.issued_at[-1] + tokens.expires_in
+        await eventually(lambda: loop.time() > end, "the token's end")
+        for caller in callers:
+            with contextlib.suppress(ConnectionError):  # some answers were cut meanwhile
+                await caller.send(request("GET /1", "Connection: close"))
+        await proxy.metric_becomes(0, "caller_connections")

@@ -1,0 +1,130 @@
+"""A name server that falls silent, before the proxy as a process (F13, C2)."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cable import FAR, Cable, why_no_cable
+from tests.support.messages import reply, request
+from tests.support.name_server import NameServer, name_server
+from tests.support.peers import ByteServer, Channel
+from tests.support.proxy_process import ProxyProcess, proxy_process
+from tests.support.running_proxy import environment, metric_in
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
+
+pytestmark = [
+    pytest.mark.usefixtures("no_leaks"),
+    pytest.mark.skipif(bool(why_no_cable()), reason=why_no_cable() or "none"),
+]
+
+NAME = "signicat.example.test"
+SLACK_SECONDS = 5  # of a busy machine
+
+
+def mounted(cable: Cable, directory: Path, options: str) -> tuple[str, ...]:
+    """Return the command that runs another one where the name server is at the far end."""
+    (directory / "resolv.conf").write_text(f"nameserver {FAR}\noptions {options}\n")
+    command = f'mount --bind "{directory}/resolv.conf" /etc/resolv.conf && exec "$@"'
+    return (*cable.prefix, "unshare", "--mount", "sh", "-c", command, "sh")
+
+
+@contextlib.asynccontextmanager
+async def named(
+    directory: Path, options: str, **settings: object
+) -> AsyncIterator[tuple[ProxyProcess, NameServer]]:
+    """Run a proxy that knows its peers by one name; each of its requests needs a connection."""
+    with Cable() as cable:
+        async with (
+            name_server(cable.bind_datagrams(53)) as names,
+            TokenServer(listener=cable.listen("127.0.0.1")) as tokens,
+            ByteServer(
+                reply("200 OK", "Connection: close"), listener=cable.listen("127.0.0.1")
+            ) as upstream,
+        ):
+            environ = environment(
+                upstream=upstream.url.replace("127.0.0.1", NAME),
+                token_url=tokens.token_url.replace("127.0.0.1", NAME),
+                unsafe_plain_http=True,
+                listen=f"unix:{directory}/callers",
+                admin_listen=f"unix:{directory}/admin",
+                **settings,
+            )
+            prefix = mounted(cable, directory, options)
+            async with proxy_process(environ, "run", directory=directory, prefix=prefix) as process:
+                await process.event("token_request")
+                yield process, names
+
+
+async def ask(path: Path, target: str = "/") -> tuple[int, bytes, float]:
+    """Return status and body of an answer, and after how many seconds it came."""
+    began = asyncio.get_running_loop().time()
+    caller = await Channel.connect_unix(str(path))
+    try:
+        answer = await caller.ask(request(f"GET {target}"), 20)
+    finally:
+        caller.close()
+    return answer.status, answer.body, asyncio.get_running_loop().time() - began
+
+
+async def test_addresses_found_for_the_token_serve_while_the_name_server_is_silent(
+    tmp_path: Path,
+) -> None:
+    """F13: the first call has its connection, and so have the next hundred; nothing piles up."""
+    async with named(tmp_path, "timeout:30 attempts:1") as (process, names):
+        names.is_silent = True
+        callers, seconds = tmp_path / "callers", []
+        for _ in range(100):
+            status, _, took = await ask(callers)
+            assert status == 200
+            seconds.append(took)
+        assert seconds[0] < 2 + SLACK_SECONDS
+        assert sum(seconds[1:]) < SLACK_SECONDS
+        _, metrics, _ = await ask(tmp_path / "admin", "/metrics")
+        text = metrics.decode()
+        assert metric_in(text, "name_lookups_total", outcome="stale") == 100
+        assert metric_in(text, "name_lookups_total", outcome="failed") == 0
+        assert process.output.count("name_lookup_failed") == 1
+        assert names.asked <= 2 * 3  # for IPv4 and IPv6: the token's, and two that hang
+        process.send(signal.SIGTERM)
+        assert await process.ended(seconds=1 + SLACK_SECONDS) == 0
+
+
+async def test_a_lookup_that_works_again_is_said(tmp_path: Path) -> None:
+    """F13: after lookups that failed the proxy says so, and fresh addresses serve again."""
+    async with named(tmp_path, "timeout:1 attempts:1") as (process, names):
+        names.is_silent = True
+        assert (await ask(tmp_path / "callers"))[0] == 200
+        await process.event("name_lookup_failed")
+        names.is_silent = False
+        await eventually(lambda: names.asked > 2, "questions")
+        while "name_lookup_recovered" not in process.output:
+            assert (await ask(tmp_path / "callers"))[0] == 200
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(("settings", "code"), [({}, 0), ({"startup_deadline_seconds": 1}, 1)])
+async def test_a_name_server_that_is_silent_does_not_hold_the_end(
+    tmp_path: Path, settings: dict[str, object], code: int
+) -> None:
+    """The resolver waits for 30 seconds in a thread; the process does not wait for it (C2)."""
+    environ = environment(
+        upstream="https://api.example.test",
+        token_url="https://idp.example.test/token",
+        listen=f"unix:{tmp_path}/callers",
+        admin_listen=f"unix:{tmp_path}/admin",
+        **settings,
+    )
+    with Cable() as cable:
+        cable.is_pulled = True
+        prefix = mounted(cable, tmp_path, "timeout:30 attempts:1")
+        async with proxy_process(environ, "run", directory=tmp_path, prefix=prefix) as process:
+            await process.event("listening")
+            await eventually(lambda: cable.lost > 0, "a question to the name server")
+            if not settings:
+                process.send(signal.SIGTERM)
+            assert await process.ended(seconds=1 + SLACK_SECONDS) == code

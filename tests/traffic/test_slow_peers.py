@@ -1,0 +1,175 @@
+"""Who sends or takes a byte at a time costs nobody else; who is merely slow is served (G9, G12)."""
+
+import asyncio
+import contextlib
+import itertools
+import socket
+
+import pytest
+
+from tests.support.messages import assert_problem, reply, request
+from tests.support.peers import Channel, ClosedEarlyError
+from tests.support.running_proxy import RunningProxy, proxied
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually, within
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+KIB, MIB = 1 << 10, 1 << 20
+LARGE = 64 * MIB
+
+
+async def dribble(channel: Channel, piece: bytes, pause: float) -> None:
+    """Send a piece again and again until nobody takes it."""
+    with contextlib.suppress(ConnectionError):
+        for _ in itertools.count():
+            await channel.send(piece)
+            await asyncio.sleep(pause)
+
+
+def outcomes(proxy: RunningProxy) -> list[str]:
+    """Return how the requests so far ended."""
+    return [event["outcome"] for event in proxy.logs if event["event"] == "request"]
+
+
+async def test_slow_senders_of_small_bodies_hold_nothing(tokens: TokenServer) -> None:
+    """150 callers that have sent 2 bytes of 1,000 leave every connection to the others (F12)."""
+    async with proxied(tokens, reply()) as (proxy, upstream):
+        slow = [await proxy.connect() for _ in range(150)]
+        for caller in slow:
+            await caller.send(request("POST /slow", "Content-Length: 1000", body=b"ab"))
+        await proxy.metric_becomes(150, "requests_in_flight")
+        assert (await proxy.ask(request("GET /"))).status == 200
+        assert [message.target for message in upstream.requests] == ["/"]
+        for caller in slow:
+            await caller.send(bytes(998))
+            assert (await caller.read_answer()).status == 200
+        assert len(upstream.requests) == 151
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {LARGE}", "Transfer-Encoding: chunked"])
+async def test_slow_senders_of_large_bodies_are_cut(tokens: TokenServer, framing: str) -> None:
+    """They hold their connections for one look, and then everybody else is served (G9)."""
+    piece = b"1\r\nx\r\n" if "chunked" in framing else b"x"
+    async with proxied(tokens, reply(), max_upstream_connections=10, read_timeout_seconds=0.6) as (
+        proxy,
+        _,
+    ):
+        slow = [await proxy.connect() for _ in range(15)]
+        for caller in slow:
+            await caller.send(request("POST /slow", framing))
+        async with asyncio.TaskGroup() as tasks:
+            dribbling = [tasks.create_task(dribble(caller, piece, 0.1)) for caller in slow]
+            assert (await proxy.ask(request("GET /"))).status == 200
+            answers = [await caller.read_answer() for caller in slow]
+            for task in dribbling:
+                task.cancel()
+        for answer in answers:
+            assert "240 bytes" in assert_problem(answer, 408, "request_timeout")["detail"]
+
+
+async def test_slow_readers_are_cut(tokens: TokenServer) -> None:
+    """120 callers that take a byte a second of their answers leave the others theirs (G9)."""
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n".encode()
+    async with proxied(tokens, max_upstream_connections=5, read_timeout_seconds=0.6) as (
+        proxy,
+        upstream,
+    ):
+        slow = [proxy.keep(await Channel.small("127.0.0.1", proxy.port)) for _ in range(5)]
+        async with asyncio.TaskGroup() as tasks:
+            for caller in slow:
+                await caller.send(request("GET /slow"))
+                server = await upstream.accepted()
+                await server.read_request()
+                await server.send(answer)
+                tasks.create_task(server.send_until_stuck(bytes(MIB), LARGE, seconds=30))
+            other = await proxy.connect()
+            await other.send(request("GET /other"))
+            server = await upstream.accepted()
+            assert (await server.read_request()).target == "/other"
+            await server.send(reply())
+            assert (await other.read_answer()).status == 200
+        for caller in slow:
+            with pytest.raises(ClosedEarlyError):
+                await caller.read_to_end()
+        assert outcomes(proxy).count("client_stalled") == 5
+
+
+async def test_a_slow_but_steady_reader_gets_all(tokens: TokenServer) -> None:
+    """What counts is what it takes, not when the buffers are empty (G12)."""
+    size = 12 * MIB
+    async with proxied(tokens, reply(body=bytes(size)), read_timeout_seconds=0.6) as (proxy, _):
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(("127.0.0.1", proxy.port)) as reader:
+            reader.setblocking(False)  # noqa: FBT003
+            await loop.sock_sendall(reader, request("GET /", "Connection: close"))
+            taken = 0
+            for _ in range(40):
+                taken += len(await loop.sock_recv(reader, 16 * KIB))
+                await asyncio.sleep(0.1)
+            assert await proxy.metric("requests_in_flight") == 1
+            while part := await loop.sock_recv(reader, MIB):
+                taken += len(part)
+        assert taken > size
+        await eventually(lambda: outcomes(proxy) == ["ok"], "the log")
+
+
+async def test_a_slow_but_steady_upstream_gets_all(tokens: TokenServer) -> None:
+    """The other way round too: an upload is not late while its bytes are taken (G12)."""
+    size = 12 * MIB
+    async with proxied(tokens, read_timeout_seconds=0.6) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {size}"))
+        server = await upstream.accepted()
+        await server.read_head()
+        taken = 0
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(caller.send(bytes(size)))
+            for _ in range(30):
+                taken += len(await server.read(64 * KIB))
+                await asyncio.sleep(0.1)
+            assert await proxy.metric("requests_in_flight") == 1
+            while taken < size:
+                taken += len(await server.read(min(size - taken, MIB)))
+                server.received.clear()
+        await server.send(reply())
+        assert (await caller.read_answer()).status == 200
+
+
+async def test_an_upstream_that_takes_nothing_is_the_one_that_is_late(tokens: TokenServer) -> None:
+    """Its caller, who would send more, gets 504 and not 408 (G9)."""
+    async with proxied(tokens, read_timeout_seconds=0.6) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {LARGE}"))
+        server = await upstream.accepted()
+        await server.read_head()
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(caller.send_until_stuck(bytes(MIB), LARGE, seconds=30))
+            assert_problem(await caller.read_answer(), 504, "upstream_timeout")
+            sending.cancel()
+        assert await proxy.metric("upstream_errors_total", reason="timeout") == 1
+
+
+async def test_a_caller_that_takes_no_reply_is_called_stalled(tokens: TokenServer) -> None:
+    """Not late with a head, and the log says so (G9)."""
+    async with proxied(tokens, reply(), read_timeout_seconds=0.6) as (proxy, _):
+        caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+        await caller.send_until_stuck(request("GET /", host="evil.example") * 4000, 64 * MIB)
+        await eventually(lambda: "client_stalled" in outcomes(proxy), "the end of patience")
+        with pytest.raises(ClosedEarlyError):
+            await caller.read_to_end()
+        assert b"408" not in caller.received
+
+
+async def test_the_rest_of_an_answer_is_late_as_any_part_of_it(tokens: TokenServer) -> None:
+    """A caller that takes nothing of a last answer is reset, and one that takes it gets all."""
+    size = 8 * MIB
+    async with proxied(tokens, reply(body=bytes(size)), read_timeout_seconds=0.6) as (proxy, _):
+        callers = [proxy.keep(await Channel.small("127.0.0.1", proxy.port)) for _ in range(2)]
+        for caller in callers:
+            await caller.send(request("GET /", "Connection: close"))
+        steady, stuck = callers
+        assert len(await within(steady.read_to_end(), "all of it")) > size
+        await proxy.metric_becomes(0, "caller_connections")
+        with pytest.raises(ClosedEarlyError):
+            await stuck.read_to_end()
