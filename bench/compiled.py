@@ -24,7 +24,7 @@ def compiled(python: Path, program: Path, work: Path) -> Path:
     """
     if not (Path(output_of(python, "-c", HEADERS).strip()) / "Python.h").exists():
         raise BenchError(f"{python} has no headers to compile with: apt-get install python3-dev")
-    tools = environment(python, ROOT / "requirements-compile.txt", work / "compiler")
+    tools = environment(python, ROOT / "requirements/compile.txt", work / "compiler")
     digest = hashlib.sha256()
     for path in sorted(path for name in SOURCES for path in _files(ROOT / name)):
         digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())

@@ -139,5 +139,5 @@ def faster(own: Build, system: Build) -> Build:
 def prepared(build: Build, work: Path) -> Interpreter:
     """Return the interpreter with the proxy's locked requirements, in an environment of its own."""
     folder = work / f"proxy-{build.version_text}"
-    program = environment(build.program, ROOT / "requirements.txt", folder)
+    program = environment(build.program, ROOT / "requirements/runtime.txt", folder)
     return Interpreter(build, program, compiled(build.program, program, work))

@@ -117,12 +117,13 @@ def test_the_build_sees_only_what_the_image_is_made_of(engine: Engine, tmp_path:
         "LICENSE",
         "README.md",
         "pyproject.toml",
-        "requirements-compile.txt",
-        "requirements.txt",
+        "requirements/compile.txt",
+        "requirements/runtime.txt",
         "setup.py",
     }
+    (tree / "requirements").mkdir()
     for name in (*made_of, ".dockerignore"):
-        shutil.copy(ROOT / name, tree)
+        shutil.copy(ROOT / name, tree / name)
     for name in (".env", "signicat-secret", "proxy.toml", "proxy/.env", "proxy/mock/key.pem"):
         (tree / name).write_text("secret", "utf-8")
     (tree / "Everything").write_text("FROM scratch\nCOPY . /\n", "utf-8")

@@ -18,12 +18,12 @@ MAX_FUNCTION_LINES = 40
 MAX_MODULE_LINES = 300
 NO_NAMES = {"common", "constants", "helper", "helpers", "manager", "misc", "util", "utils"}
 LOCKS = (
-    "requirements.txt",
-    "requirements-dev.txt",
-    "requirements-build.txt",
-    "requirements-compile.txt",
-    "requirements-deploy.txt",
-    "requirements-manifests.txt",
+    "requirements/runtime.txt",
+    "requirements/dev.txt",
+    "requirements/build.txt",
+    "requirements/compile.txt",
+    "requirements/deploy.txt",
+    "requirements/manifests.txt",
 )
 LOCKED = re.compile(
     r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;]+)[^\n]*\\\n"
@@ -52,18 +52,18 @@ def direct_requirements(name: str) -> list[Requirement]:
     project = tomllib.loads(read("pyproject.toml"))
     runtime: list[str] = project["project"]["dependencies"]
     lines = {
-        "requirements.txt": runtime,
-        "requirements-dev.txt": runtime + project["dependency-groups"]["dev"],
-        "requirements-build.txt": project["build-system"]["requires"],
-        "requirements-compile.txt": project["dependency-groups"]["compile"],
-        "requirements-deploy.txt": project["dependency-groups"]["deploy"],
-        "requirements-manifests.txt": project["dependency-groups"]["manifests"],
+        "requirements/runtime.txt": runtime,
+        "requirements/dev.txt": runtime + project["dependency-groups"]["dev"],
+        "requirements/build.txt": project["build-system"]["requires"],
+        "requirements/compile.txt": project["dependency-groups"]["compile"],
+        "requirements/deploy.txt": project["dependency-groups"]["deploy"],
+        "requirements/manifests.txt": project["dependency-groups"]["manifests"],
     }[name]
     return [Requirement(line) for line in lines]
 
 
 def test_imports_run_downwards_only() -> None:
-    """The contracts of .importlinter hold: layers, who reads settings, who knows the mock (K)."""
+    """The contracts of pyproject.toml hold: layers, who reads settings, who knows the mock (K)."""
     command = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run(
         [command, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -151,7 +151,7 @@ def test_every_locked_requirement_has_hashes(name: str) -> None:
 
 def test_one_environment_can_hold_all_locks() -> None:
     """A package that stands in two lock files stands there in one version."""
-    first, second = locked("requirements.txt"), locked("requirements-dev.txt")
+    first, second = locked("requirements/runtime.txt"), locked("requirements/dev.txt")
     assert first.items() <= second.items()
 
 
