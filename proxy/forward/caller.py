@@ -7,11 +7,9 @@ from proxy.errors import ProxyError
 from proxy.forward.context import Engine
 from proxy.forward.ending import EndingConnection
 from proxy.forward.exchange import Exchange
-from proxy.forward.memory_budget import Ahead
-from proxy.forward.patience import BODY, HEAD, READER, TOKEN, UPLOAD
+from proxy.forward.patience import BODY, HEAD, READER
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY, Upload
-from proxy.http1.receive_buffer import Inbox
 from proxy.http1.request import Request, RequestReader
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW
 
@@ -27,9 +25,6 @@ class CallerConnection(EndingConnection):
     """
 
     __slots__ = (
-        "_ahead",
-        "_exchange",
-        "_inbox",
         "_is_last",
         "_is_reading_on",
         "_reader",
@@ -37,10 +32,7 @@ class CallerConnection(EndingConnection):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._exchange: Exchange | None = None
-        self._inbox = Inbox()
         self._reader = RequestReader(engine.parser)
-        self._ahead = Ahead(engine.budget)
         self._is_last = False  # no further request is read on this connection
         self._is_reading_on = False
 
@@ -79,23 +71,15 @@ class CallerConnection(EndingConnection):
         self._peer_left()
         return False
 
-    def _peer_left(self) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            is_begun = exchange.is_relaying
-            exchange.caller_left()
-            if is_begun:
-                self.cut()
-        if not self._is_lingering:
-            self._close()
-
     def pause_writing(self) -> None:
         """Take less from the upstream: the caller does not keep up (F5)."""
         self.is_clogged = True
+        exchange, taken = self._exchange, self.taken()
         if not self._is_lingering:
-            self.patience.expect_flow(READER, self.taken())
-        if self._exchange is not None:
-            self._exchange.clogged()
+            burst = 0 if exchange is None else max(0, exchange.bytes_out - self._written + taken)
+            self.patience.expect_flow(READER, taken, burst)
+        if exchange is not None:
+            exchange.clogged()
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -103,12 +87,13 @@ class CallerConnection(EndingConnection):
         if self._exchange is not None:
             self._exchange.unclogged()
         elif not self._is_lingering and not self.transport.is_closing():
-            self.patience.rest()
+            self._rest()
             self._read_on()
 
     def data_received(self, data: bytes) -> None:
         """Read what the caller sends."""
         if self._is_lingering:
+            self._discarded += len(data)
             return
         exchange = self._exchange
         if exchange is None and not self._inbox and not self.is_clogged:
@@ -121,19 +106,19 @@ class CallerConnection(EndingConnection):
         self._inbox.add(data)
         self._read_on()
 
-    def _read_on(self) -> None:
+    def _read_on(self, *, in_turn: bool = False) -> None:
         """Read what has come, as far as this turn of the loop allows (G11)."""
         if self._is_reading_on:  # a refusal, or an exchange that ends at once, comes back here
             return
         self._is_reading_on = True
         turns, inbox = self._engine.turns, self._inbox
-        free = 2 if inbox.size <= _SMALL else 0  # a head and its body
+        free = 2 if inbox.size <= _SMALL else int(in_turn)  # a head and its body; one piece
         while inbox and not self._is_lingering:
             if free:
                 free -= 1
             elif not turns.has_time():
                 self.hold(NO_TURN)
-                turns.later(self._take_turn)
+                turns.later(self._take_turn, again=in_turn)
                 break
             if not self._read_one():
                 break
@@ -142,7 +127,7 @@ class CallerConnection(EndingConnection):
 
     def _take_turn(self) -> None:
         self.unhold(NO_TURN)
-        self._read_on()
+        self._read_on(in_turn=True)
 
     def _read_one(self) -> bool:
         """Take one head, or one piece of a body; False where nothing more can be taken now."""
@@ -161,7 +146,7 @@ class CallerConnection(EndingConnection):
             return True
         if not self._inbox:
             if self.patience.awaited == HEAD:
-                self.patience.rest()
+                self._rest()
         elif self.patience.awaited != HEAD:
             self.patience.expect(HEAD)
         return False
@@ -201,7 +186,7 @@ class CallerConnection(EndingConnection):
             exchange.receive(data)
         if is_end:
             exchange.receive_end()
-        elif self.patience.awaited < TOKEN:
+        elif self.patience.awaited != BODY:
             exchange.await_rest()
         return bool(self._inbox)
 
@@ -212,17 +197,17 @@ class CallerConnection(EndingConnection):
             self.hold(FULL)
         else:
             self.unhold(FULL)
-        if not self._count_ahead() and not is_over and not self._reasons & NO_TURN:
+        if not self._count_ahead() and not is_over:
             self._give_up_ahead()
-
-    def _count_ahead(self) -> bool:
-        """Count what this caller has sent ahead; say whether it is within the budget."""
-        exchange = self._exchange
-        return self._ahead.count(self._inbox.size + (exchange.bytes_ahead if exchange else 0))
 
     def _give_up_ahead(self) -> None:
         """Keep nothing of what is too much: the next requests, or the one that brought it."""
-        inbox, exchange = self._inbox, self._exchange
+        inbox = self._inbox
+        if self._exchange is None and self._reasons & NO_TURN:
+            self._read_one()  # the first of them may have come before there was too much
+        exchange = self._exchange
+        if self._is_lingering:
+            return
         if exchange is None:
             self._refuse(failures.memory_exhausted(), is_head=inbox.begins_with_head)
         elif exchange.upload.is_ended and inbox:
@@ -250,50 +235,3 @@ class CallerConnection(EndingConnection):
             self._close()
         else:
             self._linger()
-
-    def _linger(self) -> None:
-        self._inbox.clear()
-        super()._linger()
-        self._count_ahead()
-
-    def deadline_passed(self) -> None:
-        """End what lasted too long; called by the sweep."""
-        patience, exchange = self.patience, self._exchange
-        awaited = patience.awaited
-        is_urgent = exchange is not None and self._engine.pool.is_waited_for
-        if awaited >= UPLOAD and patience.has_flowed(self._progress(awaited), is_urgent=is_urgent):
-            return
-        if exchange is not None:
-            exchange.late(awaited)
-        elif awaited == HEAD:
-            late = failures.head_late(self._engine.limits.head_timeout_seconds)
-            self._refuse(late, is_head=self._inbox.begins_with_head)
-        else:
-            self._end_late(awaited)
-
-    def _progress(self, awaited: int) -> int:
-        """Return how many of the bytes that are waited for have flowed (G12)."""
-        exchange = self._exchange
-        if awaited == BODY:
-            return 0 if exchange is None else exchange.upload.size
-        if awaited == UPLOAD:
-            return 0 if exchange is None else exchange.taken_upstream()
-        return self.taken() if awaited == READER or self.has_unsent else 0
-
-    def look_for(self) -> None:
-        """See whether a caller whose reading is held has left meanwhile (F7)."""
-        if self.is_held and self._exchange is not None and self.is_left():
-            self._peer_left()
-
-    def drain(self) -> None:
-        """End at the next sweep if nothing is running; else the exchange's end ends it (C2)."""
-        if self._exchange is None and not self._inbox and not self._is_lingering:
-            self.patience.hasten()
-
-    def abandon(self) -> None:
-        """End now: the time to drain is over (C2)."""
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.fail(failures.draining(is_sent=exchange.token is not None))
-        if not self._is_lingering:
-            self._close()

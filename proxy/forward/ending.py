@@ -2,9 +2,12 @@
 
 from proxy.errors import ProxyError
 from proxy.forward.context import Engine
-from proxy.forward.patience import CLOSING, IDLE, READER, Patience
+from proxy.forward.exchange import Exchange
+from proxy.forward.memory_budget import Ahead
+from proxy.forward.patience import BODY, CLOSING, HEAD, IDLE, READER, UPLOAD, Patience
 from proxy.http1 import failures
 from proxy.http1.error_response import reply_bytes
+from proxy.http1.receive_buffer import Inbox
 from proxy.http1.request import Request
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection
 
@@ -12,14 +15,29 @@ __all__ = ["EndingConnection"]
 
 
 class EndingConnection(Connection):
-    """Says the last words; `_is_lingering`: nothing that still comes is read."""
+    """Says the last words to a caller, whatever its connection is at.
 
-    __slots__ = ("_engine", "_is_lingering", "patience")
+    `_is_lingering`: what still comes is thrown away, and `_discarded` counts it.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_discarded",
+        "_engine",
+        "_exchange",
+        "_inbox",
+        "_is_lingering",
+        "patience",
+    )
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._engine = engine
+        self._exchange: Exchange | None = None
+        self._inbox = Inbox()
+        self._ahead = Ahead(engine.budget)
         self._is_lingering = False
+        self._discarded = 0
         self.patience = Patience(engine.periods, engine.monotonic)
 
     def cut(self) -> None:
@@ -64,6 +82,15 @@ class EndingConnection(Connection):
         self.transport.close()
         self.patience.hasten()
 
+    def _rest(self) -> None:
+        """Wait for the next request; in a drain, end (C2)."""
+        if not self._engine.is_draining:
+            self.patience.rest()
+        elif self._inbox:
+            self._linger()
+        else:
+            self._close()
+
     def _close(self) -> None:
         """Close once everything is written; the sweep ends a caller that does not take it."""
         self._expect_goodbye()
@@ -76,7 +103,9 @@ class EndingConnection(Connection):
         reply with it (RFC 9112 §9.6).
         """
         self._is_lingering = True
+        self._inbox.clear()
         self._expect_goodbye()
+        self._count_ahead()
         self.unhold(PEER_IS_SLOW | NO_TURN | FULL)
         if not self.transport.is_closing():
             self.transport.write_eof()
@@ -84,10 +113,13 @@ class EndingConnection(Connection):
     def _end_late(self, awaited: int) -> None:
         """End a connection without a request, which has lasted too long."""
         is_idle = awaited == IDLE
-        if is_idle and self.has_unsent and not self.transport.is_closing():
+        is_all_taken = not self.is_clogged and not self.has_unsent
+        if is_idle and not is_all_taken and not self.transport.is_closing():
             self.patience.expect_flow(READER, self.taken())
         elif is_idle and self.patience.may_rest():
             return
+        elif awaited == READER and is_all_taken:
+            self._rest()
         elif awaited == READER:
             self._engine.books.stalled()
             self.cut()
@@ -97,5 +129,62 @@ class EndingConnection(Connection):
             self._close()
 
     def _expect_goodbye(self) -> None:
-        has_unsent = self.has_unsent
-        self.patience.expect_goodbye(self.taken() if has_unsent else 0, has_unsent=has_unsent)
+        progress = self.taken() + self._discarded
+        self.patience.expect_goodbye(progress, has_unsent=self.has_unsent)
+
+    def _count_ahead(self) -> bool:
+        """Count what this caller has sent ahead; say whether it is within the budget."""
+        exchange = self._exchange
+        return self._ahead.count(self._inbox.size + (exchange.bytes_ahead if exchange else 0))
+
+    def _peer_left(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            is_begun = exchange.is_relaying
+            exchange.caller_left()
+            if is_begun:
+                self.cut()
+        if not self._is_lingering:
+            self._close()
+
+    def deadline_passed(self) -> None:
+        """End what lasted too long; called by the sweep."""
+        patience, exchange = self.patience, self._exchange
+        awaited = patience.awaited
+        is_urgent = exchange is not None and self._engine.pool.is_waited_for
+        if awaited >= UPLOAD and patience.has_flowed(self._progress(awaited), is_urgent=is_urgent):
+            return
+        if exchange is not None:
+            exchange.late(awaited)
+        elif awaited == HEAD:
+            late = failures.head_late(self._engine.limits.head_timeout_seconds)
+            self._refuse(late, is_head=self._inbox.begins_with_head)
+        else:
+            self._end_late(awaited)
+
+    def _progress(self, awaited: int) -> int:
+        """Return how many of the bytes that are waited for have flowed (G12)."""
+        exchange = self._exchange
+        if awaited == BODY:
+            return 0 if exchange is None else exchange.upload.size
+        if awaited == UPLOAD:
+            return 0 if exchange is None else exchange.taken_upstream()
+        return self.taken() + self._discarded
+
+    def look_for(self) -> None:
+        """See whether a caller whose reading is held has left meanwhile (F7)."""
+        if self.is_held and self._exchange is not None and self.is_left():
+            self._peer_left()
+
+    def drain(self) -> None:
+        """End at the next sweep if nothing is running; else the exchange's end ends it (C2)."""
+        if self._exchange is None and not self._inbox and not self._is_lingering:
+            self.patience.hasten()
+
+    def abandon(self) -> None:
+        """End now: the time to drain is over (C2)."""
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.fail(failures.draining(is_sent=exchange.token is not None))
+        if not self._is_lingering:
+            self._close()

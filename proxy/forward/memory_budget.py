@@ -10,6 +10,7 @@ _LIMITS: Final = ("memory.max", "memory/memory.limit_in_bytes")  # version 2, ve
 _SHARE: Final = 4
 _MOST: Final = 64 * 1024 * 1024
 _BODIES: Final = 4
+_MODEST_BYTES: Final = 4 * 1024  # who keeps no more than this is not to blame
 
 
 def _container_limit(root: Path) -> int | None:
@@ -60,4 +61,4 @@ class Ahead:
     def count(self, size: int) -> bool:
         """Note that it is `size` bytes now; say whether that is within the budget."""
         more, self.bytes = size - self.bytes, size
-        return not more or self._budget.change(more)
+        return not more or self._budget.change(more) or size <= _MODEST_BYTES

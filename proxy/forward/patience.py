@@ -48,6 +48,7 @@ FLOW_SECONDS: Final = 10.0
 FLOW_BYTES_PER_SECOND: Final = 240
 """Whoever owes bytes and brings or takes fewer, over `FLOW_SECONDS`, is late (G9)."""
 _LINGER_SECONDS: Final = 5.0
+_LONGEST_GOODBYE_SECONDS: Final = 30.0
 _SLOW_READER_BYTES_PER_SECOND: Final = 8 * 1024
 _MOST_BURSTS: Final = 3
 
@@ -86,6 +87,7 @@ class Patience:
 
     __slots__ = (
         "_digests_until",
+        "_goodbye_until",
         "_idle_until",
         "_monotonic",
         "_periods",
@@ -99,6 +101,7 @@ class Patience:
         self._monotonic = monotonic
         self._progress = 0
         self._digests_until = 0.0
+        self._goodbye_until = 0.0
         self._idle_until = 0.0
         self.awaited = IDLE
         self.deadline = 0.0
@@ -108,19 +111,27 @@ class Patience:
         self.awaited = awaited
         self.deadline = self._monotonic() + self._periods.seconds[awaited]
 
-    def expect_flow(self, awaited: int, progress: int) -> None:
-        """Wait for bytes from now on; `progress` is how many have flowed so far."""
+    def expect_flow(self, awaited: int, progress: int, burst: int = 0) -> None:
+        """Wait for bytes from now on; `progress` is how many have flowed so far.
+
+        `burst` is how many of them a reader has taken of what it still has to take.
+        """
         now = self._monotonic()
         self._progress = progress
         self.awaited = awaited
         self.deadline = now + self._periods.seconds[awaited]
-        self._digests_until = now + self._burst_seconds(progress) if awaited >= READER else 0.0
+        self._digests_until = now + self._burst_seconds(burst)
 
     def expect_goodbye(self, progress: int, *, has_unsent: bool) -> None:
-        """Wait for the caller to go; it takes what is still unsent as any other bytes (G9)."""
+        """Wait for the caller to go; it takes what is still unsent as any other bytes (G9).
+
+        What it still sends is thrown away, and for a while it may go on with that.
+        """
         self.expect_flow(CLOSING, progress)
+        now = self._monotonic()
+        self._goodbye_until = math.inf if has_unsent else now + _LONGEST_GOODBYE_SECONDS
         if has_unsent:
-            self.deadline = self._monotonic() + self._periods.seconds[READER]
+            self.deadline = now + self._periods.seconds[READER]
 
     def rest(self) -> None:
         """Wait for the next request; a first look comes where unread answers would be late."""
@@ -148,6 +159,8 @@ class Patience:
         least = 1 if self.awaited == UPLOAD else self._periods.flow_bytes
         is_reader = self.awaited >= READER
         period = self._periods.seconds[READER if is_reader else self.awaited]
+        if self.awaited == CLOSING and now >= self._goodbye_until:
+            return False
         if moved >= least:
             self._progress = progress
             self._digests_until = now + self._burst_seconds(moved) if is_reader else 0.0

@@ -123,6 +123,7 @@ class Pool:
         elif self._waiting:
             self._waiting.popitem(last=False)[0].connected(connection)
         else:
+            connection.is_reused = True
             rest = min(self._idle_seconds, connection.may_rest_seconds)
             connection.rests_until = self._monotonic() + rest
             self._idle.append(connection)

@@ -18,27 +18,34 @@ _SHARE_SECONDS: Final = 0.005
 
 
 class Turns:
-    """Owns the share of the running turn, and the queue of those who wait for a later one."""
+    """Owns the share of the running turn, and the queues of those who wait for a later one.
 
-    __slots__ = ("_deadline", "_is_counting", "_loop", "_monotonic", "_waiting")
+    Who waits for the first time comes before those who have had a turn, so that an ordinary
+    request is not behind many floods.
+    """
+
+    __slots__ = ("_again", "_deadline", "_first", "_is_counting", "_loop", "_monotonic")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float]) -> None:
         self._loop = loop
         self._monotonic = monotonic
         self._deadline = 0.0
         self._is_counting = False
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._first: deque[Callable[[], None]] = deque()
+        self._again: deque[Callable[[], None]] = deque()
 
     def has_time(self) -> bool:
-        """Say whether one more piece of work may be done in this turn; the first one always."""
+        """Say whether one more piece of work may be done in this turn."""
+        if self._first:
+            return False
         if self._is_counting:
-            return not self._waiting and self._monotonic() < self._deadline
+            return self._monotonic() < self._deadline
         self._count()
         return True
 
-    def later(self, work: Callable[[], None]) -> None:
-        """Have `work` called in a later turn, once, in order of arrival."""
-        self._waiting.append(work)
+    def later(self, work: Callable[[], None], *, again: bool) -> None:
+        """Have `work` called in a later turn, once; `again` says that it has had one before."""
+        (self._again if again else self._first).append(work)
         if not self._is_counting:
             self._count()
 
@@ -50,15 +57,10 @@ class Turns:
     def _begin_turn(self) -> None:
         """Begin a new turn with those who wait; who has more to do then queues up again."""
         self._is_counting = False
-        waiting, self._waiting = self._waiting, deque()
-        if not waiting:
+        if not (self._first or self._again):
             return
         self._count()
-        try:
-            while waiting:
-                waiting.popleft()()
-                if self._monotonic() >= self._deadline:
-                    break
-        finally:
-            waiting.extend(self._waiting)
-            self._waiting = waiting
+        while self._first or self._again:
+            (self._first or self._again).popleft()()
+            if self._monotonic() >= self._deadline:
+                return

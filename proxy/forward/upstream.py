@@ -58,8 +58,8 @@ class UpstreamConnection(Connection):
     """Carries one exchange at a time; `receiver` is who asked, None while it rests.
 
     Any byte that nobody asked for closes the connection, so that it can never
-    become the answer to somebody else. `tcp` is the transport below TLS, None
-    without; `may_rest_seconds` is how long the upstream says it may rest.
+    become the answer to somebody else. `may_rest_seconds` is how long the upstream
+    says it may rest.
     """
 
     __slots__ = (
@@ -67,6 +67,7 @@ class UpstreamConnection(Connection):
         "_decoder",
         "_in_body",
         "_interim",
+        "_is_in_turn",
         "_is_lost",
         "_last_words",
         "_may_stay",
@@ -77,7 +78,6 @@ class UpstreamConnection(Connection):
         "may_rest_seconds",
         "receiver",
         "rests_until",
-        "tcp",
     )
 
     def __init__(self, owner: ConnectionOwner) -> None:
@@ -87,8 +87,8 @@ class UpstreamConnection(Connection):
         self.is_reused = False
         self.rests_until = 0.0
         self.may_rest_seconds = math.inf
-        self.tcp: asyncio.Transport | None = None
         self._last_words: LastWords | None = None
+        self._is_in_turn = False
         self._is_lost = False
         self._buffer = b""  # of an unfinished head, or of chunks that wait for a turn
         self._in_body = False
@@ -258,12 +258,14 @@ class UpstreamConnection(Connection):
         self._buffer = data
         if self.receiver is receiver and not self._reasons & NO_TURN:
             self.hold(NO_TURN)
-            turns.later(self._take_turn)
+            turns.later(self._take_turn, again=self._is_in_turn)
 
     def _take_turn(self) -> None:
         self.unhold(NO_TURN)
         if self.receiver is not None and self._decoder is not None:
+            self._is_in_turn = True
             self.data_received(b"")
+            self._is_in_turn = False
 
     def _end(self, receiver: ResponseReceiver) -> None:
         if self.receiver is not receiver:  # it left while its last bytes were relayed

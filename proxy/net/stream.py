@@ -91,14 +91,17 @@ class Connection:
     """A transport that may be closing at any time, and whose reading can be held.
 
     `is_clogged`: the peer takes no more bytes for now. Reading is held as long as
-    there is a reason for it, each given and taken back by one side alone.
+    there is a reason for it, each given and taken back by one side alone. `tcp` is the
+    transport below TLS, None without: reading is held there, since TLS that is not read
+    from throws away what it holds when the peer closes (F7).
     """
 
-    __slots__ = ("_reasons", "_written", "is_clogged", "transport")
+    __slots__ = ("_reasons", "_written", "is_clogged", "tcp", "transport")
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
+        self.tcp: asyncio.Transport | None = None
         self._reasons = 0
         self._written = 0
         self.is_clogged = False
@@ -126,7 +129,7 @@ class Connection:
     def hold(self, reason: int) -> None:
         """Read no more for `reason` (F5)."""
         if not self._reasons and not self.transport.is_closing():
-            self.transport.pause_reading()
+            (self.tcp or self.transport).pause_reading()
         self._reasons |= reason
 
     def unhold(self, reason: int) -> None:
@@ -134,7 +137,7 @@ class Connection:
         if self._reasons & reason:
             self._reasons &= ~reason
             if not self._reasons and not self.transport.is_closing():
-                self.transport.resume_reading()
+                (self.tcp or self.transport).resume_reading()
 
     @property
     def is_held(self) -> bool:

@@ -204,3 +204,19 @@ async def test_a_caller_that_does_not_wait_for_our_word_is_not_told(tokens: Toke
         tokens.gate.set()
         assert (await caller.read_answer()).body == b"x"
         assert upstream.requests[0].body == b"abc"
+
+
+async def test_a_steady_upload_of_some_seconds_gets_its_refusal(tokens: TokenServer) -> None:
+    """A caller that sends all before it looks is waited for as long as it goes on (F11)."""
+    pieces, piece = 70, bytes(100_000)
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {pieces * len(piece)}"))
+        server = await upstream.accepted()
+        await server.read_head()
+        await server.send(REFUSAL)
+        server.close()
+        for _ in range(pieces):
+            await caller.send(piece)
+            await asyncio.sleep(0.1)
+        assert (await caller.read_answer()).status == 413

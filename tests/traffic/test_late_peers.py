@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import Channel
 from tests.support.running_proxy import RunningProxy, proxied
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -62,14 +64,14 @@ async def test_an_upstream_that_takes_no_body_is_what_is_late(tokens: TokenServe
 
 async def test_the_upstream_has_its_time_from_the_end_of_the_body_on(tokens: TokenServer) -> None:
     """READ_TIMEOUT_SECONDS of silence are counted from when the request is whole (F5)."""
-    limit = 2.0
+    limit = 4.0
     async with proxied(tokens, read_timeout_seconds=limit) as (proxy, upstream):
         caller = await proxy.connect()
         begun = b"800\r\n" + bytes(2 * KIB) + b"\r\n"
         await caller.send(request("POST /", "Transfer-Encoding: chunked", body=begun))
         server = await upstream.accepted()
         await server.read_head()
-        assert await caller.stays_silent(limit / 2)
+        assert await caller.stays_silent(1.0)
         loop = asyncio.get_running_loop()
         ended = loop.time()
         await caller.send(b"0\r\n\r\n")
@@ -142,3 +144,59 @@ async def test_a_caller_who_never_takes_its_last_answer_is_let_go(tokens: TokenS
             with contextlib.suppress(ConnectionError):  # some answers were cut meanwhile
                 await caller.send(request("GET /1", "Connection: close"))
         await proxy.metric_becomes(0, "caller_connections")
+
+
+# --- over a Unix socket the system takes little, and no more than that ---
+
+
+async def test_who_took_all_in_the_end_rests_as_anybody(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Once late with the end of an answer, but not any more: it is served on, slowly too (G9)."""
+    path = str(tmp_path / "s")
+    loop = asyncio.get_running_loop()
+    async with proxied(
+        tokens, sized, listen=f"127.0.0.1:0,unix:{path}", read_timeout_seconds=1
+    ) as (proxy, _):
+
+        async def ask_late(size: int) -> None:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.setblocking(False)  # noqa: FBT003
+                await loop.sock_connect(sock, path)
+                await loop.sock_sendall(sock, request(f"GET /{size}"))
+                await asyncio.sleep(1.6)  # its first look has been by then
+                caller = proxy.keep(await Channel.over(sock.dup()))
+                assert len((await caller.read_answer()).body) == size
+                assert await caller.stays_silent(1.0)
+                await caller.send(request("POST /2", "Content-Length: 40000", body=bytes(1000)))
+                for _ in range(39):
+                    await caller.send(bytes(1000))
+                    await asyncio.sleep(0.1)
+                assert (await caller.read_answer()).status == 200
+
+        async with asyncio.TaskGroup() as tasks:
+            for size in range(160 * KIB, 256 * KIB, 8 * KIB):
+                tasks.create_task(ask_late(size))
+        ended = [event["outcome"] for event in proxy.logs if event["event"] == "request"]
+        assert set(ended) == {"ok"}
+
+
+async def test_a_drain_ends_when_the_last_answer_has_been_taken(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Whoever was clogged when it began is not waited for any longer (C2)."""
+    path = tmp_path / "s"
+    listen = f"127.0.0.1:0,unix:{path}"
+    async with proxied(tokens, sized, listen=listen, drain_seconds=60) as (proxy, _):
+        callers = []
+        for size in range(192 * KIB, 720 * KIB, 48 * KIB):
+            caller = proxy.keep(await Channel.connect_unix(str(path)))
+            await caller.send(request(f"GET /{size}"))
+            callers.append((caller, size))
+        await eventually(
+            lambda: any(event["event"] == "request" for event in proxy.logs), "the first ends"
+        )
+        proxy.stop()
+        for caller, size in callers:
+            assert len((await caller.read_answer()).body) == size
+        await within(proxy.ended.wait(), "the end of the drain", 10)

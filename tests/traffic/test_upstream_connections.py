@@ -336,3 +336,26 @@ async def test_a_surplus_answer_does_not_meet_who_waits(tokens: TokenServer) -> 
             assert (await second.read_answer()).body == b"second"
             for caller in (first, second):
                 caller.close()
+
+
+async def test_a_connection_that_nobody_has_used_is_replaced_too(tokens: TokenServer) -> None:
+    """It was dialled for a caller that left; when it is found closed, nobody notices (F8)."""
+    async with proxied(tokens, max_upstream_connections=1) as (proxy, upstream):
+        first, second = await proxy.connect(), await proxy.connect()
+        await first.send(request("GET /first"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await second.send(request("GET /second"))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+        server.reset()
+        second.reset()
+        unused = await upstream.accepted()
+        await proxy.metric_becomes(1, "upstream_connections", state="idle")
+        third = await proxy.connect()
+        await third.send(request("GET /third"))
+        await unused.read_request()
+        unused.close()
+        server = await upstream.accepted()
+        assert (await server.read_request()).target == "/third"
+        await server.send(reply())
+        assert (await third.read_answer()).status == 200

@@ -1,6 +1,8 @@
 """TLS and CONNECT proxies on the way to the upstream and the token endpoint (G8)."""
 
+import contextlib
 import datetime as dt
+import itertools
 import os
 import subprocess
 import sys
@@ -10,8 +12,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.support.abrupt_server import AbruptServer
 from tests.support.certificates import context_for
 from tests.support.connect_proxy import ConnectProxy
+from tests.support.flooder import Flooder
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
 from tests.support.proxy_process import proxy_process
@@ -270,3 +274,47 @@ async def test_an_egress_proxy_that_refuses(tokens: TokenServer, answer: bytes |
         assert_problem(got, 502, "upstream_unreachable")
         assert b"pr0xy-s3cret" not in got.body
         assert "pr0xy-s3cret" not in str(proxy.logs)
+
+
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 8, 4096])
+@pytest.mark.parametrize("is_flooded", [False, True], ids=["alone", "beside-a-flood"])
+async def test_an_answer_that_waits_for_a_turn_outlives_its_connection(
+    ca: CA, ca_file: Path, tls_tokens: TokenServer, size: int, *, is_flooded: bool
+) -> None:
+    """Nothing is lost of chunks behind which the upstream closes at once (F5, F7, G11)."""
+    piece = b"%x\r\n%b\r\n" % (size, b"a" * size)
+    count = 200_000 // size
+    answer = CHUNKED_HEAD + piece * count + b"0\r\n\r\n"
+    with AbruptServer(context_for(ca, "127.0.0.1"), answer) as upstream:
+        async with running_proxy(
+            upstream=upstream.url, token_url=tls_tokens.token_url, ca_file=ca_file, access_log="off"
+        ) as proxy:
+            flood = itertools.repeat(request("GET /", host="evil.example") * 4000)
+            with contextlib.ExitStack() as stack:
+                if is_flooded:
+                    stack.enter_context(Flooder(flood, port=proxy.port))
+                for _ in range(5):
+                    assert len((await proxy.ask(request("GET /"), 30)).body) == size * count
+
+
+async def test_a_slow_reader_outlives_the_connection_of_its_answer(
+    ca: CA, ca_file: Path, tls_tokens: TokenServer
+) -> None:
+    """What is held back for it is not thrown away when the upstream closes (F5, F7)."""
+    body = bytes(range(256)) * (6 << 12)
+    answer = reply("200 OK", "Connection: close", body=body)
+    with AbruptServer(context_for(ca, "127.0.0.1"), answer) as upstream:
+        async with running_proxy(
+            upstream=upstream.url, token_url=tls_tokens.token_url, ca_file=ca_file
+        ) as proxy:
+            for _ in range(5):
+                caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+                await caller.send(request("GET /"))
+                await caller.read_head()
+                got = bytearray()
+                while len(got) < len(body):
+                    got += await caller.read(min(1 << 16, len(body) - len(got)))
+                assert got == body
