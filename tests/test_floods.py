@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.flooder import Flooder
-from tests.messages import Message, assert_problem, reply, request
+from tests.messages import Message, reply, request
 from tests.peers import ByteServer, Channel
 from tests.proxy_process import ProxyProcess, proxy_process
 from tests.running_proxy import environment, proxied
@@ -25,6 +25,7 @@ KIB, MIB = 1 << 10, 1 << 20
 ANOTHER_SECONDS = 1.0
 LIVEZ_SECONDS = 0.5
 LOOKS = 7
+FLOODERS = 12
 OWN = b"own"
 
 
@@ -245,21 +246,19 @@ async def test_what_callers_send_ahead_is_bounded_for_all_together(
             caller.reset()
 
 
-async def test_a_body_beyond_the_budget_is_refused(tokens: TokenServer) -> None:
-    """Kept bodies count as well: who comes too late gets 503, and comes again later (G11, F12)."""
-    size = 16 * MIB
-    async with proxied(tokens, reply(), max_replay_bytes=size) as (proxy, upstream):
-        callers = [await proxy.connect() for _ in range(5)]
-        for caller in callers[:4]:
-            await caller.send(request("POST /", f"Content-Length: {size}", body=bytes(size - 1)))
-        late = callers[4]
-        await late.send_until_stuck(request("POST /", f"Content-Length: {size}", body=b"x"), 1)
-        await late.send_until_stuck(bytes(size - 1), 1)
-        answer = await late.read_answer()
-        assert_problem(answer, 503, "overloaded")
-        assert answer.head.value("Retry-After") == "1"
-        for caller in callers[:4]:
-            await caller.send(b"x")
-            assert (await caller.read_answer()).status == 200
-        assert len(upstream.requests) == 4
-        assert (await proxy.ask(request("POST /", "Content-Length: 1", body=b"x"))).status == 200
+async def test_many_floods_stall_no_request_of_some_size(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Who brings a few kilobytes, cookies say, waits for a turn as they do, and gets it (G11)."""
+    large = request("GET /own", f"Cookie: {'c' * 4 * KIB}")
+    async with (
+        ByteServer(own) as upstream,
+        process_with(tokens, upstream.url, tmp_path) as (_, port, _),
+    ):
+        with contextlib.ExitStack() as stack:
+            floods = [
+                stack.enter_context(Flooder(small_requests(), port=port)) for _ in range(FLOODERS)
+            ]
+            await eventually(lambda: all(flood.sent > MIB for flood in floods), "the floods")
+            took = [await seconds_of(port, large) for _ in range(LOOKS)]
+            assert statistics.median(took) < ANOTHER_SECONDS, took
