@@ -142,3 +142,14 @@ async def test_an_unknown_expectation_is_not_forwarded(tokens: TokenServer) -> N
         answer = await proxy.ask(request("GET /", "Expect: 200-ok"))
         assert answer.status in {200, 417}
         assert b"200-ok" not in upstream.received
+
+
+async def test_a_bad_beginning_is_refused_at_once_behind_a_good_head(tokens: TokenServer) -> None:
+    """However the head before it came: nobody waits for the rest of what cannot be one (G5)."""
+    good, bad = request("GET /", "A: " + "b" * 100), b"GET / HTTP/1.1\nHost: localhost\n"
+    async with proxied(tokens, reply(), head_timeout_seconds=60) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(good[:-2])
+        assert (await proxy.admin("GET /livez")).status == 200
+        assert (await caller.ask(good[-2:])).status == 200
+        assert_problem(await caller.ask(bad), 400, "bad_request")

@@ -25,6 +25,7 @@ KIB, MIB = 1 << 10, 1 << 20
 ANOTHER_SECONDS = 1.0
 LIVEZ_SECONDS = 0.5
 LOOKS = 7
+FLOODERS = 12
 OWN = b"own"
 
 
@@ -263,3 +264,21 @@ async def test_bodies_beyond_the_budget_are_refused(tokens: TokenServer) -> None
             assert answer.head.value("Retry-After") == "1"
         assert len(upstream.requests) == count - len(refused)
         assert (await proxy.ask(request("POST /", "Content-Length: 1", body=b"x"))).status == 200
+
+
+async def test_many_floods_stall_no_request_of_some_size(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Who brings a few kilobytes, cookies say, waits for a turn as they do, and gets it (G11)."""
+    large = request("GET /own", f"Cookie: {'c' * 4 * KIB}")
+    async with (
+        ByteServer(own) as upstream,
+        process_with(tokens, upstream.url, tmp_path) as (_, port, _),
+    ):
+        with contextlib.ExitStack() as stack:
+            floods = [
+                stack.enter_context(Flooder(small_requests(), port=port)) for _ in range(FLOODERS)
+            ]
+            await eventually(lambda: all(flood.sent > MIB for flood in floods), "the floods")
+            took = [await seconds_of(port, large) for _ in range(LOOKS)]
+            assert statistics.median(took) < ANOTHER_SECONDS, took

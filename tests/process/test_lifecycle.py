@@ -96,6 +96,21 @@ async def test_an_answer_during_the_drain_is_the_last_on_its_connection(
         assert await caller.read_to_end() == b""
 
 
+async def test_a_head_that_has_begun_is_heard_out_in_a_drain(tokens: TokenServer) -> None:
+    """Whoever is amid a request when the end begins is answered, for the last time (C2)."""
+    async with proxied(tokens, reply(body=b"x")) as (proxy, _):
+        caller = await proxy.connect()
+        begun, rest = request("GET /")[:20], request("GET /")[20:]
+        await caller.send(begun)
+        assert (await proxy.admin("GET /livez")).status == 200
+        proxy.stop()
+        await within(until_refused(proxy), "the listener to close")
+        assert await caller.stays_silent(1.2)  # longer than it takes to close those that rest
+        answer = await caller.ask(rest)
+        assert (answer.body, answer.head.value("Connection")) == (b"x", "close")
+        assert await caller.read_to_end() == b""
+
+
 async def test_the_drain_ends_after_its_time(tokens: TokenServer) -> None:
     """What is not answered by DRAIN_SECONDS gets 503 `draining`: to be repeated if unsent (C2)."""
     async with proxied(tokens, drain_seconds=0.4, max_upstream_connections=2) as (proxy, upstream):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.messages import Message, reply, request
+from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import Channel
 from tests.support.running_proxy import proxied
 from tests.support.token_server import TokenServer
@@ -60,3 +60,21 @@ async def test_a_caller_who_reads_late_gets_every_answer(tokens: TokenServer) ->
         for _ in range(count):
             assert len((await caller.read_answer()).body) == len(body)
         assert len(upstream.connections) == 1
+
+
+async def test_who_was_held_may_send_the_rest_of_a_refused_body(tokens: TokenServer) -> None:
+    """It is thrown away, so that who sends all before it reads gets its refusal (F5, G6)."""
+    size = 32 * MIB
+    async with proxied(tokens, max_upstream_connections=1, connect_timeout_seconds=0.5) as (
+        proxy,
+        upstream,
+    ):
+        first, second = await proxy.connect(), await proxy.connect()
+        await first.send(request("GET /first"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await second.send(request("POST /second", f"Content-Length: {size}"))
+        await second.send(bytes(size))
+        assert_problem(await second.read_answer(), 503, "overloaded")
+        await server.send(reply())
+        assert (await first.read_answer()).status == 200

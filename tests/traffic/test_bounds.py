@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.http1.parser import ResponseHeadParser
-from tests.support.messages import assert_problem, reply, request
+from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer, Channel
 from tests.support.running_proxy import proxied
 from tests.support.token_server import TokenServer
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 KIB = 1024
 MIB = 1 << 20
 MAX_HEAD = 32 * KIB
+MAX_ANSWER_HEAD = 64 * KIB
 MAX_ADMIN_CONNECTIONS = 32
 
 
@@ -32,6 +33,21 @@ async def test_a_head_of_32_kib_is_the_largest(tokens: TokenServer) -> None:
     async with proxied(tokens, reply()) as (proxy, _):
         assert (await proxy.ask(head_of(MAX_HEAD))).status == 200
         assert_problem(await proxy.ask(head_of(MAX_HEAD + 1)), 431, "head_too_large")
+
+
+async def test_a_head_of_64_kib_is_the_largest_of_an_answer(tokens: TokenServer) -> None:
+    """One byte more is one too many, although its end has come (F9)."""
+
+    async def sized(message: Message) -> bytes:
+        """Answer with a head of as many bytes as the target says, without those of its end."""
+        start = reply("200 OK", "A: ")
+        size = int(message.target[1:]) + len(b"\r\n\r\n")
+        return reply("200 OK", "A: " + "b" * (size - len(start)))
+
+    async with proxied(tokens, sized) as (proxy, _):
+        assert (await proxy.ask(request(f"GET /{MAX_ANSWER_HEAD}"))).status == 200
+        answer = await proxy.ask(request(f"GET /{MAX_ANSWER_HEAD + 1}"))
+        assert_problem(answer, 502, "upstream_invalid_response")
 
 
 async def test_the_oldest_admin_connection_makes_room_for_the_33rd(tokens: TokenServer) -> None:

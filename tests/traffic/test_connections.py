@@ -50,6 +50,20 @@ async def test_pipelined_bodies_stay_with_their_requests(tokens: TokenServer) ->
         assert bodies == [b"/aone", b"/btwo", b"/c", b"/d"]
 
 
+async def test_what_follows_a_body_in_chunks_is_read_however_much(tokens: TokenServer) -> None:
+    """A whole row of requests behind it, more than a piece of chunks may be (F6, G11)."""
+    count = 600
+    row = b"".join(request(f"GET /{number}") for number in range(count))
+    post = request("POST /", "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n")
+    async with proxied(tokens, echo_target) as (proxy, _):
+        caller = await proxy.connect()
+        assert len(row) > 16 << 10
+        await caller.send(post + row)
+        assert (await caller.read_answer()).body == b"/abc"
+        for number in range(count):
+            assert (await caller.read_answer()).body == b"/%d" % number
+
+
 async def test_a_pipeline_ends_with_close(tokens: TokenServer) -> None:
     """What follows a request with `Connection: close` is never read (RFC 9112 §9.6)."""
     async with proxied(tokens, echo_target) as (proxy, upstream):

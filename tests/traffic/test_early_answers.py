@@ -220,3 +220,39 @@ async def test_a_steady_upload_of_some_seconds_gets_its_refusal(tokens: TokenSer
             await caller.send(piece)
             await asyncio.sleep(0.1)
         assert (await caller.read_answer()).status == 413
+
+
+async def test_a_refused_upload_in_chunks_gets_no_end(tokens: TokenServer) -> None:
+    """What the upstream has of it never looks like all, although its caller sends the end (F11)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n"))
+        server = await upstream.accepted()
+        await server.read_head()
+        assert await server.read(8) == b"3\r\nabc\r\n"
+        await server.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nabc")
+        await caller.read_head()
+        await caller.send(b"3\r\ndef\r\n0\r\n\r\n")
+        assert await server.stays_silent()
+        await server.send(b"def")
+        assert await caller.read(6) == b"abcdef"
+        assert (await server.read_whatever()).endswith(b"\r\n\r\n3\r\nabc\r\n")
+        await eventually(lambda: proxy.logs[-1]["event"] == "request", "the log")
+        assert proxy.logs[-1]["bytes_in"] == 6
+
+
+async def test_who_was_held_may_send_the_rest_of_a_refused_upload(tokens: TokenServer) -> None:
+    """A caller that sends all before it reads gets its answer, though it was not read (F11)."""
+    size = 32 * MIB
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {size}"))
+        server = await upstream.accepted()
+        await server.read_head()
+        sent = await caller.send_until_stuck(bytes(MIB), size, seconds=0.5)
+        assert sent < size
+        await server.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nabc")
+        await caller.send(bytes(size - sent))
+        await caller.read_head()
+        await server.send(b"def")
+        assert await caller.read(6) == b"abcdef"

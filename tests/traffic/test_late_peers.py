@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,20 +85,38 @@ async def sized(message: Message) -> bytes:
     return reply(body=bytes(int(message.target[1:])))
 
 
+async def asleep(proxy: RunningProxy, message: bytes) -> socket.socket:
+    """Send a request and read nothing, not even into memory; there is hardly any room for it."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(0)
+    await loop.sock_connect(sock, ("127.0.0.1", proxy.port))
+    await loop.sock_sendall(sock, message)
+    return sock
+
+
 async def largest_taken(proxy: RunningProxy) -> int:
     """Return the size from which on an answer that nobody reads is not taken whole."""
     for size in range(512 * KIB, 64 * MIB, 256 * KIB):
+        booked = len(proxy.logs)
         caller = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
         await caller.send(request(f"GET /{size}"))
-        await proxy.admin("GET /livez")
-        await proxy.admin("GET /livez")
-        await proxy.admin("GET /livez")
-        in_flight = await proxy.metric("requests_in_flight")
+        is_taken = True
+        try:
+            await eventually(partial(has_logged, proxy, booked), "the end of it", seconds=0.3)
+        except AssertionError:
+            is_taken = False
         caller.reset()
         await proxy.metric_becomes(0, "caller_connections")
-        if in_flight:
+        if not is_taken:
             return size
     raise AssertionError
+
+
+def has_logged(proxy: RunningProxy, count: int) -> bool:
+    """Say whether more than so many events are in the log."""
+    return len(proxy.logs) > count
 
 
 async def test_the_end_of_an_answer_is_not_hurried(tokens: TokenServer) -> None:
@@ -105,20 +124,28 @@ async def test_the_end_of_an_answer_is_not_hurried(tokens: TokenServer) -> None:
 
     The sizes are those about which the proxy has sent everything on, but the
     systems have not; the pause is longer than a connection lingers that is done.
+    Some callers have read a part by then, and some nothing at all.
     """
     pause = 6.0
     async with proxied(tokens, sized) as (proxy, _):
         largest = await largest_taken(proxy)
-        callers = {}
-        for size in range(largest - 512 * KIB, largest + 128 * KIB, 64 * KIB):
-            callers[size] = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
-            await callers[size].send(request(f"GET /{size}", "Connection: close"))
+        callers, sleepers = [], []
+        for size in range(largest - 512 * KIB, largest + 128 * KIB, 32 * KIB):
+            message = request(f"GET /{size}", "Connection: close")
+            sleepers.append((size, await asleep(proxy, message)))
+            if size % (64 * KIB) == 0:
+                callers.append((size, proxy.keep(await Channel.small("127.0.0.1", proxy.port))))
+                await callers[-1][1].send(message)
         await asyncio.sleep(pause)
+        for size, sock in sleepers:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)  # now it is to go fast
+            callers.append((size, proxy.keep(await Channel.over(sock))))
         async with asyncio.TaskGroup() as tasks:
-            reading = {
-                size: tasks.create_task(caller.read_answer()) for size, caller in callers.items()
-            }
-        for size, task in reading.items():
+            reading = [
+                (size, tasks.create_task(caller.read_answer(seconds=30)))
+                for size, caller in callers
+            ]
+        for size, task in reading:
             assert len(task.result().body) == size
 
 
@@ -200,3 +227,123 @@ async def test_a_drain_ends_when_the_last_answer_has_been_taken(
         for caller, size in callers:
             assert len((await caller.read_answer()).body) == size
         await within(proxy.ended.wait(), "the end of the drain", 10)
+
+
+async def test_an_upstream_that_is_silent_amid_its_answer_is_what_is_late(
+    tokens: TokenServer,
+) -> None:
+    """Whether or not its caller has sent all of the body by then (F5, E)."""
+    async with proxied(tokens, read_timeout_seconds=0.6) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n"))
+        server = await upstream.accepted()
+        await server.read_head()
+        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        await caller.read_head()
+        await caller.read_whatever()
+        await eventually(lambda: proxy.logs[-1]["event"] == "request", "the log")
+        assert proxy.logs[-1]["outcome"] == "upstream_timeout"
+        assert await proxy.metric("upstream_errors_total", reason="timeout") == 1
+
+
+async def test_a_caller_that_stops_behind_a_slow_upstream_is_what_is_late(
+    tokens: TokenServer,
+) -> None:
+    """Once the upstream has taken all there was, it is owed more, and owes nothing (G6, G9)."""
+    limit = 64 * MIB
+    async with proxied(tokens, read_timeout_seconds=2) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {limit}"))
+        server = await upstream.accepted()
+        await server.read_head()
+        sent = await caller.send_until_stuck(bytes(MIB), limit, seconds=0.3)
+        assert sent < limit
+        await server.read(sent)
+        assert_problem(await caller.read_answer(), 408, "request_timeout")
+        assert await proxy.metric("upstream_errors_total") == 0
+
+
+async def is_cut(sock: socket.socket) -> bool:
+    """Read all there is; say whether it ends in a reset."""
+    loop = asyncio.get_running_loop()
+    try:
+        while await loop.sock_recv(sock, MIB):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+async def test_who_is_cut_with_an_answer_on_its_way_is_called_stalled(
+    tokens: TokenServer,
+) -> None:
+    """Also who has its answer but for an end that the proxy waits to write, and could rest (G9)."""
+    limits = {"read_timeout_seconds": 0.5, "caller_idle_seconds": 3}
+    async with proxied(tokens, sized, **limits) as (proxy, _):
+        largest = await largest_taken(proxy)
+        since = len(proxy.logs)
+        with contextlib.ExitStack() as stack:
+            callers = []
+            for size in range(largest - 512 * KIB, largest + 256 * KIB, 16 * KIB):
+                callers.append(await asleep(proxy, request(f"GET /{size}")))
+                stack.callback(callers[-1].close)
+
+            def ended() -> list[str]:
+                events = [event for event in proxy.logs[since:] if event["event"] == "request"]
+                return [event["outcome"] for event in events]
+
+            await eventually(lambda: len(ended()) >= len(callers), "all requests to end")
+            await proxy.metric_becomes(0, "caller_connections")
+            cut = [await is_cut(caller) for caller in callers].count(True)
+            assert cut == ended().count("client_stalled")
+
+
+async def lacking_a_byte(message: Message) -> bytes:
+    """Answer as `sized`, but where the target ends with a slash with a byte less than declared."""
+    if not message.target.endswith("/"):
+        return await sized(message)
+    size = int(message.target.strip("/"))
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (size + 1) + bytes(size)
+
+
+async def test_an_upstream_that_stops_before_a_slow_caller_is_what_is_late(
+    tokens: TokenServer,
+) -> None:
+    """Once the caller has taken all there was, it is owed more, and owes nothing (G9, E).
+
+    The sizes are those about which the proxy has got everything, and waits for its caller.
+    """
+    async with proxied(tokens, lacking_a_byte, read_timeout_seconds=2) as (proxy, _):
+        largest = await largest_taken(proxy)
+        callers = {}
+        for size in range(largest - 512 * KIB, largest + 128 * KIB, 64 * KIB):
+            callers[size] = proxy.keep(await Channel.small("127.0.0.1", proxy.port))
+            await callers[size].send(request(f"GET /{size}/"))
+            await callers[size].read_head()
+        await proxy.metric_becomes(len(callers), "requests_in_flight")
+        since = len(proxy.logs)
+        async with asyncio.TaskGroup() as tasks:
+            for size, caller in callers.items():
+                tasks.create_task(caller.read(size))
+        for caller in callers.values():
+            await caller.read_whatever()
+        await proxy.metric_becomes(0, "requests_in_flight")
+        ended = [event for event in proxy.logs[since:] if event["event"] == "request"]
+        assert [event["outcome"] for event in ended] == ["upstream_timeout"] * len(callers)
+
+
+async def test_who_waits_for_a_token_is_not_late(tokens: TokenServer) -> None:
+    """TOKEN_WAIT_SECONDS bounds that alone, and no time that was set before (T4, G6)."""
+    tokens.gate.clear()
+    short = {"caller_idle_seconds": 0.4, "read_timeout_seconds": 0.4, "head_timeout_seconds": 0.4}
+    async with proxied(tokens, reply(), token_wait_seconds=30, **short) as (proxy, _):
+        whole, cut = await proxy.connect(), await proxy.connect()
+        await whole.send(request("GET /"))
+        await cut.send(request("GET /")[:-2])
+        await proxy.metric_becomes(1, "token_waiters")
+        await cut.send(b"\r\n")
+        await proxy.metric_becomes(2, "token_waiters")
+        assert await whole.stays_silent(1.2)
+        tokens.gate.set()
+        for caller in (whole, cut):
+            assert (await caller.read_answer()).status == 200

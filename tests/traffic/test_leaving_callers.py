@@ -248,3 +248,45 @@ async def test_who_leaves_is_noticed_whatever_the_state(
         await proxy.metric_becomes(0, "requests_in_flight")
         ended = [event for event in proxy.logs if event["event"] == "request"]
         assert [event["outcome"] for event in ended] == ["client_left"]
+
+
+@pytest.mark.parametrize("how", ["close", "half_close", "reset"])
+async def test_who_leaves_is_noticed_although_nothing_is_read(
+    tokens: TokenServer, how: str
+) -> None:
+    """Behind more of a body than is taken in for who queues: its end shows in no byte (F7)."""
+    size, begun = 1 << 20, bytes(100 << 10)
+    async with proxied(tokens, max_upstream_connections=1, connect_timeout_seconds=60) as (
+        proxy,
+        upstream,
+    ):
+        first, leaving = await proxy.connect(), await proxy.connect()
+        await first.send(request("GET /first"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await leaving.send(request("POST /", f"Content-Length: {size}", body=begun))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+        await proxy.metric("requests_in_flight")
+        await leaving.send(b"and what nobody reads")
+        getattr(leaving, how)()
+        left = proxy.metric_becomes(0, "upstream_connections", state="waiting")
+        await within(left, "the end", SOON + 1)
+        await server.send(reply())
+        assert (await first.read_answer()).status == 200
+        assert b"POST" not in upstream.received
+
+
+async def test_who_breaks_off_is_noticed_although_nothing_is_read(tokens: TokenServer) -> None:
+    """Behind a body that the upstream does not take: a reset comes through at once (F7)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {1 << 28}"))
+        server = await upstream.accepted()
+        await server.read_head()
+        sent = await caller.send_until_stuck(bytes(1 << 20), 1 << 28, seconds=0.3)
+        assert sent < 1 << 28
+        caller.reset()
+        await within(proxy.metric_becomes(0, "requests_in_flight"), "the end", SOON + 1)
+        await proxy.metric_becomes(0, "upstream_connections", state="active")
+        await eventually(lambda: proxy.logs[-1]["event"] == "request", "the log")
+        assert proxy.logs[-1]["outcome"] == "client_left"

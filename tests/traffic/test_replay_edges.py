@@ -1,5 +1,7 @@
 """Where a 401 meets what cannot be replayed, and a replay what goes wrong (T10)."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.messages import Message, assert_problem, reply, request
@@ -9,6 +11,21 @@ from tests.support.token_server import TokenServer, number_of
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 REFUSED = reply("401 Unauthorized", body=b"no")
+TWO_CLIENTS = """
+[clients.a]
+client_id = "dev-a-1"
+
+[clients.b]
+client_id = "dev-b-1"
+
+[[routes]]
+path = "/a"
+client = "a"
+
+[[routes]]
+path = "/b"
+client = "b"
+"""
 
 
 async def refusing_first(message: Message) -> bytes:
@@ -85,4 +102,43 @@ async def test_a_late_refusal_of_a_token_without_a_lifetime_costs_no_other(
         assert number_of(await serving.read_request()) == kept
         await serving.send(reply(body=b"welcome"))
         assert (await early.read_answer()).body == b"welcome"
+        tokens.gate.set()
+
+
+async def test_a_refusal_that_comes_in_pieces_is_nobodys_answer(tokens: TokenServer) -> None:
+    """The replay does not go where the rest of the refusal is still to come (T10, F9)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("GET /"))
+        first = await upstream.accepted()
+        assert number_of(await first.read_request()) == 1
+        await first.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nn")
+        second = await upstream.accepted()
+        assert number_of(await second.read_request()) == 2
+        await second.send(reply(body=b"welcome"))
+        assert (await caller.read_answer()).body == b"welcome"
+
+
+async def test_who_leaves_before_its_replay_takes_nothing_along(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """The connection that brought the 401 serves others by then, and goes on to (T10, F7)."""
+    config = tmp_path / "config.toml"
+    config.write_text(TWO_CLIENTS)
+    async with proxied(tokens, config_file=config) as (proxy, upstream):
+        await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
+        tokens.gate.clear()
+        leaving, other = await proxy.connect(), await proxy.connect()
+        await leaving.send(request("GET /a"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(REFUSED)
+        await proxy.metric_becomes(1, "upstream_connections", state="idle")
+        await other.send(request("GET /b"))
+        assert (await server.read_request()).target == "/b"
+        leaving.close()
+        await proxy.metric_becomes(1, "requests_in_flight")
+        await server.send(reply(body=b"other"))
+        assert (await other.read_answer()).body == b"other"
+        assert len(upstream.connections) == 1
         tokens.gate.set()

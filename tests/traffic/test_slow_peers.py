@@ -173,3 +173,34 @@ async def test_the_rest_of_an_answer_is_late_as_any_part_of_it(tokens: TokenServ
         await proxy.metric_becomes(0, "caller_connections")
         with pytest.raises(ClosedEarlyError):
             await stuck.read_to_end()
+
+
+async def test_a_reader_in_the_way_of_others_has_no_time_to_digest(tokens: TokenServer) -> None:
+    """A burst gives it three times as long, unless somebody waits for what it holds (G9)."""
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n".encode()
+    async with proxied(
+        tokens, read_timeout_seconds=3, connect_timeout_seconds=8, max_upstream_connections=1
+    ) as (proxy, upstream):
+        stuck, other = await proxy.connect(), await proxy.connect()
+        await stuck.send(request("GET /stuck"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(answer)
+        assert await server.send_until_stuck(bytes(MIB), LARGE, seconds=0.3) < LARGE
+        await other.send(request("GET /other"))
+        fresh = await upstream.accepted()
+        assert (await fresh.read_request()).target == "/other"
+        await fresh.send(reply())
+        assert (await other.read_answer()).status == 200
+        await eventually(lambda: outcomes(proxy) == ["client_stalled", "ok"], "the log")
+
+
+async def test_a_reader_that_took_a_burst_may_digest_it(tokens: TokenServer) -> None:
+    """While nobody waits for what it holds, three times as long as others have (G9, G12)."""
+    period, size = 3.0, 12 * MIB
+    async with proxied(tokens, reply(body=bytes(size)), read_timeout_seconds=period) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(request("GET /"))
+        await caller.read_head()
+        await asyncio.sleep(2.6 * period)
+        assert len(await caller.read(size)) == size

@@ -1,5 +1,7 @@
 """Whose connections end when, and what is tried again (F7, F8, F9)."""
 
+import asyncio
+
 import pytest
 
 from tests.support.connect_proxy import ConnectProxy
@@ -7,6 +9,7 @@ from tests.support.messages import assert_problem, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
 from tests.support.running_proxy import RunningProxy, proxied, running_proxy
 from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -114,16 +117,21 @@ async def test_a_body_that_was_let_go_is_not_repeated(tokens: TokenServer, frami
         assert len(upstream.connections) == 1
 
 
-async def test_a_request_whose_answer_began_is_not_repeated(tokens: TokenServer) -> None:
-    """One byte of an answer is enough (F8)."""
+@pytest.mark.parametrize("begun", [b"H", b"HTTP/1.1 103 Early Hints\r\n\r\n"], ids=["byte", "103"])
+async def test_a_request_whose_answer_began_is_not_repeated(
+    tokens: TokenServer, begun: bytes
+) -> None:
+    """One byte of an answer is enough, and so is an interim one (F8)."""
     async with proxied(tokens) as (proxy, upstream):
         stale = await used_connection(proxy, upstream)
         caller = await proxy.connect()
         await caller.send(request("GET /second"))
         await stale.read_request()
-        await stale.send(b"H")
+        await stale.send(begun)
         stale.close()
-        assert (await caller.read_answer()).status == 502
+        while (answer := await caller.read_answer()).status < 200:
+            pass
+        assert_problem(answer, 502, "upstream_closed")
         assert len(upstream.connections) == 1
 
 
@@ -183,6 +191,26 @@ async def test_bytes_behind_an_answer_are_nobodys(
         await server.read_request()
         await server.send(first + raw)
         assert (await caller.read_answer()).body == b"first"
+        await server.read_whatever(seconds=SOON)
+        await caller.send(request("GET /second"))
+        fresh = await upstream.accepted()
+        await fresh.read_request()
+        await fresh.send(reply(body=b"second"))
+        assert (await caller.read_answer()).body == b"second"
+
+
+async def test_bytes_behind_a_whole_piece_of_chunks_are_nobodys(tokens: TokenServer) -> None:
+    """Also where the answer ends with a piece that is decoded in one go, 16 KiB (F9, G11)."""
+    body = b"x" * 0x3FF3
+    raw = b"3FF3\r\n" + body + b"\r\n0\r\n\r\n"
+    assert len(raw) == 16 << 10
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("GET /first"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + raw + SURPLUS)
+        assert (await caller.read_answer()).body == body
         await server.read_whatever(seconds=SOON)
         await caller.send(request("GET /second"))
         fresh = await upstream.accepted()
@@ -296,6 +324,22 @@ async def test_a_promised_rest_bounds_the_rest(tokens: TokenServer, line: str) -
         await proxy.metric_becomes(0, "upstream_connections", state="idle")
 
 
+async def test_nothing_is_sent_when_the_promised_rest_is_over(tokens: TokenServer) -> None:
+    """Not even before the next sweep, which looks twice a second, has closed it (F8)."""
+    promised = 2.0
+    async with proxied(tokens, reply("200 OK", f"Keep-Alive: timeout={promised:.0f}")) as (
+        proxy,
+        upstream,
+    ):
+        caller = await proxy.connect()
+        loop = asyncio.get_running_loop()
+        for count in range(1, 4):
+            assert (await caller.ask(request("POST /"))).status == 200
+            assert len(upstream.connections) == count
+            end = loop.time() + promised - 1
+            await eventually(lambda: loop.time() > end, "the end of the rest")  # noqa: B023
+
+
 @pytest.mark.parametrize(
     ("line", "count"),
     [
@@ -336,6 +380,27 @@ async def test_a_surplus_answer_does_not_meet_who_waits(tokens: TokenServer) -> 
             assert (await second.read_answer()).body == b"second"
             for caller in (first, second):
                 caller.close()
+
+
+async def test_a_surplus_answer_that_comes_a_moment_later_meets_nobody(
+    tokens: TokenServer,
+) -> None:
+    """Between the end of an answer and the next request too what has come is looked at (F9)."""
+    async with proxied(tokens, max_upstream_connections=1) as (proxy, upstream):
+        first, second = await proxy.connect(), await proxy.connect()
+        await first.send(request("GET /first"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await second.send(request("GET /second"))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+        server.send_at_once(reply(body=b"first"))
+        await asyncio.sleep(0)  # the answer is read meanwhile, and the connection not handed on yet
+        server.send_at_once(reply(body=b"evil"))
+        assert (await first.read_answer()).body == b"first"
+        server = await upstream.accepted()
+        assert (await server.read_request()).target == "/second"
+        await server.send(reply(body=b"second"))
+        assert (await second.read_answer()).body == b"second"
 
 
 async def test_a_connection_that_nobody_has_used_is_replaced_too(tokens: TokenServer) -> None:
