@@ -101,7 +101,7 @@ class CallerConnection(EndingConnection):
             if request is not None:
                 self._start(request)
                 return
-        if self._is_last and (exchange is None or exchange.upload.is_ended):
+        if self._is_last:
             return
         self._inbox.add(data)
         self._read_on()

@@ -113,7 +113,7 @@ class UpstreamConnection(Connection):
 
     def read_last_words(self) -> None:
         """See that what arrives before the upstream hangs up on a body is read (F11)."""
-        if self.tcp is not None and self._last_words is None:
+        if self.tcp is not None:
             self._last_words = LastWords(self.tcp)
 
     def _read_last_words(self, exc: Exception | None) -> None:
