@@ -23,7 +23,7 @@ from proxy.http1.body import NO_BODY
 from proxy.http1.headers import MessageHeaders, read_response_headers
 from proxy.http1.request import Request, RequestReader
 from proxy.http1.serializer import request_head, response_head
-from proxy.telemetry.request_log import Entry
+from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["KINDS", "PHASES", "Kind", "budget", "main"]
 
@@ -143,26 +143,28 @@ class _Work:
     """What is done for an exchange, as a whole and phase by phase, over and over."""
 
     def __init__(self, proxy: InMemory, kind: Kind, requests: list[bytes]) -> None:
-        engine = proxy.engine
-        self._proxy, self._engine, self._is_new = proxy, engine, kind.has_new_header
+        context = proxy.context
+        self._proxy, self._context, self._is_new = proxy, context, kind.has_new_header
         self._pairs = [*zip(_in_turn(requests), _in_turn(ANSWERS), strict=True)]
         self._heads = _in_turn(requests, heads=True)
         self._answers = _in_turn(ANSWERS, heads=True)
-        self._reader = RequestReader(engine.parser)
+        self._reader = RequestReader(context.parser)
         self._requests = [self._reader.read(head) for head in self._heads]
-        self._lines = [engine.pool.parser.parse(head)[0] for head in self._answers]
+        self._lines = [context.pool.parser.parse(head)[0] for head in self._answers]
         self._read = [self._read_answer(head) for head in self._answers]
         self._entry = self._finished(self._requests[0])
 
-    def _finished(self, request: Request) -> Entry:
-        (cache,) = self._engine.tokens.values()
-        entry = Entry(request, self._engine.admit(request), NO_BODY, self._engine.monotonic())
+    def _finished(self, request: Request) -> RequestRecord:
+        (cache,) = self._context.tokens.values()
+        entry = RequestRecord(
+            request, self._context.admit(request), NO_BODY, self._context.monotonic()
+        )
         entry.status, entry.bytes_out, entry.head_seconds = 200, len(BODY), 0.001
         entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
         return entry
 
     def _read_answer(self, head: bytes) -> MessageHeaders:
-        lines, raw, status, is_http_10 = self._engine.pool.parser.parse(head)
+        lines, raw, status, is_http_10 = self._context.pool.parser.parse(head)
         return read_response_headers(b"GET", status, lines, raw, is_http_10=is_http_10)
 
     def exchange(self) -> None:
@@ -180,7 +182,7 @@ class _Work:
 
     def admit(self) -> None:
         """Ask the guard and find the route."""
-        admit = self._engine.admit
+        admit = self._context.admit
         for request in self._requests:
             if self._is_new:
                 request.headers.is_admitted = False
@@ -188,7 +190,7 @@ class _Work:
 
     def write_request_heads(self) -> None:
         """Make the heads that go up."""
-        names = self._engine.names
+        names = self._context.names
         for request in self._requests:
             if self._is_new:
                 request.headers.upstream_head = None
@@ -201,13 +203,13 @@ class _Work:
 
     def write_answer_heads(self) -> None:
         """Make the heads that go down."""
-        request, names = self._requests[0], self._engine.names
+        request, names = self._requests[0], self._context.names
         for lines, headers in zip(self._lines, self._read, strict=True):
             response_head(lines, headers, request, names, close=False)
 
     def book(self) -> None:
         """Enter the exchange into metrics and, if it is on, access log."""
-        over, entry = self._engine.books.exchange_over, self._entry
+        over, entry = self._context.request_log.record, self._entry
         for _ in range(EXCHANGES):
             over(entry)
 

@@ -15,7 +15,7 @@ from typing import TextIO, TypeVar
 from bench.token_endpoint import TOKEN
 from proxy.clock import SYSTEM_CLOCK
 from proxy.forward.caller import CallerConnection
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.forward.pool import Pool
 from proxy.net.dialer import Dialer, Progress
 from proxy.net.name_cache import NameCache
@@ -90,7 +90,7 @@ class InMemory:
     `ask` brings bytes from the caller, `answer` bytes from the upstream.
     """
 
-    engine: Engine
+    context: Context
     ask: Callable[[bytes], None]
     answer: Callable[[bytes], None]
     to_caller: MemoryTransport
@@ -104,16 +104,16 @@ async def in_memory(
     """Assemble the proxy for the block; the first exchange has run and left a connection."""
     with Path(os.devnull).open("w", encoding="utf-8") as stream:  # noqa: ASYNC230 - never waits
         async with asyncio.TaskGroup() as tasks:
-            engine, dialer = _assembled(stream, tasks, access_log)
+            context, dialer = _assembled(stream, tasks, access_log)
             to_caller = MemoryTransport()
-            caller = CallerConnection(engine)
+            caller = CallerConnection(context)
             caller.connection_made(to_caller)
             caller.data_received(request)
             await dialer.connected.wait()
             await asyncio.sleep(0)  # the pool hands the connection over
             dialer.link.data_received(answer)
             yield InMemory(
-                engine,
+                context,
                 caller.data_received,
                 dialer.link.data_received,
                 to_caller,
@@ -123,7 +123,7 @@ async def in_memory(
 
 def _assembled(
     stream: TextIO, tasks: asyncio.TaskGroup, access_log: str
-) -> tuple[Engine, _MemoryDialer]:
+) -> tuple[Context, _MemoryDialer]:
     """Build the proxy as it is built to serve, but for its way to the upstream."""
     values = {
         "CLIENT_ID": "bench",
@@ -135,18 +135,18 @@ def _assembled(
     environ = {f"SIGNICAT_PROXY_{name}": value for name, value in values.items()}
     settings = load(environ=environ, directory=Path(os.devnull)).settings
     logs = open_logs(level="warning", log_format="json", stream=stream)
-    engine = assemble(settings, spawn=tasks.create_task, clock=SYSTEM_CLOCK, logs=logs).engine
-    (cache,) = engine.tokens.values()
+    context = assemble(settings, spawn=tasks.create_task, clock=SYSTEM_CLOCK, logs=logs).context
+    (cache,) = context.tokens.values()
     cache.store(Token.granted(TOKEN, DAY_SECONDS, SYSTEM_CLOCK.now(), 0.5))
     dialer = _MemoryDialer()
-    engine.pool = Pool(
+    context.pool = Pool(
         dialer,
         limit=1,
         idle_seconds=settings.upstream_idle_seconds,
         spawn=tasks.create_task,
-        loop=engine.loop,
-        turns=engine.turns,
+        loop=context.loop,
+        turns=context.turns,
         monotonic=SYSTEM_CLOCK.monotonic,
         log=logs.log,
     )
-    return engine, dialer
+    return context, dialer

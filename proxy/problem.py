@@ -21,7 +21,7 @@ def problem_reply(error: ProxyError, request_id: str) -> tuple[int, list[tuple[s
     """Return status, headers and body of the reply (table E).
 
     The body's `type` is `urn:signicat-proxy:error:<code>`. `Proxy-Status` says
-    that the answer is ours and not Signicat's. The caller of this function
+    that the response is ours and not Signicat's. The caller of this function
     adds `Content-Length`.
     """
     kind = error.kind

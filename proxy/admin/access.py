@@ -1,4 +1,4 @@
-"""The guard of the admin port: who may ask for what, and what no answer lacks (G2, G3).
+"""The guard of the admin port: who may ask for what, and what no response lacks (G2, G3).
 
 Probes and metrics are open to whoever calls them by an address, as a kubelet
 or a Prometheus does, by a name in the settings, or by none, as HTTP/1.0 may: a
@@ -19,7 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.errors import ProxyError
 from proxy.problem import problem_reply
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.recent_errors import RecentTrouble
+from proxy.telemetry.recent_errors import RecentErrors
 from proxy.telemetry.request_log import NO_CLIENT
 
 __all__ = ["Guard", "guarded", "harden"]
@@ -27,7 +27,7 @@ __all__ = ["Guard", "guarded", "harden"]
 _OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
 _ADDRESS: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{0,5})?")
 _BUTTON: Final = "/-/refresh"
-# Defence in depth, for browsers: no answer is run, framed, sniffed, kept or embedded by others.
+# Defence in depth, for browsers: no response is run, framed, sniffed, kept or embedded by others.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -109,7 +109,7 @@ def _refused(
     request: web.Request,
     error: ProxyError,
     metrics: Metrics,
-    recent: RecentTrouble,
+    recent: RecentErrors,
     log: FilteringBoundLogger,
 ) -> web.Response:
     """Count, note and log a refusal; of what was asked only names of our own are told (L)."""
@@ -132,7 +132,7 @@ def _refused(
 
 
 def guarded(
-    policy: Guard, metrics: Metrics, recent: RecentTrouble, log: FilteringBoundLogger
+    policy: Guard, metrics: Metrics, recent: RecentErrors, log: FilteringBoundLogger
 ) -> Middleware:
     """Return the middleware that lets nobody past the guard.
 
@@ -152,7 +152,7 @@ def guarded(
 
 
 async def harden(_: web.Request, response: web.StreamResponse) -> None:
-    """Add what protects an answer in a browser, whatever made it; its own headers stay."""
+    """Add what protects a response in a browser, whatever made it; its own headers stay."""
     response.headers["Server"] = "signicat-proxy"  # and no versions
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

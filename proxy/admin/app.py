@@ -16,7 +16,7 @@ from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 from proxy.telemetry.rates import Traffic
-from proxy.telemetry.recent_errors import RecentTrouble
+from proxy.telemetry.recent_errors import RecentErrors
 
 __all__ = ["create_admin_app"]
 
@@ -110,7 +110,7 @@ class _Admin:
 
 
 def _for_options(handler: Handler) -> Handler:
-    """Let load balancers ask by OPTIONS: the answer is that to GET (A)."""
+    """Let load balancers ask by OPTIONS: the response is that to GET (A)."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = await handler(request)
@@ -143,7 +143,7 @@ def create_admin_app(
     is_draining: Callable[[], bool],
     metrics: Metrics,
     traffic: Traffic,
-    recent: RecentTrouble,
+    recent: RecentErrors,
     renew: Callable[[], None],
     quit_: Callable[[], None] | None,
     settings_report: Mapping[str, object],

@@ -33,7 +33,7 @@ from proxy.admin.report import StatusReport
 from proxy.admin.settings_rows import SettingsRow, settings_rows
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.rates import Rates
-from proxy.telemetry.recent_errors import Trouble
+from proxy.telemetry.recent_errors import RecentError
 
 __all__ = ["StatusPage"]
 
@@ -209,7 +209,7 @@ def _recent(report: StatusReport) -> Iterator[Element]:
     yield _section("Recent refusals and failures", content)
 
 
-def _entry(trouble: Trouble, now: float) -> Element:
+def _entry(trouble: RecentError, now: float) -> Element:
     ago = element("span", duration(now - trouble.last), data_ago=f"{now - trouble.last:.1f}")
     when = element("p", moment(trouble.last, now), " UTC, ", ago, " ago", class_="muted")
     code = element("code", trouble.code)

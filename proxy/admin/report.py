@@ -8,7 +8,7 @@ from proxy.clock import Clock
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.rates import Rates, Traffic
-from proxy.telemetry.recent_errors import RecentTrouble, Trouble
+from proxy.telemetry.recent_errors import RecentError, RecentErrors
 
 __all__ = ["Reporter", "StatusReport", "client_facts", "status_json"]
 
@@ -30,7 +30,7 @@ class StatusReport:
     clients: Sequence[ClientStatus]
     rates: Mapping[str, Rates]
     total: Rates
-    recent: Sequence[Trouble]
+    recent: Sequence[RecentError]
     settings: Mapping[str, object]
 
     @property
@@ -54,7 +54,7 @@ class Reporter:
         is_draining: Callable[[], bool],
         metrics: Metrics,
         traffic: Traffic,
-        recent: RecentTrouble,
+        recent: RecentErrors,
         settings_report: Mapping[str, object],
         clock: Clock,
     ) -> None:

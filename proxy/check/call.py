@@ -26,7 +26,7 @@ from proxy.http1.request import RequestReader
 from proxy.http1.serializer import UpstreamNames, request_head
 from proxy.net.dialer import DialError
 from proxy.net.name_cache import NameCache
-from proxy.oauth.endpoint import sane_trace_id
+from proxy.oauth.endpoint import valid_trace_id
 from proxy.server.assembly import new_policy, new_router
 from proxy.server.outgoing import host_and_port, new_upstream_dialer
 from proxy.settings.loader import ClientSettings, Settings
@@ -61,14 +61,14 @@ class _Answer:
 
 
 class _BrokenAnswerError(Exception):
-    """What came is no answer; the text says why."""
+    """What came is no response; the text says why."""
 
 
 class _Listener:
-    """Takes the head of one answer and nothing more; owns the connection as well."""
+    """Takes the head of one response and nothing more; owns the connection as well."""
 
     method = b"GET"
-    upload = NO_BODY
+    body = NO_BODY
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -76,44 +76,44 @@ class _Listener:
         self.turns = Turns(self.loop, time.monotonic)
         self.future: asyncio.Future[_Answer] = self.loop.create_future()
 
-    def touch(self) -> None:
-        """Do nothing: one deadline is for the whole answer."""
+    def on_progress(self) -> None:
+        """Do nothing: one deadline is for the whole response."""
 
-    def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
-        """Wait on for the final answer."""
+    def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
+        """Wait on for the final response."""
 
-    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
-        """Take the answer; its body is not read."""
+    def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+        """Take the response; its body is not read."""
         del lines
         trace_id = headers.facts.get(b"x-trace-id")
-        text = None if trace_id is None else sane_trace_id(trace_id.decode("latin-1"))
+        text = None if trace_id is None else valid_trace_id(trace_id.decode("latin-1"))
         if not self.future.done():
             self.future.set_result(_Answer(status, text))
         return False
 
-    def relay(self, data: bytes) -> None:
+    def on_body(self, data: bytes) -> None:
         """Do nothing: no body is asked for."""
 
-    def answered(self) -> None:
+    def on_response_end(self) -> None:
         """Do nothing, see `answer`."""
 
     def _fail(self, why: str) -> None:
         if not self.future.done():
             self.future.set_exception(_BrokenAnswerError(why))
 
-    def broken(self, reason: str) -> None:
-        """Give up on an answer with more than one reading (F9)."""
+    def on_protocol_error(self, reason: str) -> None:
+        """Give up on a response with more than one reading (F9)."""
         self._fail(f"the answer is not HTTP with one reading: {reason}")
 
-    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
+    def on_connection_lost(self, connection: UpstreamLink, *, began: bool) -> None:
         """Give up on a connection that is gone."""
         del connection
         self._fail(f"the connection was closed {'within' if began else 'without'} an answer")
 
-    def pause(self) -> None:
+    def on_upstream_paused(self) -> None:
         """Do nothing: a head is small."""
 
-    resume = pause
+    on_upstream_resumed = on_upstream_paused
 
     def release(self, connection: UpstreamConnection) -> None:
         """Close it: there is no other call."""
@@ -124,7 +124,7 @@ class _Listener:
 
 
 async def _get(path: str, token: str, settings: Settings, tls: ssl.SSLContext) -> _Answer:
-    """Return the head of the answer; raise `DialError`, `_BrokenAnswerError`, `TimeoutError`."""
+    """Return the head of the response; raise `DialError`, `_BrokenAnswerError`, `TimeoutError`."""
     listener = _Listener()
     parser = RequestHeadParser(listener.loop)
     start = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
@@ -150,7 +150,7 @@ async def call_upstream(
     tls: ssl.SSLContext,
     wall: Callable[[], float],
 ) -> Finding:
-    """GET `path` with `token`; say what the answer means."""
+    """GET `path` with `token`; say what the response means."""
     target = f"GET {UpstreamNames.from_url(settings.upstream_url).base_path.decode()}{path}"
     try:
         answer = await _get(path, token, settings, tls)

@@ -217,8 +217,8 @@ def _end(report: Report, *, as_json: bool) -> None:
 def run_check(load: Callable[[], Loaded], *, as_json: bool, with_call: bool) -> int:
     """Examine the settings that `load` brings; write findings to stdout; return the exit code.
 
-    Ends the process at once where something failed: a look-up of a name that
-    hangs in a thread would keep it alive for longer than any of the time-outs.
+    Ends the process at once where something failed: a lookup of a name that
+    hangs in a thread would keep it alive for longer than any of the timeouts.
     """
     require_c_parsers()
     harden()

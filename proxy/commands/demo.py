@@ -81,7 +81,7 @@ def _settings(mock_url: str, listen: ListenAddress, admin: ListenAddress) -> Loa
 
 
 async def _show_one_request(url: str) -> None:
-    """Create a session through the proxy; show the request and the answer."""
+    """Create a session through the proxy; show the request and the response."""
     target = "/auth/rest/sessions"
     _say(f"\nPOST {target}   (no credentials)\nContent-Type: application/json\n\n{_SESSION}\n")
     async with (

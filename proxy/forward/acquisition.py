@@ -1,14 +1,14 @@
 """Getting what a request needs before it can be sent: a token, then a connection.
 
 Only requests that find either of them missing come here; it is the one place
-on the way of a request that may need a task.
+on the request path that may need a task.
 """
 
 import asyncio
 from typing import Protocol
 
 from proxy.errors import ProxyError
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.forward.patience import CONNECTION, TOKEN, Patience
 from proxy.forward.upstream import UpstreamConnection
 from proxy.http1 import failures
@@ -37,10 +37,10 @@ class Acquirer(Protocol):
 class Acquisition:
     """Waits for one exchange; ends in exactly one call of it, or is cancelled."""
 
-    __slots__ = ("_acquirer", "_engine", "_granted", "_is_for_token", "_task", "_tokens")
+    __slots__ = ("_acquirer", "_context", "_granted", "_is_for_token", "_task", "_tokens")
 
-    def __init__(self, engine: Engine, tokens: TokenCache, acquirer: Acquirer) -> None:
-        self._engine = engine
+    def __init__(self, context: Context, tokens: TokenCache, acquirer: Acquirer) -> None:
+        self._context = context
         self._tokens = tokens
         self._acquirer = acquirer
         self._granted: Token | None = None
@@ -51,7 +51,7 @@ class Acquisition:
         """Start with the token that is at hand, if any."""
         if token is None:
             self._acquirer.patience.expect(TOKEN)
-            self._task = self._engine.spawn(self._wait_for_token())
+            self._task = self._context.spawn(self._wait_for_token())
         else:
             self._connect(token)
 
@@ -75,11 +75,11 @@ class Acquisition:
                 self._connect(token)
 
     def _connect(self, token: Token) -> None:
-        engine = self._engine
-        connection = engine.pool.take()
+        context = self._context
+        connection = context.pool.take()
         if connection is None:
             self._acquirer.patience.expect(CONNECTION)
-            engine.pool.wait(self)
+            context.pool.wait(self)
         else:
             self._acquirer.send(connection, token)
 
@@ -88,7 +88,7 @@ class Acquisition:
         token = self._tokens.current() or self._granted_token()
         if token is None:
             # Not within this call, or a queue of waiters would become a tower of calls.
-            self._engine.loop.call_soon(self._engine.pool.release, connection)
+            self._context.loop.call_soon(self._context.pool.release, connection)
             self.begin(None)
         else:
             self._acquirer.send(connection, token)
@@ -100,19 +100,19 @@ class Acquisition:
 
     def not_connected(self, error: DialError) -> None:
         """Learn that the upstream cannot be reached."""
-        self._engine.metrics.upstream_error(error.reason)
+        self._context.metrics.upstream_error(error.reason)
         self._acquirer.fail(failures.upstream_unreachable(error.detail))
 
     def late(self) -> ProxyError:
         """Say why no connection came in time."""
-        if self._engine.pool.is_exhausted:
+        if self._context.pool.is_exhausted:
             return failures.pool_exhausted()
-        self._engine.metrics.upstream_error("connect_timeout")
+        self._context.metrics.upstream_error("connect_timeout")
         return failures.connection_late()
 
     def cancel(self) -> None:
         """Wait no more."""
-        self._engine.pool.withdraw(self)
+        self._context.pool.withdraw(self)
         if self._task is not None:
             self._task.cancel()
             self._task = None

@@ -4,12 +4,12 @@ import asyncio
 from typing import Final
 
 from proxy.errors import ProxyError
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.forward.ending import EndingConnection
 from proxy.forward.exchange import Exchange
 from proxy.forward.patience import BODY, HEAD, READER
 from proxy.http1 import failures
-from proxy.http1.body import NO_BODY, Upload
+from proxy.http1.body import NO_BODY, RequestBody
 from proxy.http1.request import Request, RequestReader
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW
 
@@ -19,7 +19,7 @@ _SMALL: Final = 2 * 1024  # bytes that are read at once, whoever else wants a tu
 
 
 class CallerConnection(EndingConnection):
-    """Reads requests one after the other; each is an `Exchange` until its answer is written.
+    """Reads requests one after the other; each is an `Exchange` until its response is written.
 
     `patience` is checked by the server's sweep.
     """
@@ -30,9 +30,9 @@ class CallerConnection(EndingConnection):
         "_reader",
     )
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self._reader = RequestReader(engine.parser)
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._reader = RequestReader(context.parser)
         self._is_last = False  # no further request is read on this connection
         self._is_reading_on = False
 
@@ -46,19 +46,19 @@ class CallerConnection(EndingConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection in; refuse it where there are too many."""
         super().connection_made(transport)
-        engine = self._engine
-        engine.callers.add(self)
+        context = self._context
+        context.callers.add(self)
         self.patience.rest()
-        if len(engine.callers) > engine.limits.max_callers:
+        if len(context.callers) > context.limits.max_callers:
             self._turn_away()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what ran for this caller (F7)."""
         del exc
         exchange, self._exchange = self._exchange, None
-        self._inbox.clear()
+        self._receive_buffer.clear()
         self._is_lingering = True
-        self._engine.caller_gone(self)
+        self._context.caller_gone(self)
         if exchange is not None:
             exchange.caller_left()
         self._count_ahead()
@@ -73,19 +73,19 @@ class CallerConnection(EndingConnection):
 
     def pause_writing(self) -> None:
         """Take less from the upstream: the caller does not keep up (F5)."""
-        self.is_clogged = True
+        self.is_write_paused = True
         exchange, taken = self._exchange, self.taken()
         if not self._is_lingering:
             burst = 0 if exchange is None else max(0, exchange.bytes_out - self._written + taken)
             self.patience.expect_flow(READER, taken, burst)
         if exchange is not None:
-            exchange.clogged()
+            exchange.on_caller_paused()
 
     def resume_writing(self) -> None:
         """Go on."""
-        self.is_clogged = False
+        self.is_write_paused = False
         if self._exchange is not None:
-            self._exchange.unclogged()
+            self._exchange.on_caller_resumed()
         elif not self._is_lingering and not self.transport.is_closing():
             self._rest()
             self._read_on()
@@ -96,14 +96,14 @@ class CallerConnection(EndingConnection):
             self._discarded += len(data)
             return
         exchange = self._exchange
-        if exchange is None and not self._inbox and not self.is_clogged:
+        if exchange is None and not self._receive_buffer and not self.is_write_paused:
             request = self._reader.read_known(data)
             if request is not None:
                 self._start(request)
                 return
         if self._is_last:
             return
-        self._inbox.add(data)
+        self._receive_buffer.add(data)
         self._read_on()
 
     def _read_on(self, *, in_turn: bool = False) -> None:
@@ -111,13 +111,15 @@ class CallerConnection(EndingConnection):
         if self._is_reading_on:  # a refusal, or an exchange that ends at once, comes back here
             return
         self._is_reading_on = True
-        turns, inbox = self._engine.turns, self._inbox
-        free = 2 if inbox.size <= _SMALL else int(in_turn)  # a head and its body; one piece
-        while inbox and not self._is_lingering:
+        turns, receive_buffer = self._context.turns, self._receive_buffer
+        free = (
+            2 if receive_buffer.size <= _SMALL else int(in_turn)
+        )  # a head and its body; one piece
+        while receive_buffer and not self._is_lingering:
             if free:
                 free -= 1
             elif not turns.has_time():
-                self.hold(NO_TURN)
+                self.pause_reading(NO_TURN)
                 turns.later(self._take_turn, again=in_turn)
                 break
             if not self._read_one():
@@ -126,25 +128,25 @@ class CallerConnection(EndingConnection):
         self._keep_in_bounds()
 
     def _take_turn(self) -> None:
-        self.unhold(NO_TURN)
+        self.resume_reading(NO_TURN)
         self._read_on(in_turn=True)
 
     def _read_one(self) -> bool:
         """Take one head, or one piece of a body; False where nothing more can be taken now."""
         exchange = self._exchange
         if exchange is not None:
-            return not exchange.upload.is_ended and self._read_body(exchange)
-        if self.is_clogged:
+            return not exchange.body.is_ended and self._read_body(exchange)
+        if self.is_write_paused:
             return False
         try:
-            head = self._inbox.take_head()
+            head = self._receive_buffer.take_head()
         except ProxyError as error:
-            self._refuse(error, is_head=self._inbox.begins_with_head)
+            self._refuse(error, is_head=self._receive_buffer.begins_with_head)
             return False
         if head is not None:
             self._begin(head)
             return True
-        if not self._inbox:
+        if not self._receive_buffer:
             if self.patience.awaited == HEAD:
                 self._rest()
         elif self.patience.awaited != HEAD:
@@ -160,25 +162,25 @@ class CallerConnection(EndingConnection):
             self._start(request)
 
     def _start(self, request: Request) -> None:
-        engine = self._engine
-        started = engine.monotonic()
+        context = self._context
+        started = context.monotonic()
         try:
-            route = engine.admit(request)
+            route = context.admit(request)
         except ProxyError as error:
             self._refuse(error, request, is_head=request.method == b"HEAD")
             return
         length = request.headers.length
-        upload = Upload(length, engine.limits.max_replay_bytes) if length else NO_BODY
-        exchange = self._exchange = Exchange(engine, self, request, route, upload, started)
+        body = RequestBody(length, context.limits.max_replay_bytes) if length else NO_BODY
+        exchange = self._exchange = Exchange(context, self, request, route, body, started)
         if length:
-            self._inbox.begin_body(length, engine.loop)
-            exchange.begin(has_body_bytes=bool(self._inbox))
+            self._receive_buffer.begin_body(length, context.loop)
+            exchange.begin(has_body_bytes=bool(self._receive_buffer))
         else:
             exchange.start()
 
     def _read_body(self, exchange: Exchange) -> bool:
         try:
-            data, is_end = self._inbox.take_body()
+            data, is_end = self._receive_buffer.take_body()
         except ProxyError as error:
             exchange.fail(error)
             return False
@@ -188,32 +190,32 @@ class CallerConnection(EndingConnection):
             exchange.receive_end()
         elif self.patience.awaited != BODY:
             exchange.await_rest()
-        return bool(self._inbox)
+        return bool(self._receive_buffer)
 
     def _keep_in_bounds(self) -> None:
         """Read no further ahead than is good for this caller, and for the process (F5, G11)."""
         is_over = self._is_lingering
-        if self._inbox.is_full and not is_over:
-            self.hold(FULL)
+        if self._receive_buffer.is_full and not is_over:
+            self.pause_reading(FULL)
         else:
-            self.unhold(FULL)
+            self.resume_reading(FULL)
         if not self._count_ahead() and not is_over:
             self._give_up_ahead()
 
     def _give_up_ahead(self) -> None:
         """Keep nothing of what is too much: the next requests, or the one that brought it."""
-        inbox = self._inbox
+        receive_buffer = self._receive_buffer
         if self._exchange is None and self._reasons & NO_TURN:
             self._read_one()  # the first of them may have come before there was too much
         exchange = self._exchange
         if self._is_lingering:
             return
         if exchange is None:
-            self._refuse(failures.memory_exhausted(), is_head=inbox.begins_with_head)
-        elif exchange.upload.is_ended and inbox:
+            self._refuse(failures.memory_exhausted(), is_head=receive_buffer.begins_with_head)
+        elif exchange.body.is_ended and receive_buffer:
             self._is_last = True
-            inbox.clear()
-            self.unhold(FULL)
+            receive_buffer.clear()
+            self.resume_reading(FULL)
         elif exchange.token is None:
             exchange.fail(failures.memory_exhausted())
         self._count_ahead()
@@ -225,13 +227,13 @@ class CallerConnection(EndingConnection):
             self._count_ahead()
         if self._is_lingering or exchange is None:
             return
-        if keep_alive and not self._is_last and not self._engine.is_draining:
-            if not self.is_clogged:
+        if keep_alive and not self._is_last and not self._context.is_draining:
+            if not self.is_write_paused:
                 self.patience.rest()
-            self.unhold(PEER_IS_SLOW)
-            if self._inbox:
+            self.resume_reading(PEER_IS_SLOW)
+            if self._receive_buffer:
                 self._read_on()
-        elif exchange.upload.is_ended and not self._inbox and not self._is_last:
+        elif exchange.body.is_ended and not self._receive_buffer and not self._is_last:
             self._close()
         else:
             self._linger()

@@ -19,9 +19,9 @@ from proxy.http1.request import Request
 from proxy.http1.serializer import UpstreamNames
 from proxy.oauth.cache import TokenCache
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.request_log import Books
+from proxy.telemetry.request_log import RequestLog
 
-__all__ = ["Engine", "Limits"]
+__all__ = ["Context", "Limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Engine:
+class Context:
     """The parts that a request meets on its way, each built and owned by the server.
 
     `callers` are the open connections; `all_gone` is set while there are none.
@@ -64,7 +64,7 @@ class Engine:
     pool: Pool
     names: UpstreamNames
     metrics: Metrics
-    books: Books
+    request_log: RequestLog
     loop: asyncio.AbstractEventLoop
     monotonic: Callable[[], float]
     spawn: Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
@@ -126,6 +126,6 @@ class Engine:
         now = self.monotonic()
         for caller in [each for each in self.callers if each.patience.deadline <= now]:
             caller.deadline_passed()
-        for caller in [each for each in self.callers if each.is_held]:
+        for caller in [each for each in self.callers if each.is_reading_paused]:
             caller.look_for()
         self.pool.expire(now)

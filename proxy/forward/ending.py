@@ -1,13 +1,13 @@
 """How a caller's connection ends: in good order, by lingering, or by a cut (F7, G6, G9)."""
 
 from proxy.errors import ProxyError
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.forward.exchange import Exchange
 from proxy.forward.memory_budget import Ahead
 from proxy.forward.patience import BODY, CLOSING, HEAD, IDLE, READER, UPLOAD, Patience
 from proxy.http1 import failures
 from proxy.http1.error_response import reply_bytes
-from proxy.http1.receive_buffer import Inbox
+from proxy.http1.receive_buffer import ReceiveBuffer
 from proxy.http1.request import Request
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection
 
@@ -22,26 +22,26 @@ class EndingConnection(Connection):
 
     __slots__ = (
         "_ahead",
+        "_context",
         "_discarded",
-        "_engine",
         "_exchange",
-        "_inbox",
         "_is_lingering",
+        "_receive_buffer",
         "patience",
     )
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__()
-        self._engine = engine
+        self._context = context
         self._exchange: Exchange | None = None
-        self._inbox = Inbox()
-        self._ahead = Ahead(engine.budget)
+        self._receive_buffer = ReceiveBuffer()
+        self._ahead = Ahead(context.budget)
         self._is_lingering = False
         self._discarded = 0
-        self.patience = Patience(engine.periods, engine.monotonic)
+        self.patience = Patience(context.periods, context.monotonic)
 
     def cut(self) -> None:
-        """Drop the connection by a reset, so that no answer on it looks complete (F7)."""
+        """Drop the connection by a reset, so that no response on it looks complete (F7)."""
         self._is_lingering = True
         self.reset()
 
@@ -58,21 +58,21 @@ class EndingConnection(Connection):
         Behind bytes that are no request, or a body that nobody wants, nothing
         can be trusted to be a request: then the connection is closed.
         """
-        engine = self._engine
+        context = self._context
         may_stay = request is not None and request.keep_alive and not request.headers.length
-        keep_alive = may_stay and not engine.is_draining
+        keep_alive = may_stay and not context.is_draining
         self._tell(error, request, is_head=is_head, close=not keep_alive)
         if not keep_alive:
             self._linger()
-        elif not self.is_clogged:
+        elif not self.is_write_paused:
             self.patience.rest()
 
     def _tell(
         self, error: ProxyError, request: Request | None, *, is_head: bool, close: bool
     ) -> None:
-        books = self._engine.books
-        request_id = books.request_id(request)
-        books.refused(request, error, request_id)
+        request_log = self._context.request_log
+        request_id = request_log.request_id(request)
+        request_log.refused(request, error, request_id)
         self.write(reply_bytes(error, request_id, request, is_head=is_head, close=close))
 
     def _turn_away(self) -> None:
@@ -84,9 +84,9 @@ class EndingConnection(Connection):
 
     def _rest(self) -> None:
         """Wait for the next request; in a drain, end (C2)."""
-        if not self._engine.is_draining:
+        if not self._context.is_draining:
             self.patience.rest()
-        elif self._inbox:
+        elif self._receive_buffer:
             self._linger()
         else:
             self._close()
@@ -103,17 +103,17 @@ class EndingConnection(Connection):
         reply with it (RFC 9112 §9.6).
         """
         self._is_lingering = True
-        self._inbox.clear()
+        self._receive_buffer.clear()
         self._expect_goodbye()
         self._count_ahead()
-        self.unhold(PEER_IS_SLOW | NO_TURN | FULL)
+        self.resume_reading(PEER_IS_SLOW | NO_TURN | FULL)
         if not self.transport.is_closing():
             self.transport.write_eof()
 
     def _end_late(self, awaited: int) -> None:
         """End a connection without a request, which has lasted too long."""
         is_idle = awaited == IDLE
-        is_all_taken = not self.is_clogged and not self.has_unsent
+        is_all_taken = not self.is_write_paused and not self.has_unsent
         if is_idle and not is_all_taken and not self.transport.is_closing():
             self.patience.expect_flow(READER, self.taken())
         elif is_idle and self.patience.may_rest():
@@ -121,7 +121,7 @@ class EndingConnection(Connection):
         elif awaited == READER and is_all_taken:
             self._rest()
         elif awaited == READER:
-            self._engine.books.stalled()
+            self._context.request_log.stalled()
             self.cut()
         elif awaited == CLOSING or self._is_lingering:
             self.abort()
@@ -135,7 +135,9 @@ class EndingConnection(Connection):
     def _count_ahead(self) -> bool:
         """Count what this caller has sent ahead; say whether it is within the budget."""
         exchange = self._exchange
-        return self._ahead.count(self._inbox.size + (exchange.bytes_ahead if exchange else 0))
+        return self._ahead.count(
+            self._receive_buffer.size + (exchange.bytes_ahead if exchange else 0)
+        )
 
     def _peer_left(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -151,14 +153,14 @@ class EndingConnection(Connection):
         """End what lasted too long; called by the sweep."""
         patience, exchange = self.patience, self._exchange
         awaited = patience.awaited
-        is_urgent = exchange is not None and self._engine.pool.is_waited_for
+        is_urgent = exchange is not None and self._context.pool.is_waited_for
         if awaited >= UPLOAD and patience.has_flowed(self._progress(awaited), is_urgent=is_urgent):
             return
         if exchange is not None:
             exchange.late(awaited)
         elif awaited == HEAD:
-            late = failures.head_late(self._engine.limits.head_timeout_seconds)
-            self._refuse(late, is_head=self._inbox.begins_with_head)
+            late = failures.head_late(self._context.limits.head_timeout_seconds)
+            self._refuse(late, is_head=self._receive_buffer.begins_with_head)
         else:
             self._end_late(awaited)
 
@@ -166,19 +168,19 @@ class EndingConnection(Connection):
         """Return how many of the bytes that are waited for have flowed (G12)."""
         exchange = self._exchange
         if awaited == BODY:
-            return 0 if exchange is None else exchange.upload.size
+            return 0 if exchange is None else exchange.body.size
         if awaited == UPLOAD:
             return 0 if exchange is None else exchange.taken_upstream()
         return self.taken() + self._discarded
 
     def look_for(self) -> None:
         """See whether a caller whose reading is held has left meanwhile (F7)."""
-        if self.is_held and self._exchange is not None and self.is_left():
+        if self.is_reading_paused and self._exchange is not None and self.is_left():
             self._peer_left()
 
     def drain(self) -> None:
         """End at the next sweep if nothing is running; else the exchange's end ends it (C2)."""
-        if self._exchange is None and not self._inbox and not self._is_lingering:
+        if self._exchange is None and not self._receive_buffer and not self._is_lingering:
             self.patience.hasten()
 
     def abandon(self) -> None:

@@ -1,4 +1,4 @@
-"""One request and its answer: the state machine between a caller and an upstream connection.
+"""One request and its response: the state machine between a caller and an upstream connection.
 
 start ► body? ► token? ► connection? ► SENDING ► (answer's head) ► RELAYING ► done
           │       │          │            │ 401 (T10), or a closed pooled connection (F8) ► start
@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.errors import ProxyError
 from proxy.forward.acquisition import Acquisition
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller, UpstreamLink
 from proxy.forward.patience import (
     BODY,
@@ -25,7 +25,7 @@ from proxy.forward.request_relay import COLLECTING, DONE, RELAYING, SENDING, WAI
 from proxy.forward.upstream import UpstreamConnection
 from proxy.guard.routing import Route
 from proxy.http1 import failures
-from proxy.http1.body import NO_BODY, Upload
+from proxy.http1.body import NO_BODY, RequestBody
 from proxy.http1.headers import MessageHeaders
 from proxy.http1.request import Request
 from proxy.http1.serializer import request_head
@@ -39,7 +39,7 @@ _FIRST_ERROR: Final = 400
 
 
 class Exchange(RequestRelay):
-    """Owns one request from its head to the last byte of its answer; it is its own entry."""
+    """Owns one request from its head to the last byte of its response; it is its own entry."""
 
     __slots__ = (
         "_acquisition",
@@ -51,15 +51,15 @@ class Exchange(RequestRelay):
 
     def __init__(
         self,
-        engine: Engine,
+        context: Context,
         caller: Caller,
         request: Request,
         route: Route,
-        upload: Upload,
+        body: RequestBody,
         started: float,
     ) -> None:
-        super().__init__(engine, caller, request, route, upload, started)
-        self._tokens = engine.tokens[route.client]
+        super().__init__(context, caller, request, route, body, started)
+        self._tokens = context.tokens[route.client]
         self._acquisition: Acquisition | None = None
         self._sent = started
         self._has_retried = False
@@ -67,7 +67,7 @@ class Exchange(RequestRelay):
 
     @property
     def is_relaying(self) -> bool:
-        """Has an answer begun, which must not look complete if it is cut (F7)."""
+        """Has a response begun, which must not look complete if it is cut (F7)."""
         return self._phase == RELAYING
 
     # --- on the way up ---
@@ -75,7 +75,7 @@ class Exchange(RequestRelay):
     def begin(self, *, has_body_bytes: bool) -> None:
         """Start a request with a body; `has_body_bytes` says that some of it has come already."""
         self._may_continue = self.request.expects_continue and not has_body_bytes
-        if not self.upload.comes_first:
+        if not self.body.comes_first:
             self.start()
             return
         self._phase = COLLECTING
@@ -83,7 +83,7 @@ class Exchange(RequestRelay):
             self._expect()
         if self._may_continue:
             if self._tokens.current() is None:
-                self._acquisition = Acquisition(self._engine, self._tokens, self)
+                self._acquisition = Acquisition(self._context, self._tokens, self)
                 self._acquisition.begin_with_token()
             else:
                 self.token_ready()
@@ -91,7 +91,7 @@ class Exchange(RequestRelay):
     def token_ready(self) -> None:
         """Ask the caller for its body, now that there is a token to send it with (F6)."""
         self._acquisition = None
-        if self.upload.is_ended:  # its caller did not wait for our word
+        if self.body.is_ended:  # its caller did not wait for our word
             self.start()
             return
         self._continue()
@@ -107,9 +107,9 @@ class Exchange(RequestRelay):
         if self._phase != WAITING:
             return
         token = self._tokens.current()
-        connection = None if token is None else self._engine.pool.take()
+        connection = None if token is None else self._context.pool.take()
         if token is None or connection is None:
-            self._acquisition = Acquisition(self._engine, self._tokens, self)
+            self._acquisition = Acquisition(self._context, self._tokens, self)
             self._acquisition.begin(token)
         else:
             self.send(connection, token)
@@ -121,93 +121,93 @@ class Exchange(RequestRelay):
         self._upstream = connection
         connection.receiver = self
         self._phase = SENDING
-        engine = self._engine
-        head = request_head(self.request, engine.names, token.header_line)
-        upload = self.upload
-        self._sent = engine.monotonic()
-        if upload is NO_BODY:
+        context = self._context
+        head = request_head(self.request, context.names, token.header_line)
+        body = self.body
+        self._sent = context.monotonic()
+        if body is NO_BODY:
             connection.transport.write(head)
             self.patience.expect(RESPONSE)
             return
-        if not upload.is_ended:
+        if not body.is_ended:
             connection.read_last_words()
-        connection.write_behind(head, upload.backlog())
-        upload.sent()
-        if not connection.is_clogged:  # else `pause` has been called
-            self.caller.unhold(PEER_IS_SLOW)
+        connection.write_behind(head, body.backlog())
+        body.sent()
+        if not connection.is_write_paused:  # else `on_upstream_paused` has been called
+            self.caller.resume_reading(PEER_IS_SLOW)
         self._continue()
         self._expect()
 
     def receive_end(self) -> None:
         """Learn that the caller has sent the whole body."""
-        self.upload.is_ended = True
+        self.body.is_ended = True
         if self._phase == COLLECTING:
             self._phase = WAITING
             if self._acquisition is None:
                 self.start()
-        elif self._upstream is not None and not self.upload.is_given_up:
-            self._upstream.write(self.upload.end_mark())
+        elif self._upstream is not None and not self.body.is_given_up:
+            self._upstream.write(self.body.end_mark())
             self._expect()
 
     # --- on the way down: proxy.upstream.ResponseReceiver ---
 
-    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+    def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
         """Take the head; False where the request is sent again instead."""
-        engine = self._engine
+        context = self._context
         if self.is_replayed:
-            report_answer(self._tokens, self.token, status, engine.metrics)
+            report_answer(self._tokens, self.token, status, context.metrics)
         elif status == UNAUTHORIZED and self._begin_replay():
             return False
-        self.head_seconds = engine.monotonic() - self._sent
+        self.head_seconds = context.monotonic() - self._sent
         self._phase = RELAYING
         self._begin_response(status, lines, headers)
-        if status >= _FIRST_ERROR and not self.upload.is_ended:
+        if status >= _FIRST_ERROR and not self.body.is_ended:
             self._end_upload()
         return True
 
-    def answered(self) -> None:
-        """End a complete answer."""
+    def on_response_end(self) -> None:
+        """End a complete response."""
         self._upstream = None
         self._end_response()
         self._finish(keep_alive=self._keep_alive)
 
-    def broken(self, reason: str) -> None:
-        """End an answer that is not HTTP with one reading (F9); the connection is closed."""
+    def on_protocol_error(self, reason: str) -> None:
+        """End a response that is not HTTP with one reading (F9); the connection is closed."""
         self._upstream = None
-        self._engine.metrics.upstream_error("invalid_response")
-        self._engine.log.warning("upstream_invalid_response", cause=reason)
+        self._context.metrics.upstream_error("invalid_response")
+        self._context.log.warning("upstream_invalid_response", cause=reason)
         self.fail(failures.upstream_broken(reason))
 
-    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
+    def on_connection_lost(self, connection: UpstreamLink, *, began: bool) -> None:
         """Start again where a resting connection turned out to be closed (F8), else give up."""
         self._upstream = None
         is_stale = connection.is_reused and not began and not self._has_retried
-        if is_stale and self.request.is_idempotent and self.upload.can_be_replayed:
+        if is_stale and self.request.is_idempotent and self.body.can_be_replayed:
             self._has_retried = True
             self._phase = WAITING
             # If one was closed, its neighbours are likely to be: a fresh one is wanted.
-            self._engine.pool.drop_idle()
+            self._context.pool.drop_idle()
             self.start()
             return
-        self._engine.metrics.upstream_error("truncated" if self._phase == RELAYING else "closed")
+        self._context.metrics.upstream_error("truncated" if self._phase == RELAYING else "closed")
         self.fail(failures.upstream_closed())
 
     def _begin_replay(self) -> bool:
-        """Decide on the one replay after a 401 (T10); True: this answer is dropped."""
-        engine = self._engine
-        if not is_worth_replaying(self._tokens, self.token, self.upload, engine.metrics):
+        """Decide on the one replay after a 401 (T10); True: this response is dropped."""
+        context = self._context
+        if not is_worth_replaying(self._tokens, self.token, self.body, context.metrics):
             return False
         self.is_replayed = True
         self._upstream = None
         self._phase = WAITING
         # After the refused connection has come to rest, so that it can serve again.
-        engine.loop.call_soon(self.start)
+        context.loop.call_soon(self.start)
         return True
 
     # --- ends ---
 
     def fail(self, error: ProxyError) -> None:
-        """End with a reply of our own, or by a cut where an answer has begun."""
+        """End with a reply of our own, or by a cut where a response has begun."""
         if self._phase == DONE:
             return
         self.note_error(error)
@@ -215,24 +215,24 @@ class Exchange(RequestRelay):
             self._cut(error.kind.code)
             return
         if self.is_replayed:
-            self._engine.metrics.replay("failed")
+            self._context.metrics.replay("failed")
         self._let_go()
         self.status = error.kind.status
-        self._engine.metrics.error_reply(self.route.client, error.kind)
-        self.request_id = request_id = self._engine.books.request_id(self.request)
+        self._context.metrics.error_reply(self.route.client, error.kind)
+        self.request_id = request_id = self._context.request_log.request_id(self.request)
         keep_alive = self._may_stay()
         self.caller.reply(error, self.request, request_id, close=not keep_alive)
         self._finish(keep_alive=keep_alive)
 
     def _cut(self, outcome: str) -> None:
-        """End an answer that has begun: it must not look complete (F7)."""
+        """End a response that has begun: it must not look complete (F7)."""
         self.outcome = outcome
         self._let_go()
         self.caller.cut()
         self._finish(keep_alive=False)
 
     def caller_left(self) -> None:
-        """Cancel everything: nobody waits for the answer any more (F7)."""
+        """Cancel everything: nobody waits for the response any more (F7)."""
         if self._phase == DONE:
             return
         self._let_go()
@@ -241,7 +241,7 @@ class Exchange(RequestRelay):
 
     def late(self, awaited: int) -> None:
         """End what was waited for in vain; called by the sweep."""
-        seconds = self._engine.limits.read_timeout_seconds
+        seconds = self._context.limits.read_timeout_seconds
         if awaited == READER:
             self._cut("client_stalled")
         elif awaited == CONNECTION and self._acquisition is not None:
@@ -249,7 +249,7 @@ class Exchange(RequestRelay):
         elif awaited == BODY:
             self.fail(failures.body_late(FLOW_BYTES_PER_SECOND, FLOW_SECONDS))
         else:
-            self._engine.metrics.upstream_error("timeout")
+            self._context.metrics.upstream_error("timeout")
             self.fail(failures.upstream_silent(seconds))
 
     def _let_go(self) -> None:
@@ -263,5 +263,5 @@ class Exchange(RequestRelay):
 
     def _finish(self, *, keep_alive: bool) -> None:
         self._phase = DONE
-        self._engine.books.exchange_over(self)
+        self._context.request_log.record(self)
         self.caller.finished(keep_alive=keep_alive)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from proxy.errors import ProxyError
 from proxy.forward.patience import Patience
-from proxy.http1.body import Upload
+from proxy.http1.body import RequestBody
 from proxy.http1.headers import MessageHeaders
 from proxy.http1.request import Request
 
@@ -30,7 +30,7 @@ class OpenConnection(Protocol):
         """Is a request running on it."""
 
     @property
-    def is_held(self) -> bool:
+    def is_reading_paused(self) -> bool:
         """Is nothing read from it for now."""
 
     def deadline_passed(self) -> None:
@@ -52,12 +52,12 @@ class OpenConnection(Protocol):
 class Caller(Protocol):
     """A caller's connection, as the exchange on it sees it.
 
-    `patience` says how long the exchange may wait, and for what. `is_clogged`: it takes
+    `patience` says how long the exchange may wait, and for what. `is_write_paused`: it takes
     no more bytes.
     """
 
     patience: Patience
-    is_clogged: bool
+    is_write_paused: bool
 
     def write(self, data: bytes) -> None:
         """Send bytes to the caller."""
@@ -65,10 +65,10 @@ class Caller(Protocol):
     def write_behind(self, head: bytes, data: bytes) -> None:
         """Send `data` behind `head`, which may be empty."""
 
-    def hold(self, reason: int) -> None:
+    def pause_reading(self, reason: int) -> None:
         """Read no more of the request for now."""
 
-    def unhold(self, reason: int) -> None:
+    def resume_reading(self, reason: int) -> None:
         """Read on, as far as that reason is concerned."""
 
     def cut(self) -> None:
@@ -78,7 +78,7 @@ class Caller(Protocol):
         """Send a reply of our own."""
 
     def finished(self, *, keep_alive: bool) -> None:
-        """Learn that the exchange is over and its answer written."""
+        """Learn that the exchange is over and its response written."""
 
 
 class UpstreamLink(Protocol):
@@ -88,38 +88,38 @@ class UpstreamLink(Protocol):
 
 
 class ResponseReceiver(Protocol):
-    """Who asked the upstream, and gets the answer piece by piece.
+    """Who asked the upstream, and gets the response piece by piece.
 
-    `method` decides whether an answer has a body, `upload` whether the whole
+    `method` decides whether a response has a body, `body` whether the whole
     request has gone out, so that the connection may be used again.
     """
 
     method: bytes
-    upload: Upload
+    body: RequestBody
 
-    def touch(self) -> None:
+    def on_progress(self) -> None:
         """Note that the upstream has said something."""
 
-    def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
+    def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
         """Get a 1xx answer other than 100 and 101."""
 
-    def answer(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
-        """Get the final head; return False if this answer is not relayed."""
+    def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+        """Get the final head; return False if this response is not relayed."""
 
-    def relay(self, data: bytes) -> None:
+    def on_body(self, data: bytes) -> None:
         """Get body bytes without their framing; called at least once after `answer`."""
 
-    def answered(self) -> None:
-        """Get the end of a complete answer."""
+    def on_response_end(self) -> None:
+        """Get the end of a complete response."""
 
-    def broken(self, reason: str) -> None:
-        """Learn that the answer is not HTTP with one reading; the connection is closed."""
+    def on_protocol_error(self, reason: str) -> None:
+        """Learn that the response is not HTTP with one reading; the connection is closed."""
 
-    def lost(self, connection: UpstreamLink, *, began: bool) -> None:
-        """Learn that the connection is gone; `began` says that bytes of an answer had come."""
+    def on_connection_lost(self, connection: UpstreamLink, *, began: bool) -> None:
+        """Learn that the connection is gone; `began` says that bytes of a response had come."""
 
-    def pause(self) -> None:
+    def on_upstream_paused(self) -> None:
         """Stop sending: the upstream does not take more."""
 
-    def resume(self) -> None:
+    def on_upstream_resumed(self) -> None:
         """Go on sending."""

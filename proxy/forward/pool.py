@@ -103,7 +103,7 @@ class Pool:
     def release(self, connection: UpstreamConnection) -> None:
         """Let a free connection rest, or hand it to the first waiter: after this turn (F9).
 
-        What the upstream has sent beyond its answer shows until then, and is nobody's.
+        What the upstream has sent beyond its response shows until then, and is nobody's.
         """
         connection.is_reused = True
         if self._waiting:

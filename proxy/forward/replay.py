@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from proxy.http1.body import Upload
+from proxy.http1.body import RequestBody
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.token import Token
 from proxy.telemetry.metrics import Metrics
@@ -13,10 +13,10 @@ UNAUTHORIZED: Final = 401
 
 
 def is_worth_replaying(
-    tokens: TokenCache, token: Token | None, upload: Upload, metrics: Metrics
+    tokens: TokenCache, token: Token | None, body: RequestBody, metrics: Metrics
 ) -> bool:
     """Report the refused token; say whether the request can and should be sent once more."""
-    if token is not None and tokens.report_refused(token) and upload.can_be_replayed:
+    if token is not None and tokens.report_refused(token) and body.can_be_replayed:
         return True
     metrics.replay("not_possible")
     return False

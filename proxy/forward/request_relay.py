@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller
 from proxy.forward.patience import BODY, RESPONSE, UPLOAD
 from proxy.forward.response_relay import ResponseRelay
 from proxy.forward.upstream import UpstreamConnection
 from proxy.guard.routing import Route
-from proxy.http1.body import Upload
+from proxy.http1.body import RequestBody
 from proxy.http1.request import Request
 from proxy.net.stream import PEER_IS_SLOW
 
@@ -16,8 +16,8 @@ __all__ = ["COLLECTING", "DONE", "RELAYING", "SENDING", "WAITING", "RequestRelay
 
 COLLECTING: Final = 0  # the body is to be had whole before anything is sent (F12)
 WAITING: Final = 1  # for a token or a connection
-SENDING: Final = 2  # the request goes out or has gone; no answer yet
-RELAYING: Final = 3  # the answer's head is out
+SENDING: Final = 2  # the request goes out or has gone; no response yet
+RELAYING: Final = 3  # the response's head is out
 DONE: Final = 4
 
 _MAX_UNCOUNTED: Final = 64 * 1024
@@ -34,14 +34,14 @@ class RequestRelay(ResponseRelay):
 
     def __init__(
         self,
-        engine: Engine,
+        context: Context,
         caller: Caller,
         request: Request,
         route: Route,
-        upload: Upload,
+        body: RequestBody,
         started: float,
     ) -> None:
-        super().__init__(engine, caller, request, route, upload, started)
+        super().__init__(context, caller, request, route, body, started)
         self._phase = WAITING
         self._upstream: UpstreamConnection | None = None
         self._may_continue = False
@@ -49,29 +49,29 @@ class RequestRelay(ResponseRelay):
 
     def receive(self, data: bytes) -> None:
         """Take body bytes from the caller, without framing."""
-        upload = self.upload
-        if self.upload.is_given_up:
-            upload.size += len(data)
+        body = self.body
+        if self.body.is_given_up:
+            body.size += len(data)
             return
         self._may_continue = False
-        upload.add(data)
+        body.add(data)
         if self._upstream is not None:
-            self._upstream.write(upload.frame(data))
-            upload.sent()
-        elif self._phase == WAITING and upload.size > _BACKLOG:
-            self.caller.hold(PEER_IS_SLOW)
+            self._upstream.write(body.frame(data))
+            body.sent()
+        elif self._phase == WAITING and body.size > _BACKLOG:
+            self.caller.pause_reading(PEER_IS_SLOW)
 
     def _expect(self) -> None:
         """Say what is waited for from now on: of all that is owed, what comes next."""
         caller, upstream, patience = self.caller, self._upstream, self.patience
-        if caller.is_clogged:
+        if caller.is_write_paused:
             return  # it has been waited for since it became so
-        if upstream is not None and upstream.is_clogged and not self.upload.is_given_up:
+        if upstream is not None and upstream.is_write_paused and not self.body.is_given_up:
             patience.expect_flow(UPLOAD, upstream.taken())
-        elif self._phase >= RELAYING or self.upload.is_ended:
+        elif self._phase >= RELAYING or self.body.is_ended:
             patience.expect(RESPONSE)
         elif self._phase != WAITING:
-            patience.expect_flow(BODY, self.upload.size)
+            patience.expect_flow(BODY, self.body.size)
 
     def await_rest(self) -> None:
         """Wait for the rest of a body that is to come first, of which some has come (F12)."""
@@ -84,41 +84,41 @@ class RequestRelay(ResponseRelay):
 
         What is kept of a request that is out is bounded by the connections, unless it is large.
         """
-        kept = self.upload.kept_bytes
+        kept = self.body.kept_bytes
         return 0 if kept <= _MAX_UNCOUNTED and self._phase >= SENDING else kept
 
     def taken_upstream(self) -> int:
         """Return how many bytes the upstream has taken on this connection (G12)."""
         return 0 if self._upstream is None else self._upstream.taken()
 
-    def touch(self) -> None:
+    def on_progress(self) -> None:
         """Note that the upstream has said something: its silence begins anew."""
-        if self._phase == RELAYING or self.upload.is_ended:
+        if self._phase == RELAYING or self.body.is_ended:
             self._expect()
 
     def _end_upload(self) -> None:
         """Send no more of a body that was refused; what still comes of it is thrown away (F11)."""
-        self.upload.give_up()
-        self.caller.unhold(PEER_IS_SLOW)
+        self.body.give_up()
+        self.caller.resume_reading(PEER_IS_SLOW)
 
-    def pause(self) -> None:
+    def on_upstream_paused(self) -> None:
         """Pass the upstream's back-pressure on (F5)."""
-        if not self.upload.is_given_up:
-            self.caller.hold(PEER_IS_SLOW)
+        if not self.body.is_given_up:
+            self.caller.pause_reading(PEER_IS_SLOW)
             self._expect()
 
-    def resume(self) -> None:
+    def on_upstream_resumed(self) -> None:
         """Let the caller go on."""
         self._expect()
-        self.caller.unhold(PEER_IS_SLOW)
+        self.caller.resume_reading(PEER_IS_SLOW)
 
-    def clogged(self) -> None:
+    def on_caller_paused(self) -> None:
         """Pass the caller's back-pressure on to the upstream (F5)."""
         if self._upstream is not None:
-            self._upstream.hold(PEER_IS_SLOW)
+            self._upstream.pause_reading(PEER_IS_SLOW)
 
-    def unclogged(self) -> None:
+    def on_caller_resumed(self) -> None:
         """Let the upstream go on."""
         self._expect()
         if self._upstream is not None:
-            self._upstream.unhold(PEER_IS_SLOW)
+            self._upstream.resume_reading(PEER_IS_SLOW)

@@ -1,21 +1,21 @@
-"""What the caller gets of an answer: head, body in framing of our own, end (F4 to F7)."""
+"""What the caller gets of a response: head, body in framing of our own, end (F4 to F7)."""
 
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller
 from proxy.guard.routing import Route
-from proxy.http1.body import LAST_CHUNK, Upload, chunk
+from proxy.http1.body import LAST_CHUNK, RequestBody, chunk
 from proxy.http1.headers import MessageHeaders
 from proxy.http1.request import Request
 from proxy.http1.serializer import interim_head, response_head
-from proxy.telemetry.request_log import Entry
+from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["ResponseRelay"]
 
 
-class ResponseRelay(Entry):
+class ResponseRelay(RequestRecord):
     """The lower half of an exchange; it writes to the caller and knows no upstream."""
 
-    __slots__ = ("_engine", "_head", "_is_chunked", "_keep_alive", "caller")
+    __slots__ = ("_context", "_head", "_is_chunked", "_keep_alive", "caller")
 
     _head: bytes  # from when it is known until it is sent, as the caller gets it
     _is_chunked: bool
@@ -23,22 +23,22 @@ class ResponseRelay(Entry):
 
     def __init__(
         self,
-        engine: Engine,
+        context: Context,
         caller: Caller,
         request: Request,
         route: Route,
-        upload: Upload,
+        body: RequestBody,
         started: float,
     ) -> None:
-        super().__init__(request, route, upload, started)
-        self._engine = engine
+        super().__init__(request, route, body, started)
+        self._context = context
         self.caller = caller
 
     def _may_stay(self) -> bool:
         """Say whether the caller's connection may outlive the exchange."""
-        return self.request.keep_alive and self.upload.is_ended and not self._engine.is_draining
+        return self.request.keep_alive and self.body.is_ended and not self._context.is_draining
 
-    def interim(self, lines: list[bytes], headers: MessageHeaders) -> None:
+    def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
         """Pass a 1xx on to callers that can know it."""
         if not self.request.is_http_10:
             self.caller.write(interim_head(lines, headers))
@@ -48,12 +48,12 @@ class ResponseRelay(Entry):
         request = self.request
         self.status = status
         self.trace_id = headers.facts.get(b"x-trace-id")
-        # An answer that ends with the connection is chunked, so that its end shows (F7).
+        # A response that ends with the connection is chunked, so that its end shows (F7).
         self._is_chunked = headers.length < 0 and not request.is_http_10
         self._keep_alive = keep = self._may_stay() and (headers.length >= 0 or self._is_chunked)
-        self._head = response_head(lines, headers, request, self._engine.names, close=not keep)
+        self._head = response_head(lines, headers, request, self._context.names, close=not keep)
 
-    def relay(self, data: bytes) -> None:
+    def on_body(self, data: bytes) -> None:
         """Pass body bytes on, in framing of our own and behind the head."""
         if data:
             self.bytes_out += len(data)
@@ -63,6 +63,6 @@ class ResponseRelay(Entry):
         self.caller.write_behind(head, data)
 
     def _end_response(self) -> None:
-        """Write what ends a complete answer."""
+        """Write what ends a complete response."""
         if self._is_chunked:
             self.caller.write(LAST_CHUNK)

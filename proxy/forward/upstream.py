@@ -1,4 +1,4 @@
-"""One connection to the upstream: reads its answers and trusts none of them (F7, F9)."""
+"""One connection to the upstream: reads its responses and trusts none of them (F7, F9)."""
 
 import asyncio
 import math
@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from proxy.forward.interfaces import ResponseReceiver
 from proxy.forward.turns import Turns
-from proxy.http1.body import Upload
+from proxy.http1.body import RequestBody
 from proxy.http1.headers import CHUNKED, UNTIL_CLOSE, MessageHeaders, read_response_headers
 from proxy.http1.message_faults import INTERIM_RESPONSES, RESPONSE_HEAD_TOO_LARGE, response_fault
 from proxy.http1.parser import (
@@ -16,7 +16,7 @@ from proxy.http1.parser import (
     ChunkedDecoder,
     MalformedMessageError,
     ResponseHeadParser,
-    is_doomed_answer,
+    cannot_become_a_response,
 )
 from proxy.net.last_words import LastWords
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection, read_rest
@@ -24,7 +24,7 @@ from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection, read_rest
 __all__ = ["MAX_RESPONSE_HEAD", "ConnectionOwner", "UpstreamConnection"]
 
 MAX_RESPONSE_HEAD: Final = 64 * 1024
-"""Bytes of one answer's head; an endless one is refused (F9)."""
+"""Bytes of one response's head; an endless one is refused (F9)."""
 _MAX_INTERIM: Final = 16
 _SWITCHING_PROTOCOLS: Final = 101
 _CONTINUE: Final = 100
@@ -58,7 +58,7 @@ class UpstreamConnection(Connection):
     """Carries one exchange at a time; `receiver` is who asked, None while it rests.
 
     Any byte that nobody asked for closes the connection, so that it can never
-    become the answer to somebody else. `may_rest_seconds` is how long the upstream
+    become the response to somebody else. `may_rest_seconds` is how long the upstream
     says it may rest.
     """
 
@@ -107,9 +107,11 @@ class UpstreamConnection(Connection):
         if receiver is None:
             return
         if self._in_body and self._remaining == UNTIL_CLOSE and self._saw_end and exc is None:
-            receiver.answered()
+            receiver.on_response_end()
         else:
-            receiver.lost(self, began=bool(self._in_body or self._buffer or self._interim))
+            receiver.on_connection_lost(
+                self, began=bool(self._in_body or self._buffer or self._interim)
+            )
 
     def read_last_words(self) -> None:
         """See that what arrives before the upstream hangs up on a body is read (F11)."""
@@ -131,15 +133,15 @@ class UpstreamConnection(Connection):
 
     def pause_writing(self) -> None:
         """Pass back-pressure on to the caller (F5)."""
-        self.is_clogged = True
+        self.is_write_paused = True
         if self.receiver is not None:
-            self.receiver.pause()
+            self.receiver.on_upstream_paused()
 
     def resume_writing(self) -> None:
         """Let the caller go on."""
-        self.is_clogged = False
+        self.is_write_paused = False
         if self.receiver is not None:
-            self.receiver.resume()
+            self.receiver.on_upstream_resumed()
 
     def abort(self) -> None:
         """Drop the connection at once; nobody hears of it any more."""
@@ -159,10 +161,10 @@ class UpstreamConnection(Connection):
                 self._read_head(receiver, self._buffer + data if self._buffer else data)
         except MalformedMessageError as error:
             self.abort()
-            receiver.broken(str(error))
+            receiver.on_protocol_error(str(error))
             return
         if self.receiver is receiver:
-            receiver.touch()
+            receiver.on_progress()
 
     def _read_head(self, receiver: ResponseReceiver, data: bytes) -> None:
         # What came before was looked at then: a head that dribbles must not cost its square.
@@ -183,10 +185,10 @@ class UpstreamConnection(Connection):
             if status == _SWITCHING_PROTOCOLS or self._interim > _MAX_INTERIM:
                 raise MalformedMessageError(INTERIM_RESPONSES)
             if status != _CONTINUE:
-                receiver.interim(lines, headers)
+                receiver.on_interim_response(lines, headers)
         if len(data) > MAX_RESPONSE_HEAD:
             raise MalformedMessageError(RESPONSE_HEAD_TOO_LARGE)
-        if is_doomed_answer(data, checked):
+        if cannot_become_a_response(data, checked):
             raise MalformedMessageError(response_fault(data))
         self._buffer = data
 
@@ -207,9 +209,9 @@ class UpstreamConnection(Connection):
         self.may_rest_seconds = rest = _promised_rest(headers.facts.get(b"keep-alive"))
         self._may_stay = may_stay and rest > 0
         self._decoder = ChunkedDecoder(self._owner.loop) if length == CHUNKED else None
-        if receiver.answer(status, lines, headers):
+        if receiver.on_response(status, lines, headers):
             self._read_body(receiver, data)
-        elif length == len(data) and self._may_stay and self._is_all_taken(receiver.upload):
+        elif length == len(data) and self._may_stay and self._is_all_taken(receiver.body):
             self._rest()
         else:
             self.abort()
@@ -222,13 +224,13 @@ class UpstreamConnection(Connection):
                 self._may_stay = False
                 data, size = data[:remaining], remaining
             self._remaining = remaining - size
-            receiver.relay(data)
+            receiver.on_body(data)
             if size == remaining:
                 self._end(receiver)
         elif decoder is not None:
             self._read_chunks(receiver, decoder, self._buffer + data if self._buffer else data)
         else:
-            receiver.relay(data)
+            receiver.on_body(data)
 
     def _read_chunks(
         self, receiver: ResponseReceiver, decoder: ChunkedDecoder, data: bytes
@@ -244,9 +246,9 @@ class UpstreamConnection(Connection):
             try:
                 decoded = decoder.feed(piece)
             except MalformedMessageError:
-                receiver.relay(b"")  # its head may still wait to be sent
+                receiver.on_body(b"")  # its head may still wait to be sent
                 raise
-            receiver.relay(decoded)
+            receiver.on_body(decoded)
             if decoder.is_complete:
                 self._may_stay = self._may_stay and not decoder.rest and not data
                 self._buffer = b""
@@ -257,11 +259,11 @@ class UpstreamConnection(Connection):
                 return
         self._buffer = data
         if self.receiver is receiver and not self._reasons & NO_TURN:
-            self.hold(NO_TURN)
+            self.pause_reading(NO_TURN)
             turns.later(self._take_turn, again=self._is_in_turn)
 
     def _take_turn(self) -> None:
-        self.unhold(NO_TURN)
+        self.resume_reading(NO_TURN)
         if self.receiver is not None and self._decoder is not None:
             self._is_in_turn = True
             self.data_received(b"")
@@ -270,17 +272,17 @@ class UpstreamConnection(Connection):
     def _end(self, receiver: ResponseReceiver) -> None:
         if self.receiver is not receiver:  # it left while its last bytes were relayed
             return
-        if self._may_stay and self._is_all_taken(receiver.upload):
+        if self._may_stay and self._is_all_taken(receiver.body):
             self._rest()
         else:
             self.abort()
-        receiver.answered()
+        receiver.on_response_end()
 
-    def _is_all_taken(self, upload: Upload) -> bool:
+    def _is_all_taken(self, body: RequestBody) -> bool:
         """Say whether the request is out; an upstream that left some of it will not read on."""
-        if not upload.is_ended or upload.is_given_up:
+        if not body.is_ended or body.is_given_up:
             return False
-        return upload.size <= _MAX_LEFT or self.taken() == self._written
+        return body.size <= _MAX_LEFT or self.taken() == self._written
 
     def _rest(self) -> None:
         self.receiver = None
@@ -290,5 +292,5 @@ class UpstreamConnection(Connection):
         if self._last_words is not None:
             self._last_words.withdraw()
             self._last_words = None
-        self.unhold(PEER_IS_SLOW | NO_TURN | FULL)
+        self.resume_reading(PEER_IS_SLOW | NO_TURN | FULL)
         self._owner.release(self)

@@ -1,4 +1,4 @@
-"""Paths: what a lenient reader could take one for, and look-ups by prefix.
+"""Paths: what a lenient reader could take one for, and lookups by prefix.
 
 Routes and allow-lists read the path as received. `lenient_reading` is the
 other reading: the one of a peer that undoes every encoding, so that no
@@ -167,7 +167,7 @@ class TokenPaths:
 class SegmentPrefixes(Generic[_Value]):
     """Values by path prefix; the longest that ends on a segment boundary wins.
 
-    A look-up costs one dictionary access per segment of the deepest prefix,
+    A lookup costs one dictionary access per segment of the deepest prefix,
     however many prefixes there are and however long the path is. `/a` and
     `/a/` are the same prefix. Raises `ValueError` for one that stands twice
     or does not begin with a slash.

@@ -1,7 +1,7 @@
 """Who may ask for what: the guard's decisions on Host, Origin, method and path (G2 to G4).
 
 Every method is called for every request, so each has a way for the ordinary
-case that costs a look-up or two; only what is unusual is read in full.
+case that costs a lookup or two; only what is unusual is read in full.
 """
 
 import re
@@ -39,7 +39,7 @@ _ORDINARY_METHODS: Final = frozenset(
 _NEVER_FORWARDED: Final = frozenset((b"CONNECT", b"TRACE"))
 _HARMLESS_SITES: Final = frozenset((b"same-origin", b"none"))
 _AUTHORITY: Final = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
-# Spellings of allowed hosts (port, case) remembered so that they cost one look-up.
+# Spellings of allowed hosts (port, case) remembered so that they cost one lookup.
 _MAX_REMEMBERED: Final = 64
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from proxy.http1.headers import CHUNKED
 
-__all__ = ["LAST_CHUNK", "NO_BODY", "Upload", "chunk"]
+__all__ = ["LAST_CHUNK", "NO_BODY", "RequestBody", "chunk"]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 _PIECE: Final = 4 * 1024
@@ -15,7 +15,7 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Upload:
+class RequestBody:
     """Owns what was received of one body.
 
     Everything is kept until it has been sent once; from then on only bodies
@@ -97,6 +97,6 @@ class Upload:
         return self.is_whole and self.is_ended
 
 
-NO_BODY: Final = Upload(0, 0)
+NO_BODY: Final = RequestBody(0, 0)
 """The upload of every request without a body: whole, ended, and never added to."""
 NO_BODY.is_ended = True

@@ -70,7 +70,7 @@ def body_late(bytes_per_second: int, seconds: float) -> ProxyError:
 
 
 def no_token(retry_after_seconds: int) -> ProxyError:
-    """Return the answer while there is no usable token (T4)."""
+    """Return the response while there is no usable token (T4)."""
     return ProxyError(
         TOKEN_UNAVAILABLE,
         "No access token could be had from the token endpoint; "
@@ -80,7 +80,7 @@ def no_token(retry_after_seconds: int) -> ProxyError:
 
 
 def pool_exhausted() -> ProxyError:
-    """Return the answer after waiting in vain for a connection to become free."""
+    """Return the response after waiting in vain for a connection to become free."""
     return ProxyError(
         OVERLOADED,
         "All connections to the upstream are in use (SIGNICAT_PROXY_MAX_UPSTREAM_CONNECTIONS).",
@@ -89,12 +89,12 @@ def pool_exhausted() -> ProxyError:
 
 
 def too_many_callers() -> ProxyError:
-    """Return the answer to a connection beyond the bound (G6)."""
+    """Return the response to a connection beyond the bound (G6)."""
     return ProxyError(OVERLOADED, "Too many connections to the proxy.", _RETRY_SOON)
 
 
 def memory_exhausted() -> ProxyError:
-    """Return the answer where callers have sent ahead more than the process keeps (G11)."""
+    """Return the response where callers have sent ahead more than the process keeps (G11)."""
     return ProxyError(
         OVERLOADED,
         "The proxy keeps no more bytes for callers that wait; send the request again a moment "
@@ -104,7 +104,7 @@ def memory_exhausted() -> ProxyError:
 
 
 def draining(*, is_sent: bool) -> ProxyError:
-    """Return the answer to a request that could not be finished within DRAIN_SECONDS (C2).
+    """Return the response to a request that could not be finished within DRAIN_SECONDS (C2).
 
     Only one that was never sent invites to be repeated.
     """
@@ -120,19 +120,19 @@ def draining(*, is_sent: bool) -> ProxyError:
 
 
 def connection_late() -> ProxyError:
-    """Return the answer when no connection came up in time."""
+    """Return the response when no connection came up in time."""
     return upstream_unreachable(
         "No connection to the upstream within SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS."
     )
 
 
 def upstream_unreachable(detail: str) -> ProxyError:
-    """Return the answer when the upstream cannot be connected to (DNS, TCP, TLS)."""
+    """Return the response when the upstream cannot be connected to (DNS, TCP, TLS)."""
     return ProxyError(UPSTREAM_UNREACHABLE, detail)
 
 
 def upstream_broken(fault: str) -> ProxyError:
-    """Return the answer when the upstream sent what is not HTTP with one reading (F9).
+    """Return the response when the upstream sent what is not HTTP with one reading (F9).
 
     `fault` is one of `proxy.message_faults`, which names the part.
     """
@@ -144,7 +144,7 @@ def upstream_broken(fault: str) -> ProxyError:
 
 
 def upstream_closed() -> ProxyError:
-    """Return the answer when the upstream hung up before its answer was complete."""
+    """Return the response when the upstream hung up before its response was complete."""
     return ProxyError(
         UPSTREAM_CLOSED,
         "The upstream closed the connection before its answer was complete; "
@@ -153,7 +153,7 @@ def upstream_closed() -> ProxyError:
 
 
 def upstream_silent(seconds: float) -> ProxyError:
-    """Return the answer when the upstream says nothing."""
+    """Return the response when the upstream says nothing."""
     return ProxyError(
         UPSTREAM_TIMEOUT,
         f"The upstream was silent for {seconds:g} seconds (SIGNICAT_PROXY_READ_TIMEOUT_SECONDS).",

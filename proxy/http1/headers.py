@@ -280,7 +280,7 @@ def _has_no_body(method: bytes, status: int) -> bool:
 def read_response_headers(
     method: bytes, status: int, lines: list[bytes], headers: RawHeaders, *, is_http_10: bool
 ) -> MessageHeaders:
-    """Sort the header lines of an answer to `method` (F4) and read its framing (RFC 9112 §6.3).
+    """Sort the header lines of a response to `method` (F4) and read its framing (RFC 9112 §6.3).
 
     Raises `MalformedMessageError` for framing with two readings (F9).
     """

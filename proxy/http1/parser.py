@@ -5,7 +5,7 @@ it is one; which bytes are the head, and what follows it, is decided by the
 connections. Chunked bodies go through a parser of their own.
 
 `aiohttp.http_parser` is not promised API: the minor version is pinned in
-`pyproject.toml` and `tests/decisions/test_wire.py` drives these classes with a corpus.
+`pyproject.toml` and `tests/decisions/test_parser.py` drives these classes with a corpus.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ __all__ = [
     "RawHeaders",
     "RequestHeadParser",
     "ResponseHeadParser",
-    "is_doomed_answer",
-    "is_doomed_head",
+    "cannot_become_a_request",
+    "cannot_become_a_response",
     "require_c_parsers",
 ]
 
@@ -92,7 +92,7 @@ def require_c_parsers() -> None:
         )
 
 
-def is_doomed_head(data: bytes, checked: int = 0) -> bool:
+def cannot_become_a_request(data: bytes, checked: int = 0) -> bool:
     """Say whether an unfinished head can no longer become a good one (G5).
 
     So another protocol on the port, or lines that end in a bare LF, are
@@ -106,10 +106,10 @@ def is_doomed_head(data: bytes, checked: int = 0) -> bool:
     return end >= 0 and not data[:end].endswith((b" HTTP/1.1", b" HTTP/1.0"))
 
 
-def is_doomed_answer(data: bytes, checked: int = 0) -> bool:
-    """Say whether an unfinished head of an answer can no longer become a good one (F9).
+def cannot_become_a_response(data: bytes, checked: int = 0) -> bool:
+    """Say whether an unfinished head of a response can no longer become a good one (F9).
 
-    The first `checked` bytes were found good before, as for `is_doomed_head`.
+    The first `checked` bytes were found good before, as for `cannot_become_a_request`.
     """
     return not data.startswith(_ANSWER_START[: len(data)]) or _has_bad_bytes(data, checked)
 

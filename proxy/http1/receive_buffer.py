@@ -12,10 +12,10 @@ from proxy.http1.parser import (
     HEAD_END,
     ChunkedDecoder,
     MalformedMessageError,
-    is_doomed_head,
+    cannot_become_a_request,
 )
 
-__all__ = ["MAX_PIPELINED", "MAX_REQUEST_HEAD", "Inbox"]
+__all__ = ["MAX_PIPELINED", "MAX_REQUEST_HEAD", "ReceiveBuffer"]
 
 MAX_REQUEST_HEAD: Final = 32 * 1024
 """Bytes of request line and headers (G6)."""
@@ -24,7 +24,7 @@ MAX_PIPELINED: Final = 64 * 1024
 _HEAD: Final = b"HEAD "
 
 
-class Inbox:
+class ReceiveBuffer:
     """Holds received bytes until they are taken as a head or as part of a body."""
 
     __slots__ = ("_buffer", "_checked", "_decoder", "_remaining")
@@ -79,7 +79,7 @@ class Inbox:
             self._buffer = buffer[end + 4 :]
             self._checked = 0
             return buffer[: end + 4]
-        if is_doomed_head(buffer, self._checked):
+        if cannot_become_a_request(buffer, self._checked):
             raise failures.ambiguous_message(request_fault(buffer))
         self._checked = len(buffer)
         return None

@@ -71,7 +71,7 @@ class Request:
 
     @property
     def is_idempotent(self) -> bool:
-        """May this request be sent again when no byte of an answer came (F8)."""
+        """May this request be sent again when no byte of a response came (F8)."""
         return self.method in _IDEMPOTENT
 
     @property

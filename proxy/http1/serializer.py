@@ -126,7 +126,7 @@ def response_head(
 ) -> bytes:
     """Return the head for the caller; `lines` begins with the upstream's status line.
 
-    `close` says that this answer is the last on the caller's connection. An
+    `close` says that this response is the last on the caller's connection. An
     answer that ends with the upstream's connection is chunked for the caller,
     who could not tell its end from a broken connection otherwise (F7).
     """

@@ -93,7 +93,7 @@ def _too_many_open_files(error: BaseException) -> DialError:
 
 
 def no_address(peer: Peer, error: OSError | UnicodeError) -> DialError:
-    """Name a failed look-up."""
+    """Name a failed lookup."""
     if lacks_descriptors(error):
         return _too_many_open_files(error)
     cause = "not a host name"
@@ -163,7 +163,7 @@ def tls_failed(peer: Peer, error: OSError) -> DialError:
 
 
 def tunnel_refused(cause: str, *, may_pass: bool) -> DialError:
-    """Name an egress proxy's answer that is no tunnel."""
+    """Name an egress proxy's response that is no tunnel."""
     return DialError(
         "egress_proxy",
         f"The egress proxy opened no tunnel to the upstream. Check {_EGRESS_SETTING} (address and "

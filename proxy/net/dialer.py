@@ -25,7 +25,7 @@ from proxy.net.dial_errors import (
     tunnel_refused,
     unreachable,
 )
-from proxy.net.egress import EgressProxy, connect_refusal, connect_request, is_doomed_answer
+from proxy.net.egress import EgressProxy, cannot_become_a_response, connect_refusal, connect_request
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
 from proxy.net.stream import StreamProtocol
 
@@ -79,7 +79,9 @@ class _Handover(asyncio.Protocol):
 
     async def wait_answer(self) -> tuple[bytes, bytes, bytes]:
         """Return head, its end and the rest; the end is empty where no head will come."""
-        while not (self.is_lost or _HEAD_END in self.received or is_doomed_answer(self.received)):
+        while not (
+            self.is_lost or _HEAD_END in self.received or cannot_become_a_response(self.received)
+        ):
             self._changed = self._loop.create_future()
             await self._changed
         return self.received.partition(_HEAD_END)
@@ -87,7 +89,7 @@ class _Handover(asyncio.Protocol):
 
 @dataclass(slots=True)
 class Progress:
-    """What an attempt is at, so that a time-out can say so; a second attempt begins anew.
+    """What an attempt is at, so that a timeout can say so; a second attempt begins anew.
 
     `below_tls` is the TCP transport of a connection that is secured.
     """
@@ -224,7 +226,7 @@ class Dialer:
         handover: _Handover,
         progress: Progress,
     ) -> asyncio.Transport:
-        """Ask the egress proxy for a tunnel; nothing may follow the head of its answer."""
+        """Ask the egress proxy for a tunnel; nothing may follow the head of its response."""
         if self._egress_tls is not None:
             progress.begin(EGRESS_TLS_STEP)
             transport = await self._start_tls(transport, handover, self._egress_tls, self._next)
@@ -236,7 +238,7 @@ class Dialer:
         transport.write(ask)
         head, end, rest = await handover.wait_answer()
         if not end:
-            is_closed = not is_doomed_answer(head)
+            is_closed = not cannot_become_a_response(head)
             cause = "closed by the egress proxy" if is_closed else "not answered in HTTP/1"
             raise tunnel_refused(f"CONNECT was {cause}", may_pass=is_closed)
         if refusal := connect_refusal(head, has_rest=bool(rest)):

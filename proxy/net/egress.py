@@ -12,15 +12,15 @@ __all__ = [
     "MAX_ANSWER_BYTES",
     "EgressProxy",
     "Refusal",
+    "cannot_become_a_response",
     "connect_refusal",
     "connect_request",
     "is_bypassed",
-    "is_doomed_answer",
     "parse_egress_proxy",
 ]
 
 MAX_ANSWER_BYTES: Final = 16 * 1024
-"""The longest head of an answer to CONNECT that is read."""
+"""The longest head of a response to CONNECT that is read."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNPRINTABLE: Final = re.compile(r"[^!-~]")
@@ -97,8 +97,8 @@ def connect_request(proxy: EgressProxy, host: str, port: int) -> bytes:
     return b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (authority, authority, credentials)
 
 
-def is_doomed_answer(data: bytes) -> bool:
-    """Say whether the beginning of an answer can no longer become a good one."""
+def cannot_become_a_response(data: bytes) -> bool:
+    """Say whether the beginning of a response can no longer become a good one."""
     return data[: len(_ANSWER_START)] != _ANSWER_START[: len(data)] or len(data) > MAX_ANSWER_BYTES
 
 
@@ -111,7 +111,7 @@ class Refusal:
 
 
 def connect_refusal(head: bytes, *, has_rest: bool) -> Refusal | None:
-    """Read the head of an answer to CONNECT; return `None` where the tunnel stands.
+    """Read the head of a response to CONNECT; return `None` where the tunnel stands.
 
     A refusal with 5xx may pass: it stands for trouble behind the proxy. No
     peer speaks before we do, so anything after the head belongs to nobody.

@@ -60,7 +60,7 @@ class NameCache:
         """Return the addresses of `host`, at least one, each with `port`.
 
         A numeric address asks nobody. All who wait for one name share one question; where that
-        has no answer after `patience_seconds`, one more is asked beside it, never a third. Once
+        has no response after `patience_seconds`, one more is asked beside it, never a third. Once
         they have failed, or twice that time is over, the last good addresses serve, for an hour.
         Raises `OSError` where there are none, and `UnicodeError` for what is no name. Who is
         cancelled leaves nothing that has to be waited for.
@@ -76,7 +76,7 @@ class NameCache:
 
 
 class _Name:
-    """One name: the questions in flight, who waits for an answer, the last good addresses."""
+    """One name: the questions in flight, who waits for a response, the last good addresses."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _Name:
             self._count(outcome)
 
     async def _answer(self, patience_seconds: float) -> Sequence[Address]:
-        """Wait for an answer; where there is something to fall back on, not for long."""
+        """Wait for a response; where there is something to fall back on, not for long."""
         waiter: asyncio.Future[Sequence[Address] | BaseException]
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)

@@ -15,7 +15,7 @@ Address = aiohappyeyeballs.AddrInfoType
 """An address as `getaddrinfo` returns it; its port is 0 until `with_port`."""
 
 Resolver = Callable[[str], "asyncio.Future[Sequence[Address]]"]
-"""Begins one question for a name; the answer, an `OSError` or a `UnicodeError` comes by itself."""
+"""Begins one question for a name; the result, an `OSError` or a `UnicodeError` comes by itself."""
 
 
 def numeric_addresses(host: str) -> Sequence[Address] | None:
@@ -58,7 +58,7 @@ def _ask(host: str) -> Sequence[Address] | Exception:
         return socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         return error
-    except Exception as error:  # noqa: BLE001 (whatever it is, somebody waits for an answer)
+    except Exception as error:  # noqa: BLE001 (whatever it is, somebody waits for a response)
         return OSError(errno.EIO, f"lookup failed: {type(error).__name__}")
 
 

@@ -90,13 +90,13 @@ def read_rest(transport: asyncio.BaseTransport) -> Iterator[bytes]:
 class Connection:
     """A transport that may be closing at any time, and whose reading can be held.
 
-    `is_clogged`: the peer takes no more bytes for now. Reading is held as long as
+    `is_write_paused`: the peer takes no more bytes for now. Reading is held as long as
     there is a reason for it, each given and taken back by one side alone. `tcp` is the
     transport below TLS, None without: reading is held there, since TLS that is not read
     from throws away what it holds when the peer closes (F7).
     """
 
-    __slots__ = ("_reasons", "_written", "is_clogged", "tcp", "transport")
+    __slots__ = ("_reasons", "_written", "is_write_paused", "tcp", "transport")
 
     transport: asyncio.Transport
 
@@ -104,7 +104,7 @@ class Connection:
         self.tcp: asyncio.Transport | None = None
         self._reasons = 0
         self._written = 0
-        self.is_clogged = False
+        self.is_write_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; uvloop's are no subclass of asyncio's."""
@@ -126,13 +126,13 @@ class Connection:
             self._written += len(head) + len(data)
             self.transport.writelines((head, data))
 
-    def hold(self, reason: int) -> None:
+    def pause_reading(self, reason: int) -> None:
         """Read no more for `reason` (F5)."""
         if not self._reasons and not self.transport.is_closing():
             (self.tcp or self.transport).pause_reading()
         self._reasons |= reason
 
-    def unhold(self, reason: int) -> None:
+    def resume_reading(self, reason: int) -> None:
         """Read on as far as `reason` is concerned."""
         if self._reasons & reason:
             self._reasons &= ~reason
@@ -140,7 +140,7 @@ class Connection:
                 (self.tcp or self.transport).resume_reading()
 
     @property
-    def is_held(self) -> bool:
+    def is_reading_paused(self) -> bool:
         """Is there a reason not to read: then not even the end of the peer shows."""
         return self._reasons != 0
 

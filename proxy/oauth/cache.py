@@ -112,7 +112,7 @@ class TokenCache:
         The token is doubted, not lost: requests wait for its renewal, and go on with it where
         that fails or lasts longer than TOKEN_WAIT_SECONDS.
         True: it is or will be replaced, so the request may be sent once more.
-        False: no renewal may be forced now; the 401 is the answer.
+        False: no renewal may be forced now; the 401 is the response.
         """
         if token is not self._token:
             return True

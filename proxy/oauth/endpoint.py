@@ -19,7 +19,7 @@ from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
 from proxy.oauth.response import Failure, Grant, read_answer
 
-__all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "sane_trace_id"]
+__all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post"]
 _MAX_BODY: Final = 1 << 20
@@ -29,9 +29,9 @@ _MAX_TRACE_ID: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one call brought; `trace_id` is the endpoint's `x-trace-id`, where it is sane.
+    """What one call brought; `trace_id` is the endpoint's `x-trace-id`, where it is valid.
 
-    `date` is the answer's `Date` as it came, whatever that holds.
+    `date` is the response's `Date` as it came, whatever that holds.
     """
 
     result: Grant | Failure
@@ -49,7 +49,7 @@ def basic_credentials(client_id: str, secret: str) -> str:
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
 
 
-def sane_trace_id(value: str | None) -> str | None:
+def valid_trace_id(value: str | None) -> str | None:
     """Return an `x-trace-id` that people may be shown, None for any other."""
     if value is None or len(value) > _MAX_TRACE_ID or not set(value) <= _TRACE_ID:
         return None
@@ -205,7 +205,7 @@ class TokenEndpoint:
             proxy=proxy,
             proxy_headers=proxy_headers,
         ) as answer:
-            trace_id = sane_trace_id(answer.headers.get("x-trace-id"))
+            trace_id = valid_trace_id(answer.headers.get("x-trace-id"))
             body = b""
             async for data in answer.content.iter_any():
                 body += data

@@ -170,7 +170,7 @@ def _oauth_error(body: bytes) -> str | None:
 def read_answer(
     status: int, headers: Mapping[str, str], body: bytes, *, wall: float
 ) -> Grant | Failure:
-    """Read one answer of the token endpoint; `wall` is now, for dates in `Retry-After`.
+    """Read one response of the token endpoint; `wall` is now, for dates in `Retry-After`.
 
     Never raises, whatever came; no JWT claim is looked at.
     """

@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.admin.app import create_admin_app
 from proxy.clock import Clock
-from proxy.forward.context import Engine, Limits
+from proxy.forward.context import Context, Limits
 from proxy.forward.memory_budget import budget_bytes
 from proxy.forward.pool import Pool
 from proxy.forward.turns import Turns
@@ -34,8 +34,8 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.logs import Logs
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.rates import Traffic
-from proxy.telemetry.recent_errors import RecentTrouble
-from proxy.telemetry.request_log import Books, TokenBooks
+from proxy.telemetry.recent_errors import RecentErrors
+from proxy.telemetry.request_log import RequestLog, TokenRequestLog
 
 __all__ = [
     "Parts",
@@ -57,11 +57,11 @@ _SPARE_FILES: Final = 64  # listeners, token endpoint, admin port
 class Parts:
     """What the server runs: the engine, what keeps the tokens fresh, and what people look at."""
 
-    engine: Engine
+    context: Context
     refreshers: tuple[TokenRefresher, ...]
     endpoints: tuple[TokenEndpoint, ...]
     traffic: Traffic
-    recent: RecentTrouble
+    recent: RecentErrors
     clock: Clock
 
     def renew_tokens(self) -> None:
@@ -75,7 +75,7 @@ class Parts:
 
     async def close(self) -> None:
         """Close every outgoing connection."""
-        self.engine.pool.close()
+        self.context.pool.close()
         for endpoint in self.endpoints:
             await endpoint.close()
 
@@ -137,7 +137,7 @@ def _limits(settings: Settings) -> Limits:
 def _new_refreshers(
     settings: Settings,
     endpoints: Iterable[TokenEndpoint],
-    books: TokenBooks,
+    request_log: TokenRequestLog,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Iterator[tuple[TokenCache, TokenRefresher]]:
@@ -152,7 +152,7 @@ def _new_refreshers(
             secret=new_secret_source(client),
             clock=clock,
             draw=draw,
-            metrics=books,
+            metrics=request_log,
             log=log,
         )
         yield cache, refresher
@@ -179,27 +179,28 @@ def _new_pool(
     )
 
 
-def _new_access_log(
-    settings: Settings, logs: Logs, loop: asyncio.AbstractEventLoop, clock: Clock
-) -> AccessLog:
-    return AccessLog(
+def _new_request_log(
+    settings: Settings, logs: Logs, metrics: Metrics, recent: RecentErrors, clock: Clock
+) -> RequestLog:
+    access_log = AccessLog(
         settings.access_log,
         log=logs.access,
         write_line=logs.write_line,
         flush=logs.flush,
-        later=loop.call_later,
+        later=asyncio.get_running_loop().call_later,
         wall=clock.wall,
     )
+    return RequestLog(metrics, access_log, recent, clock.monotonic)
 
 
 def _bind_gauges(metrics: Metrics, parts: Parts, settings: Settings) -> None:
-    engine = parts.engine
+    context = parts.context
     metrics.bind(
-        in_flight=engine.in_flight,
-        callers=lambda: len(engine.callers),
-        connections=engine.pool.states,
+        in_flight=context.in_flight,
+        callers=lambda: len(context.callers),
+        connections=context.pool.states,
         clients=parts.client_statuses,
-        max_callers=engine.limits.max_callers,
+        max_callers=context.limits.max_callers,
         max_upstream_connections=settings.max_upstream_connections,
     )
 
@@ -215,15 +216,16 @@ def assemble(
     log = logs.log
     tls = client_context(settings.ca_file)
     metrics = Metrics([client.name for client in settings.clients])
-    recent = RecentTrouble(clock.wall)
+    recent = RecentErrors(clock.wall)
     names = NameCache(clock=clock, count=metrics.name_lookup, log=log)
     endpoints = tuple(new_token_endpoint(c, settings, tls, clock, names) for c in settings.clients)
-    tokens = tuple(_new_refreshers(settings, endpoints, TokenBooks(metrics, recent), clock, log))
+    tokens = tuple(
+        _new_refreshers(settings, endpoints, TokenRequestLog(metrics, recent), clock, log)
+    )
     router = new_router(settings)
     loop = asyncio.get_running_loop()
-    access_log = _new_access_log(settings, logs, loop, clock)
     turns = Turns(loop, clock.monotonic)
-    engine = Engine(
+    context = Context(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),
         policy=new_policy(settings, router),
@@ -232,7 +234,7 @@ def assemble(
         pool=_new_pool(settings, tls, names, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
         metrics=metrics,
-        books=Books(metrics, access_log, recent, clock.monotonic),
+        request_log=_new_request_log(settings, logs, metrics, recent, clock),
         loop=loop,
         monotonic=clock.monotonic,
         spawn=spawn,
@@ -240,7 +242,7 @@ def assemble(
         turns=turns,
     )
     traffic = Traffic(metrics.totals, clock.monotonic)
-    parts = Parts(engine, tuple(each for _, each in tokens), endpoints, traffic, recent, clock)
+    parts = Parts(context, tuple(each for _, each in tokens), endpoints, traffic, recent, clock)
     _bind_gauges(metrics, parts, settings)
     return parts
 
@@ -253,17 +255,17 @@ def new_admin_app(
     quit_: Callable[[], None],
 ) -> web.Application:
     """Return the application of the admin port (A)."""
-    engine = parts.engine
+    context = parts.context
     return create_admin_app(
         clients=parts.client_statuses,
-        is_draining=lambda: engine.is_draining,
-        metrics=engine.metrics,
+        is_draining=lambda: context.is_draining,
+        metrics=context.metrics,
         traffic=parts.traffic,
         recent=parts.recent,
         renew=parts.renew_tokens,
         quit_=quit_ if settings.admin_quit else None,
         settings_report=settings_report,
-        policy=engine.policy,
-        log=engine.log,
+        policy=context.policy,
+        log=context.log,
         clock=parts.clock,
     )

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.forward.caller import CallerConnection
-from proxy.forward.context import Engine
+from proxy.forward.context import Context
 from proxy.net.listeners import AdminPort, CannotListenError, TrafficPorts
 from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
 from proxy.settings.loader import ListenAddress, Settings
@@ -82,7 +82,7 @@ async def serve(
             )
             background = [tasks.create_task(work) for work in _background(settings, parts, log)]
             try:
-                await _open_serve_and_drain(settings, control, parts.engine, admin_app)
+                await _open_serve_and_drain(settings, control, parts.context, admin_app)
             finally:
                 for task in background:
                     task.cancel()
@@ -109,7 +109,7 @@ def _background(
     """Yield what runs beside the requests; if one of them dies, the process does (C3)."""
     for refresher in parts.refreshers:
         yield refresher.run()
-    yield _sweep(parts.engine, settings)
+    yield _sweep(parts.context, settings)
     yield parts.traffic.run()
     if settings.startup_deadline_seconds is not None:
         yield _enforce_startup_deadline(parts, settings.startup_deadline_seconds, log)
@@ -133,11 +133,11 @@ def _exit_code(group: BaseExceptionGroup[BaseException], log: FilteringBoundLogg
 
 
 async def _open_serve_and_drain(
-    settings: Settings, control: Control, engine: Engine, admin_app: web.Application
+    settings: Settings, control: Control, context: Context, admin_app: web.Application
 ) -> None:
-    log = engine.log
+    log = context.log
     admin = AdminPort(admin_app)
-    traffic = TrafficPorts(lambda: CallerConnection(engine))
+    traffic = TrafficPorts(lambda: CallerConnection(context))
     try:
         control.admin_address = await admin.open(settings.admin_listen)
         for address in settings.listen:
@@ -152,11 +152,11 @@ async def _open_serve_and_drain(
         _warn_of_risks(settings, log)
         control.started.set()
         await control.stopping.wait()
-        log.info("draining", in_flight=engine.in_flight())
-        engine.is_draining = True
+        log.info("draining", in_flight=context.in_flight())
+        context.is_draining = True
         await _wait(control.hurry, settings.shutdown_delay_seconds)
         traffic.close()
-        await _drain(engine, control.hurry, settings.drain_seconds)
+        await _drain(context, control.hurry, settings.drain_seconds)
     finally:
         traffic.close()
         await admin.close()
@@ -168,27 +168,27 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-async def _drain(engine: Engine, hurry: asyncio.Event, seconds: float) -> None:
+async def _drain(context: Context, hurry: asyncio.Event, seconds: float) -> None:
     """Let running requests finish within `seconds`, then end the others."""
-    if not engine.callers:
+    if not context.callers:
         return
-    engine.all_gone.clear()
-    for caller in engine.callers:
+    context.all_gone.clear()
+    for caller in context.callers:
         caller.drain()
     async with asyncio.TaskGroup() as waits:
-        gone = waits.create_task(_wait(engine.all_gone, seconds))
+        gone = waits.create_task(_wait(context.all_gone, seconds))
         hurried = waits.create_task(hurry.wait())
         await asyncio.wait((gone, hurried), return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
         hurried.cancel()
-    for caller in tuple(engine.callers):
+    for caller in tuple(context.callers):
         caller.abandon()
-    await _wait(engine.all_gone, _ABANDON_SECONDS)
-    for caller in tuple(engine.callers):
+    await _wait(context.all_gone, _ABANDON_SECONDS)
+    for caller in tuple(context.callers):
         caller.abort()
 
 
-async def _sweep(engine: Engine, settings: Settings) -> None:
+async def _sweep(context: Context, settings: Settings) -> None:
     shortest = min(
         settings.head_timeout_seconds,
         settings.read_timeout_seconds,
@@ -198,7 +198,7 @@ async def _sweep(engine: Engine, settings: Settings) -> None:
     )
     while True:
         await asyncio.sleep(min(_SWEEP_SECONDS, shortest / 2))
-        engine.sweep()
+        context.sweep()
 
 
 async def _enforce_startup_deadline(

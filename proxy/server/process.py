@@ -67,7 +67,7 @@ def run_proxy(loaded: Loaded) -> NoReturn:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(run())
-        # All is closed. What is left is a look-up of a name that hangs in a thread: closing
+        # All is closed. What is left is a lookup of a name that hangs in a thread: closing
         # the loop would wait for it, which no deadline of ours bounds. And from here to the
         # end of the interpreter a late signal would change the exit code.
         logs.flush()

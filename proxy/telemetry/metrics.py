@@ -1,4 +1,4 @@
-"""The metrics of the process (M): plain numbers on the way of a request, families at a scrape.
+"""The metrics of the process (M): plain numbers on the request path, families at a scrape.
 
 Labels come from closed sets only; nothing that a caller chooses becomes one.
 """
@@ -122,9 +122,9 @@ class Metrics(Collector):
         bytes_in: int,
         bytes_out: int,
     ) -> None:
-        """Count one request; `code` is 0 where the caller left before any answer.
+        """Count one request; `code` is 0 where the caller left before any response.
 
-        `head_seconds` is from sending it to the head of the upstream's answer,
+        `head_seconds` is from sending it to the head of the upstream's response,
         None if there was none.
         """
         key = (client, method, code)

@@ -13,7 +13,7 @@ __all__ = ["OutboundMetrics"]
 
 
 class OutboundMetrics:
-    """Owns these counters; none of them is on the way of a request."""
+    """Owns these counters; none of them is on the request path."""
 
     def __init__(self, clients: Sequence[str]) -> None:
         self._token_seconds = {client: Histogram() for client in clients}

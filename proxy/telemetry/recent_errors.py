@@ -7,24 +7,24 @@ less: neither path nor query nor host, since these can name persons.
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["KEPT", "RecentTrouble", "Trouble", "TroubleKind"]
+__all__ = ["KEPT", "RecentError", "RecentErrorKind", "RecentErrors"]
 
-TroubleKind = Literal["refused", "failed", "left", "token", "admin"]
+RecentErrorKind = Literal["refused", "failed", "left", "token", "admin"]
 KEPT: Final = 20
 """How many different ones are kept."""
 
 
-class Trouble(NamedTuple):
+class RecentError(NamedTuple):
     """Something that went wrong `times` times since `first`; `last` is the last time, Unix seconds.
 
     `code` is the outcome of a request, or of a token request (`kind` `token`),
     or `upstream_answer`. `client` is None where no route was known, `status`
-    where there was no answer. `detail` is that of the reply, where it was one
+    where there was no response. `detail` is that of the reply, where it was one
     of ours. All but `request_id` come from closed sets, and `request_id` is of
     the last time.
     """
 
-    kind: TroubleKind
+    kind: RecentErrorKind
     code: str
     client: str | None = None
     route: str | None = None
@@ -37,18 +37,18 @@ class Trouble(NamedTuple):
     times: int = 1
 
 
-class RecentTrouble:
+class RecentErrors:
     """Owns the list. The same again only counts, so that a flood of one hides no other."""
 
     __slots__ = ("_troubles", "_wall")
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._troubles: dict[tuple[object, ...], Trouble] = {}  # the newest last
+        self._troubles: dict[tuple[object, ...], RecentError] = {}  # the newest last
 
     def add(
         self,
-        kind: TroubleKind,
+        kind: RecentErrorKind,
         code: str,
         client: str | None = None,
         route: str | None = None,
@@ -62,10 +62,10 @@ class RecentTrouble:
         now = self._wall()
         before = self._troubles.pop(key, None)
         first, times = (now, 1) if before is None else (before.first, before.times + 1)
-        self._troubles[key] = Trouble(*key, request_id, first, now, times)
+        self._troubles[key] = RecentError(*key, request_id, first, now, times)
         if len(self._troubles) > KEPT:
             del self._troubles[next(iter(self._troubles))]
 
-    def newest_first(self) -> list[Trouble]:
+    def newest_first(self) -> list[RecentError]:
         """Return what is kept."""
         return list(reversed(self._troubles.values()))

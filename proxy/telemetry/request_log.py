@@ -11,14 +11,14 @@ from typing import Final
 
 from proxy.errors import ERROR_KINDS, ProxyError
 from proxy.guard.routing import Route
-from proxy.http1.body import Upload
+from proxy.http1.body import RequestBody
 from proxy.http1.request import Request
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.recent_errors import RecentTrouble, TroubleKind
+from proxy.telemetry.recent_errors import RecentErrorKind, RecentErrors
 
-__all__ = ["NO_CLIENT", "Books", "Entry", "TokenBooks"]
+__all__ = ["NO_CLIENT", "RequestLog", "RequestRecord", "TokenRequestLog"]
 
 NO_CLIENT: Final = "none"
 """The client label of requests that never got as far as a route."""
@@ -26,7 +26,7 @@ _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 _UNAUTHORIZED: Final = 401  # the authority is ours, so the caller is not to blame
-_KINDS: Final[dict[str, TroubleKind]] = {
+_KINDS: Final[dict[str, RecentErrorKind]] = {
     **{kind.code: "refused" for kind in ERROR_KINDS if kind.is_refusal},
     "client_left": "left",
     "client_stalled": "left",
@@ -36,15 +36,16 @@ _METHOD_LABELS: Final = {
 }
 
 
-class Entry:
+class RequestRecord:
     """What is known of one exchange, filled in as it goes; times are monotonic seconds.
 
-    `status` is 0 until an answer's head has gone to the caller; `request_id`
+    `status` is 0 until a response's head has gone to the caller; `request_id`
     and `detail` are set for replies of our own; `outcome` is `ok`, a code of
     table E, `client_left` or `client_stalled`.
     """
 
     __slots__ = (
+        "body",
         "bytes_out",
         "detail",
         "head_seconds",
@@ -57,13 +58,12 @@ class Entry:
         "status",
         "token",
         "trace_id",
-        "upload",
     )
 
-    def __init__(self, request: Request, route: Route, upload: Upload, started: float) -> None:
+    def __init__(self, request: Request, route: Route, body: RequestBody, started: float) -> None:
         self.request = request
         self.route = route
-        self.upload = upload
+        self.body = body
         self.started = started
         self.status = 0
         self.bytes_out = 0
@@ -82,13 +82,13 @@ class Entry:
 
 
 def _text(value: bytes | None) -> str | None:
-    """Return a caller's or the upstream's identifier for the log, None where it is no sane one."""
+    """Return a caller's or the upstream's identifier for the log, None where it is no valid one."""
     if value is None or not _REQUEST_ID.fullmatch(value):
         return None
     return value.decode("ascii")
 
 
-class Books:
+class RequestLog:
     """Writes what is known at the end of a request to metrics, access log and recent trouble."""
 
     __slots__ = ("_access_log", "_id_prefix", "_ids", "_metrics", "_monotonic", "_recent")
@@ -97,7 +97,7 @@ class Books:
         self,
         metrics: Metrics,
         access_log: AccessLog,
-        recent: RecentTrouble,
+        recent: RecentErrors,
         monotonic: Callable[[], float],
     ) -> None:
         self._metrics = metrics
@@ -108,17 +108,17 @@ class Books:
         self._ids = count(1)
 
     def request_id(self, request: Request | None) -> str:
-        """Return the caller's X-Request-ID where it is sane, else a name of our own."""
+        """Return the caller's X-Request-ID where it is valid, else a name of our own."""
         given = _text(request.headers.facts.get(b"x-request-id")) if request else None
         return given or f"{self._id_prefix}-{next(self._ids)}"
 
-    def exchange_over(self, entry: Entry) -> None:
+    def record(self, entry: RequestRecord) -> None:
         """Book an exchange that reached its route, however it ended."""
         request = entry.request
         seconds = self._monotonic() - entry.started
         client = entry.route.client
         status = entry.status
-        bytes_in = entry.upload.size
+        bytes_in = entry.body.size
         method = _METHOD_LABELS.get(request.method, "OTHER")
         self._metrics.request_finished(
             client, method, status, seconds, entry.head_seconds, bytes_in, entry.bytes_out
@@ -149,7 +149,7 @@ class Books:
                 }
             )
 
-    def _note_trouble(self, entry: Entry, method: str) -> None:
+    def _note_trouble(self, entry: RequestRecord, method: str) -> None:
         """Note what an operator looks for; most answers of 4xx are the application's own matter."""
         status, code = entry.status, entry.outcome
         if code == "ok":
@@ -194,12 +194,12 @@ class Books:
             self._access_log.write({"method": "OTHER", "client": NO_CLIENT, "outcome": code})
 
 
-class TokenBooks:
+class TokenRequestLog:
     """Counts token requests, and notes those that failed."""
 
     __slots__ = ("_metrics", "_recent")
 
-    def __init__(self, metrics: Metrics, recent: RecentTrouble) -> None:
+    def __init__(self, metrics: Metrics, recent: RecentErrors) -> None:
         self._metrics = metrics
         self._recent = recent
 

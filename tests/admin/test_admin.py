@@ -17,7 +17,7 @@ from proxy.oauth.token import ClientStatus
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.rates import Traffic
-from proxy.telemetry.recent_errors import RecentTrouble
+from proxy.telemetry.recent_errors import RecentErrors
 from tests.support.source_tree import ROOT
 
 GOOD = ClientStatus(
@@ -54,7 +54,7 @@ class Bench:
         self.is_draining = False
         self.renewed = 0
         self.quits = 0
-        self.recent = RecentTrouble(lambda: 1_799_999_990.0)
+        self.recent = RecentErrors(lambda: 1_799_999_990.0)
 
     def renew(self) -> None:
         """Count a renewal."""

@@ -20,7 +20,7 @@ from proxy.oauth.response import OUTCOMES
 from proxy.settings.loader import load
 from proxy.settings.report import settings_report
 from proxy.telemetry.rates import Rates
-from proxy.telemetry.recent_errors import Trouble
+from proxy.telemetry.recent_errors import RecentError
 from tests.admin.test_admin import DEGRADED, FAILED, GOOD
 from tests.support.messages import Message
 from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret, environment, proxied
@@ -162,7 +162,7 @@ def test_hostile_values_are_text() -> None:
 
     def with_value(value: str) -> StatusReport:
         client = replace(GOOD, client=value, state="degraded", last_error=value)
-        trouble = Trouble("refused", value, value, value, value, 400, None, value, 1.0, 2.0, 3)
+        trouble = RecentError("refused", value, value, value, value, 400, None, value, 1.0, 2.0, 3)
         rows = {value: {"value": value, "origin": value}, "clients": {value: {value: value}}}
         return replace(
             REPORT,
@@ -203,7 +203,7 @@ def test_no_secret_is_on_the_page(tmp_path: Path) -> None:
 )
 def test_a_refusal_says_its_detail(detail: str | None, words: str) -> None:
     """What the caller was told is on the page; else what the code means (G10)."""
-    trouble = Trouble("refused", "no_route", detail=detail, last=1_799_999_940.0)
+    trouble = RecentError("refused", "no_route", detail=detail, last=1_799_999_940.0)
     page = rendered(replace(REPORT, recent=[trouble]))
     assert f"1 min 00 s ago {words}" in page.words
 
@@ -227,7 +227,7 @@ def test_the_state_stands_in_title_and_heading(report: StatusReport, words: str)
 
 def test_everything_stands_there_without_a_script() -> None:
     """The server writes all values; the script only makes them move."""
-    trouble = Trouble(
+    trouble = RecentError(
         "refused",
         "no_route",
         method="GET",

@@ -7,10 +7,10 @@ import pytest
 from proxy.net.egress import (
     MAX_ANSWER_BYTES,
     EgressProxy,
+    cannot_become_a_response,
     connect_refusal,
     connect_request,
     is_bypassed,
-    is_doomed_answer,
     parse_egress_proxy,
 )
 
@@ -146,7 +146,7 @@ def test_answer_to_connect_is_read_exactly(
 )
 def test_answer_that_is_none_is_noticed_at_once(data: bytes, *, expected: bool) -> None:
     """Another protocol or an endless head is not waited for."""
-    assert is_doomed_answer(data) is expected
+    assert cannot_become_a_response(data) is expected
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
 from proxy.http1.headers import MessageHeaders, read_response_headers
 from proxy.http1.parser import MalformedMessageError, RequestHeadParser, ResponseHeadParser
-from proxy.http1.receive_buffer import Inbox
+from proxy.http1.receive_buffer import ReceiveBuffer
 from proxy.http1.request import Request, RequestReader
 from proxy.http1.serializer import UpstreamNames, request_head, response_head
 
@@ -84,11 +84,11 @@ class Reader:
 
     def request(self, raw: bytes, cut: int) -> object:
         """Return what is read of a request that comes in two pieces."""
-        inbox = Inbox()
-        inbox.add(raw[:cut])
-        head = inbox.take_head()
-        inbox.add(raw[cut:])
-        head = head or inbox.take_head()
+        receive_buffer = ReceiveBuffer()
+        receive_buffer.add(raw[:cut])
+        head = receive_buffer.take_head()
+        receive_buffer.add(raw[cut:])
+        head = head or receive_buffer.take_head()
         if head is None:
             return "unfinished"
         try:
@@ -97,11 +97,11 @@ class Reader:
             self._reader = RequestReader(self._requests)
             raise
         self._request = request
-        inbox.begin_body(request.headers.length, self._loop)
+        receive_buffer.begin_body(request.headers.length, self._loop)
         out = request_head(request, NAMES, b"Authorization: Bearer t\r\n")
         seen = request.version, request.authority, request.keep_alive, request.names_target
         verdict = told(lambda: self._admitted(request))
-        return seen, out, facts(request.headers), verdict, told(inbox.take_body)
+        return seen, out, facts(request.headers), verdict, told(receive_buffer.take_body)
 
     def _admitted(self, request: Request) -> str:
         self._policy.check_path(request.path)

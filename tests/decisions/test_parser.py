@@ -9,8 +9,8 @@ from proxy.http1.parser import (
     MalformedMessageError,
     RequestHeadParser,
     ResponseHeadParser,
-    is_doomed_answer,
-    is_doomed_head,
+    cannot_become_a_request,
+    cannot_become_a_response,
     require_c_parsers,
 )
 
@@ -246,7 +246,7 @@ DOOMED_ANSWERS = [
 @pytest.mark.parametrize(("data", "doomed"), DOOMED_ANSWERS)
 def test_doomed_answer(data: bytes, *, doomed: bool) -> None:
     """Bytes that can no longer become an answer need not be waited for."""
-    assert is_doomed_answer(data) is doomed
+    assert cannot_become_a_response(data) is doomed
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\nA: b\r\n", *(d for d, _ in DOOMED_ANSWERS)])
@@ -254,9 +254,10 @@ def test_doomed_answer(data: bytes, *, doomed: bool) -> None:
 def test_a_doomed_answer_is_known_however_it_is_cut(data: bytes, step: int) -> None:
     """Looking only at what is new says the same as looking at all of it."""
     verdicts = [
-        is_doomed_answer(data[: end + step], checked=end) for end in range(0, len(data), step)
+        cannot_become_a_response(data[: end + step], checked=end)
+        for end in range(0, len(data), step)
     ]
-    assert any(verdicts) is is_doomed_answer(data)
+    assert any(verdicts) is cannot_become_a_response(data)
 
 
 DOOMED = {
@@ -273,4 +274,4 @@ DOOMED = {
 @pytest.mark.parametrize(("data", "doomed"), DOOMED.values(), ids=DOOMED.keys())
 def test_doomed_head(data: bytes, *, doomed: bool) -> None:
     """Bytes that can no longer become a request are known before the deadline."""
-    assert is_doomed_head(data) is doomed
+    assert cannot_become_a_request(data) is doomed

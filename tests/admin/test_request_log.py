@@ -15,14 +15,14 @@ from proxy.http1.request import Request
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.recent_errors import RecentTrouble
-from proxy.telemetry.request_log import Books, Entry
+from proxy.telemetry.recent_errors import RecentErrors
+from proxy.telemetry.request_log import RequestLog, RequestRecord
 
 ROUTE = Route(b"/", "default")
 LATE = upstream_silent(60)
 
 
-def ended(end: Callable[[Entry], None]) -> tuple[dict[str, object], list[str | None]]:
+def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list[str | None]]:
     """Book one exchange that ended so; return its event and the details of recent trouble."""
     stream = io.StringIO()
     logs = open_logs(level="info", log_format="json", stream=stream)
@@ -34,13 +34,13 @@ def ended(end: Callable[[Entry], None]) -> tuple[dict[str, object], list[str | N
         later=lambda _, __: None,
         wall=lambda: 0.0,
     )
-    recent = RecentTrouble(lambda: 0.0)
-    books = Books(Metrics(["default"]), log, recent, lambda: 0.0)
+    recent = RecentErrors(lambda: 0.0)
+    request_log = RequestLog(Metrics(["default"]), log, recent, lambda: 0.0)
     headers = MessageHeaders([], {}, 0, frozenset())
     request = Request(b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", names_target=False)
-    entry = Entry(request, ROUTE, NO_BODY, 0.0)
+    entry = RequestRecord(request, ROUTE, NO_BODY, 0.0)
     end(entry)
-    books.exchange_over(entry)
+    request_log.record(entry)
     logs.flush()
     return json.loads(stream.getvalue()), [trouble.detail for trouble in recent.newest_first()]
 
@@ -48,7 +48,7 @@ def ended(end: Callable[[Entry], None]) -> tuple[dict[str, object], list[str | N
 def test_a_reply_of_our_own_is_told_with_its_detail() -> None:
     """The log line and the list of recent trouble say what the caller was told (G10)."""
 
-    def fail(entry: Entry) -> None:
+    def fail(entry: RequestRecord) -> None:
         entry.status = LATE.kind.status
         entry.note_error(LATE)
 

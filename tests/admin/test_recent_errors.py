@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from proxy.telemetry.recent_errors import KEPT, RecentTrouble, Trouble
+from proxy.telemetry.recent_errors import KEPT, RecentError, RecentErrors
 from tests.support.messages import Message, reply, request
 from tests.support.running_proxy import proxied
 from tests.support.token_server import TokenServer
@@ -13,18 +13,20 @@ from tests.support.waiting import eventually
 def test_the_same_again_only_counts() -> None:
     """A repetition moves to the front, keeps its first time, and tells of the last request."""
     times = iter([1.0, 2.0, 3.0])
-    recent = RecentTrouble(lambda: next(times))
+    recent = RecentErrors(lambda: next(times))
     for code, request_id in (("no_route", "a"), ("bad_request", "b"), ("no_route", "c")):
         recent.add("refused", code, status=400, request_id=request_id)
     assert recent.newest_first() == [
-        Trouble("refused", "no_route", status=400, request_id="c", first=1.0, last=3.0, times=2),
-        Trouble("refused", "bad_request", status=400, request_id="b", first=2.0, last=2.0),
+        RecentError(
+            "refused", "no_route", status=400, request_id="c", first=1.0, last=3.0, times=2
+        ),
+        RecentError("refused", "bad_request", status=400, request_id="b", first=2.0, last=2.0),
     ]
 
 
 def test_the_oldest_is_forgotten() -> None:
     """Memory does not grow, whatever goes wrong; a flood of one code pushes nothing out."""
-    recent = RecentTrouble(lambda: 0.0)
+    recent = RecentErrors(lambda: 0.0)
     for number in range(KEPT + 5):
         recent.add("failed", f"code{number}")
     for _ in range(1000):
@@ -36,7 +38,7 @@ def test_the_oldest_is_forgotten() -> None:
 
 def test_another_detail_is_another_trouble() -> None:
     """Two causes with the same code are told apart (G10)."""
-    recent = RecentTrouble(lambda: 0.0)
+    recent = RecentErrors(lambda: 0.0)
     for detail in ("TLS came", "no Host", "TLS came"):
         recent.add("refused", "bad_request", status=400, detail=detail)
     told = [(trouble.detail, trouble.times) for trouble in recent.newest_first()]

@@ -6,19 +6,19 @@ import pytest
 
 from proxy.errors import ProxyError
 from proxy.http1.headers import CHUNKED
-from proxy.http1.receive_buffer import MAX_PIPELINED, MAX_REQUEST_HEAD, Inbox
+from proxy.http1.receive_buffer import MAX_PIPELINED, MAX_REQUEST_HEAD, ReceiveBuffer
 
 HEAD = b"GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"
 
 
 def fed(data: bytes, step: int) -> tuple[list[bytes], str | None]:
     """Return the heads that come out of bytes in pieces, and the code of what is refused."""
-    inbox = Inbox()
+    receive_buffer = ReceiveBuffer()
     heads = []
     for start in range(0, len(data), step):
-        inbox.add(data[start : start + step])
+        receive_buffer.add(data[start : start + step])
         try:
-            while inbox and (head := inbox.take_head()) is not None:
+            while receive_buffer and (head := receive_buffer.take_head()) is not None:
                 heads.append(head)
         except ProxyError as error:
             return heads, error.kind.code
@@ -52,26 +52,26 @@ async def test_bodies_end_where_they_say(step: int) -> None:
     """A body takes what is its own; the rest is the next request."""
     loop = asyncio.get_running_loop()
     for length, wire in ((5, b"hello"), (CHUNKED, b"5\r\nhello\r\n0\r\n\r\n")):
-        inbox = Inbox()
-        inbox.begin_body(length, loop)
+        receive_buffer = ReceiveBuffer()
+        receive_buffer.begin_body(length, loop)
         body, is_end = b"", False
         data = wire + HEAD
         for start in range(0, len(data), step):
-            inbox.add(data[start : start + step])
+            receive_buffer.add(data[start : start + step])
             if not is_end:
-                piece, is_end = inbox.take_body()
+                piece, is_end = receive_buffer.take_body()
                 body += piece
         assert (body, is_end) == (b"hello", True)
-        assert inbox.take_head() == HEAD
+        assert receive_buffer.take_head() == HEAD
 
 
 def test_it_is_full_at_its_bound() -> None:
     """More than enough behind a running request is noticed; cleared, there is nothing."""
-    inbox = Inbox()
+    receive_buffer = ReceiveBuffer()
     states = []
     for data in (b"x" * MAX_PIPELINED, b"x"):
-        inbox.add(data)
-        states.append((bool(inbox), inbox.is_full))
-    inbox.clear()
-    states.append((bool(inbox), inbox.is_full))
+        receive_buffer.add(data)
+        states.append((bool(receive_buffer), receive_buffer.is_full))
+    receive_buffer.clear()
+    states.append((bool(receive_buffer), receive_buffer.is_full))
     assert states == [(True, False), (True, True), (False, False)]
