@@ -93,8 +93,15 @@ class EndingConnection(Connection):
 
     def _close(self) -> None:
         """Close once everything is written; the sweep ends a caller that does not take it."""
-        self._expect_goodbye()
+        self._read_no_more()
         self.transport.close()
+
+    def _read_no_more(self) -> None:
+        """Take nothing that came, or comes, for a request: it may be the rest of a body (G5)."""
+        self._is_lingering = True
+        self._receive_buffer.clear()
+        self._expect_goodbye()
+        self._count_ahead()
 
     def _linger(self) -> None:
         """Close for writing, and for a moment throw away what still comes.
@@ -102,10 +109,7 @@ class EndingConnection(Connection):
         A close with unread bytes would reset the connection and could take the
         reply with it (RFC 9112 §9.6).
         """
-        self._is_lingering = True
-        self._receive_buffer.clear()
-        self._expect_goodbye()
-        self._count_ahead()
+        self._read_no_more()
         self.resume_reading(PEER_IS_SLOW | NO_TURN | FULL)
         if not self.transport.is_closing():
             self.transport.write_eof()
