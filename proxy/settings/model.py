@@ -130,12 +130,12 @@ class Settings(BaseSettings):
     token_url: Url = _setting(
         "https://api.signicat.com/auth/open/connect/token", "The token endpoint."
     )
-    scope: str = _setting("signicat-api", "Scope to ask for.")
+    scope: str = _setting("signicat-api", "Scope to request.")
     upstream_url: Url = _setting(
-        "https://api.signicat.com", "Where requests go; a path is put before the caller's."
+        "https://api.signicat.com", "Where requests go; its path is prefixed to the caller's path."
     )
     environment: Literal["sandbox", "production"] | None = _setting(
-        None, "Refuse to start with a client id whose prefix says the other."
+        None, "Refuse to start if the client id has the prefix of the other environment."
     )
     listen: Listen = _setting(
         "127.0.0.1:8080", "Addresses for callers: host:port, [IPv6]:port or unix:/path."
@@ -145,32 +145,32 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Hosts = _setting(
         "localhost,127.0.0.1,[::1]",
-        "Names that callers may use in Host, on any port; * switches the check off.",
+        "Names that callers may use in Host, on any port; * turns the check off.",
     )
-    allowed_origins: Origins = _setting("", "Browser origins that are let through.")
-    allowed_paths: Paths = _setting("", "Path prefixes that are let through; none: all.")
-    allowed_methods: Methods = _setting("", "Methods that are let through; none: all.")
+    allowed_origins: Origins = _setting("", "Browser origins that are allowed.")
+    allowed_paths: Paths = _setting("", "Path prefixes that are allowed; empty means all.")
+    allowed_methods: Methods = _setting("", "Methods that are allowed; empty means all.")
     connect_timeout_seconds: Seconds = _setting(
         5.0, "For a connection to the upstream: DNS, TCP and TLS together.", "seconds"
     )
     read_timeout_seconds: Seconds = _setting(
-        60.0, "Longest silence of the upstream, before and inside an answer.", "seconds"
+        60.0, "Longest silence of the upstream, before and during a response.", "seconds"
     )
     head_timeout_seconds: Seconds = _setting(
-        10.0, "A caller's time to send one request head, from its first byte.", "seconds"
+        10.0, "Time for a caller to send one request head, from its first byte.", "seconds"
     )
     caller_idle_seconds: Seconds = _setting(
-        75.0, "How long a caller's kept-alive connection may rest.", "seconds"
+        75.0, "How long a caller's kept-alive connection may be idle.", "seconds"
     )
     upstream_idle_seconds: Seconds = _setting(
-        30.0, "How long a pooled connection to the upstream may rest.", "seconds"
+        30.0, "How long a pooled connection to the upstream may be idle.", "seconds"
     )
-    token_timeout_seconds: Seconds = _setting(10.0, "One token request in all.", "seconds")
+    token_timeout_seconds: Seconds = _setting(10.0, "Total time for one token request.", "seconds")
     token_wait_seconds: Seconds = _setting(
         5.0, "How long a request waits when there is no token at all.", "seconds"
     )
     max_upstream_connections: Annotated[int, Field(ge=1, le=10_000)] = _setting(
-        100, "Beyond it requests queue, up to CONNECT_TIMEOUT_SECONDS, then get 503.", "connections"
+        100, "Above it, requests wait up to CONNECT_TIMEOUT_SECONDS, then get 503.", "connections"
     )
     max_replay_bytes: Annotated[int, Field(ge=0, le=16 * 1024 * 1024)] = _setting(
         65_536, "Request bodies up to this size are kept for the one replay after a 401.", "bytes"
@@ -179,10 +179,10 @@ class Settings(BaseSettings):
         25.0, "Time for running requests to finish after SIGTERM.", "seconds"
     )
     shutdown_delay_seconds: SecondsOrNone = _setting(
-        0.0, "Time between not being ready and not listening any more, after SIGTERM.", "seconds"
+        0.0, "Time after SIGTERM in which the proxy is not ready but still listens.", "seconds"
     )
     startup_deadline_seconds: Seconds | None = _setting(
-        None, "Without a token by then the process ends with 1; for Jobs.", "seconds"
+        None, "Exit with code 1 if there is no token by then; for Jobs.", "seconds"
     )
     ca_file: Path | None = _setting(
         None, "PEM bundle that is trusted instead of the system's certificates."
@@ -191,17 +191,17 @@ class Settings(BaseSettings):
         None, "CONNECT proxy for upstream and token endpoint; default: HTTPS_PROXY."
     )
     no_proxy: Names = _setting(
-        "", "Hosts, suffixes and networks that go past EGRESS_PROXY; default: NO_PROXY."
+        "", "Hosts, suffixes and networks that bypass EGRESS_PROXY; default: NO_PROXY."
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
-        "info", "Least level that is logged."
+        "info", "Minimum level that is logged."
     )
     log_format: Literal["auto", "json", "console"] = _setting(
-        "auto", "auto is console on a terminal, else JSON."
+        "auto", "auto means console on a terminal, JSON elsewhere."
     )
     access_log: Literal["all", "errors", "off"] = _setting("all", "Which requests are logged.")
     unsafe_plain_http: bool = _setting(
-        default=False, text="Permit http:// to a token endpoint or upstream that is not loopback."
+        default=False, text="Allow http:// to a token endpoint or upstream that is not loopback."
     )
     admin_quit: bool = _setting(default=False, text="Enable POST /-/quit on the admin port.")
     client_tables: dict[str, ClientTable] = Field(default={}, exclude=True)
