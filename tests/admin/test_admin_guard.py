@@ -13,6 +13,7 @@ from tests.support.messages import assert_problem, reply, request
 from tests.support.peers import Channel
 from tests.support.running_proxy import RunningProxy, proxied
 from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 
 GUARDED = ["GET /status", "GET /", "POST /-/refresh", "POST /-/quit", "GET /nope", "POST /livez"]
 OPEN = [
@@ -38,9 +39,15 @@ SAFE = {
 
 @contextlib.asynccontextmanager
 async def guarded(tokens: TokenServer) -> AsyncIterator[RunningProxy]:
-    """Run a proxy that can be told to quit and lets one origin in."""
+    """Run a proxy that can be told to quit and lets one origin in; its first attempt is over."""
     async with proxied(tokens, admin_quit=True, allowed_origins="http://good.test") as (proxy, _):
+        await has_tried(proxy)
         yield proxy
+
+
+async def has_tried(proxy: RunningProxy) -> None:
+    """Wait for the end of the first token attempt, so that `/readyz` says what it is to say."""
+    await eventually(lambda: any(log["event"] == "token_request" for log in proxy.logs), "a token")
 
 
 async def on_admin(proxy: RunningProxy) -> Channel:
@@ -148,6 +155,7 @@ async def test_pages_of_others_are_no_matter_to_probes(tokens: TokenServer, star
 async def test_any_name_will_do_where_the_check_is_off(tokens: TokenServer) -> None:
     """`ALLOWED_HOSTS=*` holds for probes and metrics too."""
     async with proxied(tokens, allowed_hosts="*") as (proxy, _):
+        await has_tried(proxy)
         for start in OPEN:
             caller = await on_admin(proxy)
             assert (await caller.ask(request(start, host="any.test"))).status == 200
