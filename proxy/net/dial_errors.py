@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 __all__ = [
+    "DNS_STEP",
     "TOO_MANY_OPEN_FILES",
     "DialError",
     "Peer",
@@ -24,6 +25,7 @@ Reason = Literal["dns", "connect", "connect_timeout", "tls", "egress_proxy", "to
 TOO_MANY_OPEN_FILES: Final = "too_many_open_files"
 """Reason of a dial, outcome of a token request: this machine's doing, and no peer's."""
 
+DNS_STEP: Final = "DNS lookup"
 _EGRESS_SETTING: Final = "SIGNICAT_PROXY_EGRESS_PROXY"
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE))
@@ -98,7 +100,7 @@ def no_address(peer: Peer, error: OSError | UnicodeError) -> DialError:
         return _too_many_open_files(error)
     cause = "not a host name"
     if isinstance(error, OSError):
-        cause = error.strerror or "DNS look-up failed"
+        cause = error.strerror or "DNS lookup failed"
     return DialError(
         peer.reason("dns"),
         f"The name of the host in {peer.setting} cannot be resolved. Check it and the DNS of this "
@@ -134,6 +136,13 @@ def closed_early(peer: Peer) -> DialError:
 
 def timed_out(peer: Peer, step: str, seconds: float) -> DialError:
     """Name the step that was under way when the time was over."""
+    if step == DNS_STEP:
+        return DialError(
+            peer.reason("dns"),
+            f"The name of the host in {peer.setting} was not resolved in time. Check the DNS of "
+            f"this machine; where only a proxy has DNS, set {_EGRESS_SETTING}.",
+            f"no answer within {seconds:g} s, at: {step}",
+        )
     return DialError(
         "connect_timeout",
         f"The host in {peer.setting} did not answer in time. Check the address and the firewall; "

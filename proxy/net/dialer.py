@@ -16,6 +16,7 @@ from typing import Final, TypeVar, cast
 import aiohappyeyeballs
 
 from proxy.net.dial_errors import (
+    DNS_STEP,
     DialError,
     Peer,
     closed_early,
@@ -40,7 +41,6 @@ __all__ = [
     "Progress",
 ]
 
-DNS_STEP: Final = "DNS look-up"
 TCP_STEP: Final = "TCP connection"
 EGRESS_TLS_STEP: Final = "TLS handshake with the egress proxy"
 CONNECT_STEP: Final = "CONNECT through the egress proxy"

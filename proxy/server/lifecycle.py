@@ -22,7 +22,8 @@ from proxy.telemetry.logs import Logs, route_library_logs
 __all__ = ["CannotListenError", "Control", "serve"]
 
 _SWEEP_SECONDS: Final = 0.5
-_ABANDON_SECONDS: Final = 1.0
+_ABANDON_SECONDS: Final = 1.0  # for the last words to callers
+_HURRIED_SECONDS: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -183,7 +184,7 @@ async def _drain(context: Context, hurry: asyncio.Event, seconds: float) -> None
         hurried.cancel()
     for caller in tuple(context.callers):
         caller.abandon()
-    await _wait(context.all_gone, _ABANDON_SECONDS)
+    await _wait(context.all_gone, _HURRIED_SECONDS if hurry.is_set() else _ABANDON_SECONDS)
     for caller in tuple(context.callers):
         caller.abort()
 

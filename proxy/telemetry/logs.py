@@ -224,6 +224,17 @@ def open_logs(
     return Logs(log, access, write_line, writer.flush, redact)
 
 
+def _is_fault_of_a_peer(record: logging.LogRecord) -> bool:
+    """Say whether aiohttp tells of bytes that are no request, which it would quote at length.
+
+    Its class goes by its name: to import it here would load aiohttp before a start needs it.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return record.name == "aiohttp.server" and any(
+        kind.__name__ == "HttpProcessingError" for kind in type(error).__mro__
+    )
+
+
 class _LibraryHandler(logging.Handler):
     """Passes what libraries log on to our logger, without the queries that URLs may hold."""
 
@@ -233,6 +244,12 @@ class _LibraryHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record; one whose arguments do not fit disturbs nobody."""
+        if _is_fault_of_a_peer(record):
+            self._log.warning(
+                "admin_request_malformed",
+                hint="what reached the admin port is not HTTP/1.1; call it with http://",
+            )
+            return
         try:
             text = record.getMessage()
         except (TypeError, ValueError, KeyError):

@@ -305,3 +305,24 @@ async def test_refusals_stand_on_the_status_page(tokens: TokenServer) -> None:
     ]
     assert all("SIGNICAT_PROXY_ALLOWED_ORIGINS" in entry["detail"] for entry in body["recent"])
     assert "private" not in str(body["recent"])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /livez?nin=31019000000 HTTP/1.1\r\n\r\n",
+        b"GET /livez?nin=31019000000 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /\xff HTTP/9\r\n\r\n",
+    ],
+    ids=["no-host", "two-hosts", "no-http"],
+)
+async def test_bytes_that_are_no_request_are_one_line(tokens: TokenServer, raw: bytes) -> None:
+    """Whoever sends them fills no log with tracebacks, and nothing of them is told (A, G7)."""
+    async with guarded(tokens) as proxy:
+        caller = await on_admin(proxy)
+        await caller.send(raw)
+        assert b" 400 " in await caller.read_whatever()
+        (event,) = [log for log in proxy.logs if log["level"] in {"warning", "error"}]
+        assert event["event"] == "admin_request_malformed"
+        assert "exception" not in event
+        assert "31019000000" not in str(event)

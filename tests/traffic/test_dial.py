@@ -634,13 +634,14 @@ def test_system_resolver_is_asked_by_default(run: Run, host: str) -> None:
 
 
 def test_hanging_look_up_ends_at_the_deadline(run: Run) -> None:
-    """A resolver that does not come back is a time-out that names the look-up."""
+    """A resolver that does not come back is the DNS's fault, and is called so (F13)."""
 
     async def scenario() -> None:
         resolver = ScriptedResolver(None, None)
         error = await failure_of(make_dialer(443, resolver=resolver, timeout_seconds=0.05))
-        assert error.reason == "connect_timeout"
+        assert error.reason == "dns"
         assert "DNS" in error.cause
+        assert "Check the DNS" in error.detail
 
     run(scenario())
 
