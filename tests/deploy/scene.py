@@ -14,7 +14,7 @@ from proxy.mock import MockClient, serve_mock
 from proxy.mock.command import new_mock
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment
-from tests.support.waiting import task_group
+from tests.support.waiting import task_group, within
 
 __all__ = ["Fault", "Scene", "scene"]
 
@@ -38,6 +38,23 @@ class Scene:
         url = f"{self.mock_url}/__mock__/faults"
         async with self.session.put(url, json=list(faults)) as answer:
             assert answer.ok
+
+    async def renew_for(self, seconds: float) -> None:
+        """Have the proxy's next tokens live so long, and wait for the first of them."""
+        url = f"{self.mock_url}/__mock__/lifetime"
+        async with self.session.put(url, json={"seconds": seconds}) as answer:
+            assert answer.ok
+        await self.refresh()
+
+        async def is_renewed() -> None:
+            for pause in itertools.repeat(0.02):
+                async with self.session.get(f"http://127.0.0.1:{self.admin}/readyz") as answer:
+                    (client,) = (await answer.json())["clients"].values()
+                if 0 < (client["seconds_to_expiry"] or 0) <= seconds:
+                    return
+                await asyncio.sleep(pause)
+
+        await within(is_renewed(), "a token of that life")
 
     async def refresh(self) -> None:
         """Have the proxy renew its token now."""

@@ -41,11 +41,9 @@ def test_only_durations_are_shortened() -> None:
 
 
 async def no_token(running: Scene, watch: Watch) -> None:
-    """Fail at the token endpoint: renewal fails, there is no token, callers get 503."""
-    await running.break_it(
-        {"kind": "unauthorized", "target": "api"},  # takes the token at hand away
-        {"kind": "status", "status": 503, "target": "token"},
-    )
+    """Fail at the token endpoint: renewal fails, the token ends, callers get 503."""
+    await running.renew_for(10)
+    await running.break_it({"kind": "status", "status": 503, "target": "token"})
     await watch.becomes(
         running.admin,
         "SignicatProxyNotReady",
@@ -53,7 +51,7 @@ async def no_token(running: Scene, watch: Watch) -> None:
         "SignicatProxyErrors",
     )
     await running.break_it()
-    await running.refresh()
+    await running.renew_for(600)
     await watch.becomes(running.admin)
 
 

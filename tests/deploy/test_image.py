@@ -97,7 +97,7 @@ def test_bases_that_do_not_fit_make_no_image(engine: Engine, image: str, tmp_pat
     other = image + "-other-base"
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN rm /usr/local/bin/python*\n", "utf-8")
     engine.run("buildah", "bud", "--isolation", "chroot", "-t", other, str(tmp_path))
-    with pytest.raises(AssertionError, match=r'at STEP "RUN .*proxy\.process'):
+    with pytest.raises(AssertionError, match=r'at STEP "RUN .*proxy\.server\.process'):
         engine.build(image + "-never", "--build-arg", f"BASE={other}")
 
 
