@@ -111,16 +111,16 @@ class CallerConnection(EndingConnection):
         if self._is_reading_on:  # a refusal, or an exchange that ends at once, comes back here
             return
         self._is_reading_on = True
-        turns, receive_buffer = self._context.turns, self._receive_buffer
-        free = (
-            2 if receive_buffer.size <= _SMALL else int(in_turn)
-        )  # a head and its body; one piece
-        while receive_buffer and not self._is_lingering:
+        turns, received = self._context.turns, self._receive_buffer
+        # A head and its body if they are small; one piece of anything in a turn of its own.
+        free = 2 if received.size <= _SMALL else int(in_turn)
+        while received and not self._is_lingering:
             if free:
                 free -= 1
             elif not turns.has_time():
-                self.pause_reading(NO_TURN)
-                turns.later(self._take_turn, again=in_turn)
+                if not self._reasons & NO_TURN:
+                    self.pause_reading(NO_TURN)
+                    turns.later(self._take_turn, again=in_turn)
                 break
             if not self._read_one():
                 break
@@ -208,7 +208,8 @@ class CallerConnection(EndingConnection):
         if self._exchange is None and self._reasons & NO_TURN:
             self._read_one()  # the first of them may have come before there was too much
         exchange = self._exchange
-        if self._is_lingering:
+        if self._is_lingering or (exchange is None and not receive_buffer):
+            self._count_ahead()
             return
         if exchange is None:
             self._refuse(failures.memory_exhausted(), is_head=receive_buffer.begins_with_head)

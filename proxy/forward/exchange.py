@@ -19,6 +19,7 @@ from proxy.forward.patience import (
     FLOW_SECONDS,
     READER,
     RESPONSE,
+    TOKEN,
 )
 from proxy.forward.replay import UNAUTHORIZED, is_worth_replaying, report_answer
 from proxy.forward.request_relay import COLLECTING, DONE, RELAYING, SENDING, WAITING, RequestRelay
@@ -145,6 +146,8 @@ class Exchange(RequestRelay):
             self._phase = WAITING
             if self._acquisition is None:
                 self.start()
+            else:
+                self.patience.expect(TOKEN)  # the body is there; that is not
         elif self._upstream is not None and not self.body.is_given_up:
             self._upstream.write(self.body.end_mark())
             self._expect()

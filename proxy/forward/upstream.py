@@ -280,7 +280,7 @@ class UpstreamConnection(Connection):
 
     def _is_all_taken(self, body: RequestBody) -> bool:
         """Say whether the request is out; an upstream that left some of it will not read on."""
-        if not body.is_ended or body.is_given_up:
+        if self.is_write_paused or not body.is_ended or body.is_given_up:
             return False
         return body.size <= _MAX_LEFT or self.taken() == self._written
 

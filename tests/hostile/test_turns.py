@@ -14,6 +14,7 @@ from proxy.forward.caller import CallerConnection
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+POSTED = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi"
 PIECE = 16 * 1024  # of a chunked body, decoded in one go
 TURNS = 300
 
@@ -109,6 +110,36 @@ async def test_the_rest_of_a_body_is_never_read_as_requests(
             await asyncio.sleep(0)
         assert proxy.context.budget.held == 0
         assert proxy.context.metrics.totals()["default"].requests == 2  # one before, and this
+
+
+async def test_a_refused_request_gets_one_reply_however_full_the_memory_is() -> None:
+    """Also where it was the only one that waited, and callers have sent ahead too much (G5)."""
+    async with in_memory(GET, ANSWER) as proxy:
+        context = proxy.context
+        context.budget.held = 1 << 40
+        context.turns.later(lambda: None, again=False)  # somebody else is first
+        caller, transport = CallerConnection(context), Transport()
+        caller.connection_made(transport)
+        refused = b"GET / HTTP/1.1\r\nHost: evil.example\r\nX: %b\r\n\r\n" % (b"a" * 5000)
+        caller.data_received(refused)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert transport.written.count(b"HTTP/1.1 ") == 1
+        assert transport.written.startswith(b"HTTP/1.1 421 ")
+
+
+async def test_a_connection_that_takes_no_bytes_does_not_rest() -> None:
+    """An upstream that answers before it has taken the request gets no other one (F5)."""
+    async with in_memory(GET, ANSWER) as proxy:
+        caller = CallerConnection(proxy.context)
+        caller.connection_made(Transport())
+        caller.data_received(POSTED)
+        (link,) = proxy.context.pool._all  # noqa: SLF001 - the one connection
+        link.transport = transport = Transport()
+        link.pause_writing()
+        proxy.answer(ANSWER)
+        assert transport.has_ended
+        assert proxy.context.pool.states()["idle"] == 0
 
 
 async def test_a_body_that_waits_goes_on_by_itself() -> None:

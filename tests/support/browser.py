@@ -107,8 +107,8 @@ class Browser:
         )
         port = int(file.read_bytes().split()[0])
         channel = await Channel.connect("127.0.0.1", port)
-        answer = await channel.ask(request(start, host=f"127.0.0.1:{port}"), _LOAD_SECONDS)
-        channel.close()
+        with contextlib.closing(channel):
+            answer = await channel.ask(request(start, host=f"127.0.0.1:{port}"), _LOAD_SECONDS)
         assert answer.status == 200, answer.body
         return answer
 
@@ -191,8 +191,8 @@ class Tap(PageServer):
         lines = [f"{n.decode()}: {v.decode('latin-1')}" for n, v in message.head.headers]
         start = message.head.start.decode("latin-1")
         raw = request(start, *lines, body=message.body, host=None)
-        answer = await channel.ask(raw)
-        channel.close()
+        with contextlib.closing(channel):  # also where the test ends amid this
+            answer = await channel.ask(raw)
         self.exchanges.append(Exchange(message, answer))
         return bytes(channel.received)
 

@@ -206,6 +206,22 @@ async def test_a_caller_that_does_not_wait_for_our_word_is_not_told(tokens: Toke
         assert upstream.requests[0].body == b"abc"
 
 
+async def test_a_body_that_is_there_is_not_late_while_a_token_is_awaited(
+    tokens: TokenServer,
+) -> None:
+    """It waits as long as TOKEN_WAIT_SECONDS say, however soon a body would be late (F6, T4)."""
+    tokens.gate.clear()
+    async with proxied(tokens, reply(body=b"x"), read_timeout_seconds=0.6) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", *EXPECT_SMALL))
+        for part in (b"a", b"bc"):
+            assert await caller.stays_silent()
+            await caller.send(part)
+        assert await caller.stays_silent(2.0)
+        tokens.gate.set()
+        assert (await caller.read_answer()).body == b"x"
+
+
 async def test_a_steady_upload_of_some_seconds_gets_its_refusal(tokens: TokenServer) -> None:
     """A caller that sends all before it looks is waited for as long as it goes on (F11)."""
     pieces, piece = 70, bytes(100_000)
