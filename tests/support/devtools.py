@@ -17,6 +17,10 @@ __all__ = ["Tab", "driven_tab"]
 _SHOW_SECONDS: Final = 20.0
 
 
+class NavigatedError(Exception):
+    """The page that was asked gave way to the next one before it answered."""
+
+
 class Tab:
     """A tab; `complaints` holds what the browser has said against the pages in it."""
 
@@ -34,6 +38,8 @@ class Tab:
             while True:
                 message = await self._socket.receive_json()
                 if message.get("id") == number:
+                    if "navigated" in message.get("error", {}).get("message", ""):
+                        raise NavigatedError(method)
                     assert "error" not in message, f"{method}: {message}"
                     result: dict[str, Any] = message["result"]
                     return result
@@ -58,8 +64,10 @@ class Tab:
 
         async def holds() -> None:
             # While a page gives way to the next one there may be none to ask.
-            while not await self.evaluate(f"Boolean(document.body && ({expression}))"):
-                pass
+            shown = False
+            while not shown:
+                with contextlib.suppress(NavigatedError):
+                    shown = await self.evaluate(f"Boolean(document.body && ({expression}))")
 
         await within(holds(), expression, _SHOW_SECONDS)
 
