@@ -38,6 +38,12 @@ def environ_for(tokens: TokenServer, upstream: ByteServer, **overrides: object) 
     return environment(upstream=upstream.url, token_url=tokens.token_url, **overrides)
 
 
+def takes_callers(path: Path) -> bool:
+    """Say whether a Unix socket is listened on; its file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 async def test_a_signal_drains_and_ends_with_0(
     tokens: TokenServer, tmp_path: Path, number: signal.Signals
@@ -100,7 +106,7 @@ async def test_an_end_loses_no_line_of_the_access_log(
     async with ByteServer(answer) as upstream:
         environ = environ_for(tokens, upstream, listen=f"unix:{path}", log_level="error")
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            await eventually(path.exists, "the ports to open")
+            await eventually(lambda: takes_callers(path), "the ports to open")
             caller = await Channel.connect_unix(str(path))
             await caller.send(request("GET /") * count + request("GET /slow"))
             await eventually(lambda: len(upstream.requests) > count, "the slow request")
