@@ -65,8 +65,7 @@ async def test_a_steady_load_notices_no_roll_over(tokens: TokenServer) -> None:
     """Ten roll-overs lose and delay nothing, though each renewal takes 0.4 s (T2, T3)."""
     tokens.expires_in, tokens.delay_seconds = 3, 0.4
     durations = await steady_load(tokens, roll_overs=10, callers=4)
-    # Roll-overs that delay would delay all four callers ten times; the machine may pause as long.
-    assert sum(took > 0.35 for took in durations) < 10
+    assert max(durations) < 0.35
     assert len(durations) > 1000
 
 
