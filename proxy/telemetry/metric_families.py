@@ -13,7 +13,7 @@ from prometheus_client.core import (
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.histogram import Histogram
 
-__all__ = ["PREFIX", "counters", "gauge", "histograms", "token_gauges"]
+__all__ = ["PREFIX", "counters", "gauge", "histograms", "labelled_counters", "token_gauges"]
 
 PREFIX: Final = "signicat_proxy_"
 
@@ -29,9 +29,18 @@ def histograms(name: str, text: str, values: Mapping[str, Histogram]) -> Metric:
 
 def counters(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
     """Return a counter per value of one label."""
-    family = CounterMetricFamily(PREFIX + name, text, labels=(label,))
-    for value, amount in values.items():
-        family.add_metric((value,), amount)
+    return labelled_counters(
+        name, text, (label,), {(value,): amount for value, amount in values.items()}
+    )
+
+
+def labelled_counters(
+    name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], int]
+) -> Metric:
+    """Return a counter per tuple of values, one for each of `labels`."""
+    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+    for key, amount in values.items():
+        family.add_metric(key, amount)
     return family
 
 

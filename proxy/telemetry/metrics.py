@@ -22,7 +22,14 @@ from proxy.build import build
 from proxy.errors import ERROR_KINDS, ErrorKind
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.histogram import Histogram
-from proxy.telemetry.metric_families import PREFIX, counters, gauge, histograms, token_gauges
+from proxy.telemetry.metric_families import (
+    PREFIX,
+    counters,
+    gauge,
+    histograms,
+    labelled_counters,
+    token_gauges,
+)
 from proxy.telemetry.outbound_metrics import OutboundMetrics
 from proxy.telemetry.rates import Totals, totals_of
 
@@ -72,7 +79,7 @@ class Metrics(Collector):
         self._request_bytes = 0
         self._response_bytes = 0
         self._rejected = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
-        self._error_replies = {
+        self._error_replies: dict[tuple[str, ...], int] = {
             (client, kind.code): 0
             for client in labels
             for kind in ERROR_KINDS
@@ -196,14 +203,15 @@ class Metrics(Collector):
         yield info
 
     def _request_families(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            PREFIX + "requests",
+        yield labelled_counters(
+            "requests",
             "Requests ended, by status code; 0: the caller left before an answer.",
-            labels=("client", "method", "code"),
+            ("client", "method", "code"),
+            {
+                (client, method, str(code)): amount
+                for (client, method, code), amount in self._requests.items()
+            },
         )
-        for (client, method, code), amount in self._requests.items():
-            requests.add_metric((client, method, str(code)), amount)
-        yield requests
         yield histograms(
             "request_duration_seconds",
             "Time from a request's head to the end of its answer.",
@@ -232,14 +240,12 @@ class Metrics(Collector):
         yield counters(
             "rejected", "Requests that the proxy refused, by error code.", "reason", self._rejected
         )
-        replies = CounterMetricFamily(
-            PREFIX + "error_replies",
+        yield labelled_counters(
+            "error_replies",
             "Replies of the proxy's own with a status of 500 or more, by error code.",
-            labels=("client", "reason"),
+            ("client", "reason"),
+            self._error_replies,
         )
-        for labels, amount in self._error_replies.items():
-            replies.add_metric(labels, amount)
-        yield replies
         yield counters(
             "upstream_errors",
             "Failures on the way to the upstream, by reason.",

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from proxy.net.name_cache import LOOKUP_OUTCOMES
 from proxy.oauth.response import OUTCOMES
 from proxy.telemetry.histogram import Histogram
-from proxy.telemetry.metric_families import PREFIX, counters, histograms
+from proxy.telemetry.metric_families import counters, histograms, labelled_counters
 
 __all__ = ["OutboundMetrics"]
 
@@ -17,7 +17,7 @@ class OutboundMetrics:
 
     def __init__(self, clients: Sequence[str]) -> None:
         self._token_seconds = {client: Histogram() for client in clients}
-        self._token_requests = {
+        self._token_requests: dict[tuple[str, ...], int] = {
             (client, outcome): 0
             for client in clients
             for outcome in OUTCOMES
@@ -42,14 +42,12 @@ class OutboundMetrics:
 
     def families(self) -> Iterator[Metric]:
         """Yield a family for each."""
-        requests = CounterMetricFamily(
-            PREFIX + "token_requests",
+        yield labelled_counters(
+            "token_requests",
             "Calls of the token endpoint, by outcome: ok or the cause of failure.",
-            labels=("client", "outcome"),
+            ("client", "outcome"),
+            self._token_requests,
         )
-        for labels, amount in self._token_requests.items():
-            requests.add_metric(labels, amount)
-        yield requests
         yield histograms(
             "token_request_duration_seconds",
             "Duration of calls of the token endpoint.",
