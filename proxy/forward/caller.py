@@ -32,7 +32,7 @@ class CallerConnection(EndingConnection):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._reader = RequestReader(context.parser)
+        self._reader = RequestReader(context.parser, context.policy.methods)
         self._is_last = False  # no further request is read on this connection
         self._is_reading_on = False
 

@@ -8,11 +8,11 @@ from typing import Final, Protocol
 from proxy.forward.interfaces import ResponseReceiver
 from proxy.forward.turns import Turns
 from proxy.http1.body import RequestBody
+from proxy.http1.grammar import HEAD_END
 from proxy.http1.headers import CHUNKED, UNTIL_CLOSE, MessageHeaders, read_response_headers
 from proxy.http1.message_faults import INTERIM_RESPONSES, RESPONSE_HEAD_TOO_LARGE, response_fault
 from proxy.http1.parser import (
     CHUNKED_PIECE,
-    HEAD_END,
     ChunkedDecoder,
     MalformedMessageError,
     ResponseHeadParser,

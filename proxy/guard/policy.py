@@ -13,7 +13,6 @@ from proxy.errors import (
     AMBIGUOUS_PATH,
     BAD_REQUEST,
     HOST_NOT_ALLOWED,
-    METHOD_NOT_ALLOWED,
     ORIGIN_NOT_ALLOWED,
     PATH_NOT_ALLOWED,
     ProxyError,
@@ -30,18 +29,16 @@ from proxy.guard.paths import (
     lenient_segments,
 )
 from proxy.guard.routing import Route
+from proxy.http1.failures import method_not_allowed
+from proxy.http1.grammar import DEFAULT_PORTS, METHODS, NEVER_FORWARDED
 
 __all__ = ["Policy"]
 
-_ORDINARY_METHODS: Final = frozenset(
-    (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
-)
-_NEVER_FORWARDED: Final = frozenset((b"CONNECT", b"TRACE"))
+_ORDINARY_METHODS: Final = frozenset(METHODS)
 _HARMLESS_SITES: Final = frozenset((b"same-origin", b"none"))
 _AUTHORITY: Final = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
 # Spellings of allowed hosts (port, case) remembered so that they cost one lookup.
 _MAX_REMEMBERED: Final = 64
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def _host_of(authority: bytes) -> bytes:
@@ -67,7 +64,7 @@ def _authorities_of(url: str) -> frozenset[bytes]:
     """
     parts = urlsplit(url)
     host = _bracketed(parts.hostname or "")
-    default = _DEFAULT_PORTS.get(parts.scheme)
+    default = DEFAULT_PORTS.get(parts.scheme)
     port = default if parts.port is None else parts.port
     with_port = host + b":" + str(port).encode()
     if port != default:
@@ -116,13 +113,18 @@ class Policy:
         self._known_hosts = set(self._allowed_hosts)
         self._allowed_origins = frozenset(origin.encode() for origin in allowed_origins)
         methods = frozenset(method.encode() for method in allowed_methods)
-        self._allowed_methods = methods - _NEVER_FORWARDED if methods else None
+        self._allowed_methods = methods - NEVER_FORWARDED if methods else None
         paths = frozenset(path.rstrip("/").encode() or b"/" for path in allowed_paths)
         self._allowed_paths = SegmentPrefixes((path, True) for path in paths) if paths else None
         self._restricts_paths = routes_restrict_paths or bool(paths)
         self._upstream_authorities = _authorities_of(upstream_url)
         self._token_paths = TokenPaths(token_urls, upstream_url)
         self._token_beginnings = self._token_paths.beginnings
+
+    @property
+    def methods(self) -> frozenset[bytes]:
+        """The methods that pass on some route, as `Allow` lists them."""
+        return _ORDINARY_METHODS if self._allowed_methods is None else self._allowed_methods
 
     def check_host(self, host: bytes) -> None:
         """Check the value of `Host`: exact names, any port, any case (G2).
@@ -186,7 +188,7 @@ class Policy:
         if (
             (allowed is None or method in allowed)
             and (of_route is None or method in of_route)
-            and (method in _ORDINARY_METHODS or method.upper() not in _NEVER_FORWARDED)
+            and (method in _ORDINARY_METHODS or method.upper() not in NEVER_FORWARDED)
         ):
             return
         raise _method_not_allowed(allowed, of_route)
@@ -235,11 +237,8 @@ def _method_not_allowed(
     allowed: frozenset[bytes] | None, of_route: frozenset[bytes] | None
 ) -> ProxyError:
     lists = [methods for methods in (allowed, of_route) if methods is not None]
-    left = frozenset.intersection(*lists or [_ORDINARY_METHODS]) - _NEVER_FORWARDED
-    listed = ", ".join(sorted(method.decode() for method in left))
-    return ProxyError(
-        METHOD_NOT_ALLOWED,
+    return method_not_allowed(
+        frozenset.intersection(*lists or [_ORDINARY_METHODS]) - NEVER_FORWARDED,
         "Use a method named in the Allow header. CONNECT and TRACE are never forwarded; others "
         "are permitted by SIGNICAT_PROXY_ALLOWED_METHODS and by `methods` of the route.",
-        (("Allow", listed),),
     )

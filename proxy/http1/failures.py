@@ -1,9 +1,12 @@
 """What callers read when a request fails on its way: the words of table E, in one place."""
 
+from collections.abc import Iterable
+
 from proxy.errors import (
     BAD_REQUEST,
     DRAINING,
     HEAD_TOO_LARGE,
+    METHOD_NOT_ALLOWED,
     OVERLOADED,
     REQUEST_TIMEOUT,
     TOKEN_UNAVAILABLE,
@@ -23,6 +26,7 @@ __all__ = [
     "head_late",
     "head_too_large",
     "memory_exhausted",
+    "method_not_allowed",
     "no_token",
     "pool_exhausted",
     "too_many_callers",
@@ -41,6 +45,12 @@ def ambiguous_message(fault: str) -> ProxyError:
     `fault` is one of `proxy.message_faults`, which names the part.
     """
     return ProxyError(BAD_REQUEST, f"The request was refused: {fault}. {remedy(fault)}")
+
+
+def method_not_allowed(allowed: Iterable[bytes], detail: str) -> ProxyError:
+    """Return the refusal of a method; `Allow` lists those that pass (F1, RFC 9110 §15.5.6)."""
+    listed = ", ".join(sorted(method.decode() for method in allowed))
+    return ProxyError(METHOD_NOT_ALLOWED, detail, (("Allow", listed),))
 
 
 def head_too_large(limit: int) -> ProxyError:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from proxy.http1.grammar import TOKEN
 from proxy.http1.message_faults import (
     BOTH_LENGTHS,
     CHUNKS_IN_HTTP_10,
@@ -76,7 +77,6 @@ _RESPONSE_FACTS: Final = frozenset(
 )
 _REQUEST_PREFIXES: Final = (b"x-forwarded-", b"proxy-")
 _COLON: Final = ord(":")
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLAIN_NAME: Final = re.compile(rb"[a-z0-9-]+")
 _ODD_SIGN: Final = re.compile(rb"[^a-z0-9]")
 _MAX_KNOWN: Final = 1024
@@ -104,7 +104,7 @@ def _request_kind(name: bytes) -> _Kind:
 
 
 def _response_kind(name: bytes) -> _Kind:
-    if _TOKEN.fullmatch(name) is None:
+    if TOKEN.fullmatch(name) is None:
         raise MalformedMessageError(HEADER_NAME)
     key = name.lower()
     if key in _RESPONSE_DROPPED:

@@ -17,6 +17,7 @@ from proxy.http1.foreign_protocols import (
     TLS,
     foreign_protocol,
 )
+from proxy.http1.grammar import CRLF, METHODS, NEVER_FORWARDED, TOKEN, VERSIONS
 
 __all__ = [
     "BOTH_LENGTHS",
@@ -103,14 +104,13 @@ _REMEDIES: Final = {
     CHUNKS_WITHOUT_DATA: "Send larger chunks, without extensions.",
 }
 
-_KNOWN_METHOD: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE) ")
+_KNOWN_METHOD: Final = re.compile(b"(?:%b) " % b"|".join((*METHODS, *NEVER_FORWARDED)))
 _ANY_VERSION: Final = re.compile(rb" HTTP/", re.IGNORECASE)
-_VERSIONS: Final = (b" HTTP/1.1", b" HTTP/1.0")
+_VERSIONS: Final = tuple(b" " + version for version in VERSIONS)
 _ORDINARY: Final = bytes(sorted({*range(0x20, 0x100), *b"\t\r\n"} - {0x7F}))
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_ASCII: Final = re.compile(rb"[\x80-\xff]")
 _TARGET: Final = re.compile(rb"/|https?://[^/]|\*$", re.IGNORECASE)
-_BAD_LINE: Final = re.compile(rb"\r\n(?!\r\n|$|[!#$%&'*+.^_`|~0-9A-Za-z-]+:)[^\r\n]*")
+_BAD_LINE: Final = re.compile(rb"\r\n(?!\r\n|$|%b:)[^\r\n]*" % TOKEN.pattern)
 _SPECIAL: Final = re.compile(
     rb"\r\n(?i:(" + b"|".join(map(re.escape, _ONCE)) + rb")):[ \t]*([^\r\n]*)"
 )
@@ -129,7 +129,7 @@ def request_fault(head: bytes) -> str:
     foreign = foreign_protocol(head)
     if foreign is not None:
         return foreign
-    if head.startswith(b"\r\n"):
+    if head.startswith(CRLF):
         return EMPTY_LINES
     line = _LINE_END.split(head, maxsplit=1)[0]
     if not _KNOWN_METHOD.match(line) and not _ANY_VERSION.search(line):
@@ -151,7 +151,7 @@ def response_fault(head: bytes) -> str:
 
 
 def _fault_of_bytes(head: bytes) -> str | None:
-    ends = head.count(b"\r\n")
+    ends = head.count(CRLF)
     half = head.endswith(b"\r")  # of a line end whose other half is still to come
     if head.count(b"\n") != ends or head.count(b"\r") != ends + half:
         return LINE_ENDS
@@ -164,7 +164,7 @@ def _fault_of_request_line(line: bytes) -> str | None:
     method, _, target = line[: -len(_VERSIONS[0])].partition(b" ")
     if not target or b" " in target or b"\t" in target:
         return SPACE_IN_TARGET if method else METHOD
-    if not _TOKEN.fullmatch(method):
+    if not TOKEN.fullmatch(method):
         return METHOD
     if _NOT_ASCII.search(target):
         return NOT_ASCII

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from aiohttp import http_parser
 
+from proxy.http1.grammar import CRLF, METHODS, TOKEN, VERSIONS
 from proxy.http1.message_faults import (
     CHUNKED_BODY,
     CHUNKS_WITHOUT_DATA,
@@ -26,8 +27,6 @@ from proxy.http1.message_faults import (
 
 __all__ = [
     "CHUNKED_PIECE",
-    "CRLF",
-    "HEAD_END",
     "ChunkedDecoder",
     "MalformedMessageError",
     "MissingCParsersError",
@@ -43,18 +42,14 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 CHUNKED_PIECE: Final = 16 * 1024
 """Bytes of a chunked body that are decoded in one go: 3 ms at most, in chunks of one byte (G11)."""
-CRLF: Final = b"\r\n"
-HEAD_END: Final = b"\r\n\r\n"
 
 # Larger than any head that the connections let through, so that their limit
 # is the one that counts.
 _PARSER_LIMIT: Final = 1 << 20
 # The C parser knows a fixed list of methods; any other token is read under the
 # name of one that it knows, since nothing but the head is asked of it.
-_KNOWN_METHODS: Final = frozenset(
-    (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
-)
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_KNOWN_METHODS: Final = frozenset(METHODS)
+_LINE_ENDS_WITH: Final = tuple(b" " + version for version in VERSIONS)
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
 _MAX_KNOWN: Final = 256
@@ -103,7 +98,7 @@ def cannot_become_a_request(data: bytes, checked: int = 0) -> bool:
     if _has_bad_bytes(data, checked):
         return True
     end = data.find(CRLF)
-    return end >= 0 and not data[:end].endswith((b" HTTP/1.1", b" HTTP/1.0"))
+    return end >= 0 and not data[:end].endswith(_LINE_ENDS_WITH)
 
 
 def cannot_become_a_response(data: bytes, checked: int = 0) -> bool:
@@ -198,10 +193,10 @@ class RequestHeadParser(_HeadParser):
         """
         lines = head[:-4].split(CRLF)
         parts = lines[0].split(b" ")
-        if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):  # noqa: PLR2004 (method, target, version)
+        if len(parts) != 3 or parts[2] not in VERSIONS:  # noqa: PLR2004 (method, target, version)
             raise MalformedMessageError(request_fault(head))
         if parts[0] not in _KNOWN_METHODS:
-            if not _TOKEN.fullmatch(parts[0]):
+            if not TOKEN.fullmatch(parts[0]):
                 raise MalformedMessageError(request_fault(head))
             head = b"GET" + head[len(parts[0]) :]
         return parts, lines, self._headers(head, lines)

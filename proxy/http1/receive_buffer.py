@@ -4,12 +4,11 @@ import asyncio
 from typing import Final
 
 from proxy.http1 import failures
+from proxy.http1.grammar import CRLF, HEAD_END
 from proxy.http1.headers import CHUNKED
 from proxy.http1.message_faults import request_fault
 from proxy.http1.parser import (
     CHUNKED_PIECE,
-    CRLF,
-    HEAD_END,
     ChunkedDecoder,
     MalformedMessageError,
     cannot_become_a_request,

@@ -1,24 +1,24 @@
 """One request head, read: what the exchange needs to know of it."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from proxy.errors import BAD_REQUEST, METHOD_NOT_ALLOWED, ProxyError
-from proxy.http1.failures import ambiguous_message
+from proxy.errors import BAD_REQUEST, ProxyError
+from proxy.http1.failures import ambiguous_message, method_not_allowed
+from proxy.http1.grammar import CRLF, HTTP_10, METHODS, NEVER_FORWARDED
 from proxy.http1.headers import MessageHeaders, read_request_headers
-from proxy.http1.parser import CRLF, MalformedMessageError, RequestHeadParser
+from proxy.http1.parser import MalformedMessageError, RequestHeadParser
 
 __all__ = ["Request", "RequestReader"]
 
 # RFC 9110 §9.2.2: what may be sent again without the caller asking.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-_HTTP_10: Final = b"HTTP/1.0"
 # Targets of the ordinary kind: a path of visible ASCII without '#', and so short that no head
 # with it is too large, since nobody counts the bytes of one that is known (G6).
 _PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]{0,8191}")
 _MAX_KNOWN_BLOCK: Final = 2048  # bytes that a resting connection may hold for it
 _CONNECT: Final = b"CONNECT "
-_TUNNELLING: Final = frozenset((b"CONNECT", b"TRACE"))
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -59,7 +59,7 @@ class Request:
         self.headers = headers
         self.authority = authority
         self.names_target = names_target
-        self.is_http_10 = version == _HTTP_10
+        self.is_http_10 = version == HTTP_10
         options = headers.options
         self.keep_alive = b"keep-alive" in options if self.is_http_10 else b"close" not in options
 
@@ -92,23 +92,19 @@ def _split_absolute(target: bytes) -> tuple[bytes, bytes]:
     return authority, rest if rest.startswith(b"/") else b"/" + rest
 
 
-def _never_forwarded() -> ProxyError:
-    allow = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
-    return ProxyError(METHOD_NOT_ALLOWED, "CONNECT and TRACE are never forwarded.", allow)
-
-
 class RequestReader:
-    """Reads the request heads of one connection.
+    """Reads the request heads of one connection; `methods` are those that `Allow` names.
 
     Callers that keep a connection mostly send the same header block again and
     again. One that equals the block before, byte for byte, under the same
     method and version, is not read anew; only the request line is.
     """
 
-    __slots__ = ("_known", "_known_begin", "_known_end", "_parser")
+    __slots__ = ("_known", "_known_begin", "_known_end", "_methods", "_parser")
 
-    def __init__(self, parser: RequestHeadParser) -> None:
+    def __init__(self, parser: RequestHeadParser, methods: Iterable[bytes] = METHODS) -> None:
         self._parser = parser
+        self._methods = methods
         self._known: Request | None = None
         self._known_begin = b""  # what stands before the target,
         self._known_end = b""  # and behind it
@@ -154,11 +150,11 @@ class RequestReader:
             (method, target, version), lines, raw_headers = self._parser.parse(head)
         except MalformedMessageError:
             if head.startswith(_CONNECT):  # its target is of no form that the parser was told of
-                raise _never_forwarded() from None
+                raise self._never_forwarded() from None
             raise
-        if method in _TUNNELLING:
-            raise _never_forwarded()
-        headers = read_request_headers(method, lines, raw_headers, is_http_10=version == _HTTP_10)
+        if method in NEVER_FORWARDED:
+            raise self._never_forwarded()
+        headers = read_request_headers(method, lines, raw_headers, is_http_10=version == HTTP_10)
         authority: bytes | None
         names_target = not target.startswith(b"/")
         if names_target:
@@ -168,3 +164,6 @@ class RequestReader:
         if b"#" in target:
             raise ProxyError(BAD_REQUEST, "The request target must not hold a fragment ('#').")
         return Request(method, target, version, headers, authority, names_target=names_target)
+
+    def _never_forwarded(self) -> ProxyError:
+        return method_not_allowed(self._methods, "CONNECT and TRACE are never forwarded.")

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proxy import __version__
+from proxy.http1.grammar import CRLF, DEFAULT_PORTS, HEAD_END
 from proxy.http1.headers import CHUNKED, MessageHeaders
 from proxy.http1.request import Request
 
@@ -19,7 +20,6 @@ _LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGN
 _PATH_ENDS: Final = (b"", b"/", b"?", b"#")
 _DROPPED_BY_BROWSERS: Final = b"\t\r\n"  # wherever they stand
 _BARE_STATUS_LINE: Final = len(b"HTTP/1.1 200")
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class UpstreamNames:
         parts = urlsplit(url)
         host = parts.hostname or ""
         host = f"[{host}]" if ":" in host else host
-        default = _DEFAULT_PORTS[parts.scheme]
+        default = DEFAULT_PORTS[parts.scheme]
         port = parts.port or default
         authority = host if port == default else f"{host}:{port}"
         port_pattern = f"(?::{port})?" if port == default else f":{port}"
@@ -70,13 +70,13 @@ def request_head(request: Request, names: UpstreamNames, authorization_line: byt
 def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes, bytes]:
     """Return what goes out from behind the target to the token, and from there to the end."""
     headers = request.headers
-    end = b"\r\n"
+    end = CRLF
     if b"user-agent" not in headers.facts:
-        end = _USER_AGENT + b"\r\n\r\n"
+        end = _USER_AGENT + HEAD_END
     if headers.length == CHUNKED:
-        end = _CHUNKED_LINE + b"\r\n" + end
+        end = _CHUNKED_LINE + CRLF + end
     via = _VIA_10 if request.is_http_10 else _VIA_11
-    return b"\r\n".join((b" HTTP/1.1", names.host_line, *headers.lines, via, b"")), end
+    return CRLF.join((b" HTTP/1.1", names.host_line, *headers.lines, via, b"")), end
 
 
 def _names_a_host(path: bytes) -> bool:
@@ -140,10 +140,10 @@ def response_head(
         out.append(b"Connection: close")
     elif request.is_http_10:
         out.append(b"Connection: keep-alive")
-    out.append(b"\r\n")
-    return b"\r\n".join(out)
+    out.append(CRLF)
+    return CRLF.join(out)
 
 
 def interim_head(lines: list[bytes], headers: MessageHeaders) -> bytes:
     """Return a 1xx head for the caller (RFC 9110 §15.2)."""
-    return b"\r\n".join((_status_line(lines[0]), *headers.lines, b"\r\n"))
+    return CRLF.join((_status_line(lines[0]), *headers.lines, CRLF))

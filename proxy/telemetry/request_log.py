@@ -12,6 +12,7 @@ from typing import Final
 from proxy.errors import ERROR_KINDS, ProxyError
 from proxy.guard.routing import Route
 from proxy.http1.body import RequestBody
+from proxy.http1.grammar import METHODS
 from proxy.http1.request import Request
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
@@ -31,9 +32,7 @@ _KINDS: Final[dict[str, RecentErrorKind]] = {
     "client_left": "left",
     "client_stalled": "left",
 }
-_METHOD_LABELS: Final = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-}
+_METHOD_LABELS: Final = {method: method.decode() for method in METHODS}
 
 
 class RequestRecord:

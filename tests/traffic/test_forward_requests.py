@@ -46,8 +46,17 @@ async def test_connect_and_trace_are_refused(tokens: TokenServer, start: str) ->
     async with proxied(tokens, reply()) as (proxy, upstream):
         answer = await proxy.ask(request(start))
         assert answer.status == 405
-        assert "GET" in (answer.head.value("Allow") or "")
+        allowed = (answer.head.value("Allow") or "").split(", ")
+        assert sorted(allowed) == ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
         assert not upstream.connections
+
+
+@pytest.mark.parametrize("start", ["CONNECT example.com:443", "TRACE /x"])
+async def test_a_refused_tunnel_is_told_which_methods_pass(tokens: TokenServer, start: str) -> None:
+    """`Allow` lists what ALLOWED_METHODS permits, and no more (F1, RFC 9110 §15.5.6)."""
+    async with proxied(tokens, reply(), allowed_methods="POST,GET") as (proxy, _):
+        answer = await proxy.ask(request(start))
+        assert (answer.status, answer.head.value("Allow")) == (405, "GET, POST")
 
 
 TARGETS = [

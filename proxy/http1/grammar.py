@@ -1,0 +1,28 @@
+"""Words of HTTP/1 that more than one module needs: line ends, tokens, methods, ports."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = [
+    "CRLF",
+    "DEFAULT_PORTS",
+    "HEAD_END",
+    "HTTP_10",
+    "METHODS",
+    "NEVER_FORWARDED",
+    "TOKEN",
+    "VERSIONS",
+]
+
+CRLF: Final = b"\r\n"
+HEAD_END: Final = b"\r\n\r\n"
+HTTP_10: Final = b"HTTP/1.0"
+VERSIONS: Final = (b"HTTP/1.1", HTTP_10)
+METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+"""The methods that APIs use (RFC 9110 §9.3, RFC 5789); any other token may be one too."""
+NEVER_FORWARDED: Final = frozenset((b"CONNECT", b"TRACE"))
+"""A tunnel, and an echo of what only the upstream may see (F1)."""
+TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A method or the name of a header (RFC 9110 §5.6.2)."""
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
