@@ -157,7 +157,7 @@ class _Work:
     def _finished(self, request: Request) -> RequestRecord:
         (cache,) = self._context.tokens.values()
         entry = RequestRecord(
-            request, self._context.admit(request), NO_BODY, self._context.monotonic()
+            request, self._context.admission.admit(request), NO_BODY, self._context.monotonic()
         )
         entry.status, entry.bytes_out, entry.head_seconds = 200, len(BODY), 0.001
         entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
@@ -182,10 +182,10 @@ class _Work:
 
     def admit(self) -> None:
         """Ask the guard and find the route."""
-        admit = self._context.admit
+        admit = self._context.admission.admit
         for request in self._requests:
             if self._is_new:
-                request.headers.is_admitted = False
+                request.known.is_admitted = False
             admit(request)
 
     def write_request_heads(self) -> None:
@@ -193,7 +193,7 @@ class _Work:
         names = self._context.names
         for request in self._requests:
             if self._is_new:
-                request.headers.upstream_head = None
+                request.known.upstream_parts = None
             request_head(request, names, AUTHORIZATION)
 
     def read_answers(self) -> None:
@@ -205,7 +205,7 @@ class _Work:
         """Make the heads that go down."""
         request, names = self._requests[0], self._context.names
         for lines, headers in zip(self._lines, self._read, strict=True):
-            response_head(lines, headers, request, names, close=False)
+            response_head(lines, headers, request, names, is_chunked=False, close=False)
 
     def book(self) -> None:
         """Enter the exchange into metrics and, if it is on, access log."""

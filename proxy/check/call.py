@@ -27,7 +27,7 @@ from proxy.http1.serializer import UpstreamNames, request_head
 from proxy.net.dialer import DialError
 from proxy.net.name_cache import NameCache
 from proxy.oauth.endpoint import valid_trace_id
-from proxy.server.assembly import new_policy, new_router
+from proxy.server.assembly import new_guard
 from proxy.server.outgoing import host_and_port, new_upstream_dialer
 from proxy.settings.loader import ClientSettings, Settings
 
@@ -38,8 +38,7 @@ _UPSTREAM: Final = "SIGNICAT_PROXY_UPSTREAM_URL"
 
 def call_path(settings: Settings, client: ClientSettings) -> str | None:
     """Return a path that callers may GET with this client's token, None if there is none."""
-    router = new_router(settings)
-    policy = new_policy(settings, router)
+    policy, router = new_guard(settings)
     own = [route.path for route in settings.routes if route.client == client.name]
     for path in (*own, *settings.allowed_paths):
         route = router.match(path.encode())

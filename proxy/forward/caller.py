@@ -32,7 +32,7 @@ class CallerConnection(EndingConnection):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._reader = RequestReader(context.parser, context.policy.methods)
+        self._reader = RequestReader(context.parser, context.admission.methods)
         self._is_last = False  # no further request is read on this connection
         self._is_reading_on = False
 
@@ -47,9 +47,9 @@ class CallerConnection(EndingConnection):
         """Count the connection in; refuse it where there are too many."""
         super().connection_made(transport)
         context = self._context
-        context.callers.add(self)
-        self.patience.rest()
-        if len(context.callers) > context.limits.max_callers:
+        is_within_limit = context.callers.add(self)
+        self.patience.expect_idle()
+        if not is_within_limit:
             self._turn_away()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -58,7 +58,7 @@ class CallerConnection(EndingConnection):
         exchange, self._exchange = self._exchange, None
         self._receive_buffer.clear()
         self._is_lingering = True
-        self._context.caller_gone(self)
+        self._context.callers.remove(self)
         if exchange is not None:
             exchange.caller_left()
         self._count_ahead()
@@ -87,7 +87,7 @@ class CallerConnection(EndingConnection):
         if self._exchange is not None:
             self._exchange.on_caller_resumed()
         elif not self._is_lingering and not self.transport.is_closing():
-            self._rest()
+            self._become_idle()
             self._read_on()
 
     def data_received(self, data: bytes) -> None:
@@ -148,7 +148,7 @@ class CallerConnection(EndingConnection):
             return True
         if not self._receive_buffer:
             if self.patience.awaited == HEAD:
-                self._rest()
+                self._become_idle()
         elif self.patience.awaited != HEAD:
             self.patience.expect(HEAD)
         return False
@@ -165,7 +165,7 @@ class CallerConnection(EndingConnection):
         context = self._context
         started = context.monotonic()
         try:
-            route = context.admit(request)
+            route = context.admission.admit(request)
         except ProxyError as error:
             self._refuse(error, request, is_head=request.method == b"HEAD")
             return
@@ -189,7 +189,7 @@ class CallerConnection(EndingConnection):
         if is_end:
             exchange.receive_end()
         elif self.patience.awaited != BODY:
-            exchange.await_rest()
+            exchange.await_body()
         return bool(self._receive_buffer)
 
     def _keep_in_bounds(self) -> None:
@@ -228,9 +228,9 @@ class CallerConnection(EndingConnection):
             self._count_ahead()
         if self._is_lingering or exchange is None:
             return
-        if keep_alive and not self._is_last and not self._context.is_draining:
+        if keep_alive and not self._is_last and not self._context.callers.is_draining:
             if not self.is_write_paused:
-                self.patience.rest()
+                self.patience.expect_idle()
             self.resume_reading(PEER_IS_SLOW)
             if self._receive_buffer:
                 self._read_on()

@@ -53,19 +53,19 @@ class EndingConnection(Connection):
     def _refuse(
         self, error: ProxyError, request: Request | None = None, *, is_head: bool = False
     ) -> None:
-        """Answer what never becomes an exchange.
+        """Respond to what never becomes an exchange.
 
         Behind bytes that are no request, or a body that nobody wants, nothing
         can be trusted to be a request: then the connection is closed.
         """
         context = self._context
         may_stay = request is not None and request.keep_alive and not request.headers.length
-        keep_alive = may_stay and not context.is_draining
+        keep_alive = may_stay and not context.callers.is_draining
         self._tell(error, request, is_head=is_head, close=not keep_alive)
         if not keep_alive:
             self._linger()
         elif not self.is_write_paused:
-            self.patience.rest()
+            self.patience.expect_idle()
 
     def _tell(
         self, error: ProxyError, request: Request | None, *, is_head: bool, close: bool
@@ -76,16 +76,16 @@ class EndingConnection(Connection):
         self.write(reply_bytes(error, request_id, request, is_head=is_head, close=close))
 
     def _turn_away(self) -> None:
-        """Answer a connection beyond the bound, which then keeps nothing, no descriptor (G11)."""
+        """Refuse a connection beyond the bound, which then keeps nothing, no descriptor (G11)."""
         self._tell(failures.too_many_callers(), None, is_head=False, close=True)
         self._is_lingering = True
         self.transport.close()
         self.patience.hasten()
 
-    def _rest(self) -> None:
+    def _become_idle(self) -> None:
         """Wait for the next request; in a drain, end (C2)."""
-        if not self._context.is_draining:
-            self.patience.rest()
+        if not self._context.callers.is_draining:
+            self.patience.expect_idle()
         elif self._receive_buffer:
             self._linger()
         else:
@@ -120,10 +120,10 @@ class EndingConnection(Connection):
         is_all_taken = not self.is_write_paused and not self.has_unsent
         if is_idle and not is_all_taken and not self.transport.is_closing():
             self.patience.expect_flow(READER, self.taken())
-        elif is_idle and self.patience.may_rest():
+        elif is_idle and self.patience.may_stay_idle():
             return
         elif awaited == READER and is_all_taken:
-            self._rest()
+            self._become_idle()
         elif awaited == READER:
             self._context.request_log.stalled()
             self.cut()

@@ -1,9 +1,13 @@
 """One request and its response: the state machine between a caller and an upstream connection.
 
-start ► body? ► token? ► connection? ► SENDING ► (answer's head) ► RELAYING ► done
-          │       │          │            │ 401 (T10), or a closed pooled connection (F8) ► start
-          ▼       ▼          ▼            ▼
-         408     503     502, 503     502, 504, or, once the head is out, a cut connection (F7)
+`proxy.forward.phases` has the table of what may follow what. Here is what is done about it:
+
+```text
+request ► body? ► token? ► connection? ► sent ► response ► done
+            │       │          │           │
+            ▼       ▼          ▼           ▼
+           408     503     502, 503    502, 504, or, once a response has begun, a cut (F7)
+```
 """
 
 from typing import Final
@@ -21,8 +25,23 @@ from proxy.forward.patience import (
     RESPONSE,
     TOKEN,
 )
-from proxy.forward.replay import UNAUTHORIZED, is_worth_replaying, report_answer
-from proxy.forward.request_relay import COLLECTING, DONE, RELAYING, SENDING, WAITING, RequestRelay
+from proxy.forward.phases import (
+    COLLECT,
+    COLLECTED,
+    COLLECTING,
+    DONE,
+    ENDED,
+    FAILED,
+    HEAD,
+    LEFT,
+    REFUSED,
+    RELAYING,
+    SENT,
+    STALE,
+    WAITING,
+)
+from proxy.forward.replay import UNAUTHORIZED, is_worth_replaying, report_response
+from proxy.forward.request_relay import RequestRelay
 from proxy.forward.upstream import UpstreamConnection
 from proxy.guard.routing import Route
 from proxy.http1 import failures
@@ -79,7 +98,7 @@ class Exchange(RequestRelay):
         if not self.body.comes_first:
             self.start()
             return
-        self._phase = COLLECTING
+        self._pass(COLLECT)
         if not has_body_bytes:  # else they are read first: mostly they are all of it
             self._expect()
         if self._may_continue:
@@ -121,7 +140,7 @@ class Exchange(RequestRelay):
         self.token = token
         self._upstream = connection
         connection.receiver = self
-        self._phase = SENDING
+        self._pass(SENT)
         context = self._context
         head = request_head(self.request, context.names, token.header_line)
         body = self.body
@@ -143,7 +162,7 @@ class Exchange(RequestRelay):
         """Learn that the caller has sent the whole body."""
         self.body.is_ended = True
         if self._phase == COLLECTING:
-            self._phase = WAITING
+            self._pass(COLLECTED)
             if self._acquisition is None:
                 self.start()
             else:
@@ -158,11 +177,11 @@ class Exchange(RequestRelay):
         """Take the head; False where the request is sent again instead."""
         context = self._context
         if self.is_replayed:
-            report_answer(self._tokens, self.token, status, context.metrics)
+            report_response(self._tokens, self.token, status, context.metrics)
         elif status == UNAUTHORIZED and self._begin_replay():
             return False
         self.head_seconds = context.monotonic() - self._sent
-        self._phase = RELAYING
+        self._pass(HEAD)
         self._begin_response(status, lines, headers)
         if status >= _FIRST_ERROR and not self.body.is_ended:
             self._end_upload()
@@ -172,7 +191,7 @@ class Exchange(RequestRelay):
         """End a complete response."""
         self._upstream = None
         self._end_response()
-        self._finish(keep_alive=self._keep_alive)
+        self._finish(ENDED, keep_alive=self._keep_alive)
 
     def on_protocol_error(self, reason: str) -> None:
         """End a response that is not HTTP with one reading (F9); the connection is closed."""
@@ -182,12 +201,12 @@ class Exchange(RequestRelay):
         self.fail(failures.upstream_broken(reason))
 
     def on_connection_lost(self, connection: UpstreamLink, *, began: bool) -> None:
-        """Start again where a resting connection turned out to be closed (F8), else give up."""
+        """Start again where a pooled connection turned out to be closed (F8), else give up."""
         self._upstream = None
         is_stale = connection.is_reused and not began and not self._has_retried
         if is_stale and self.request.is_idempotent and self.body.can_be_replayed:
             self._has_retried = True
-            self._phase = WAITING
+            self._pass(STALE)
             # If one was closed, its neighbours are likely to be: a fresh one is wanted.
             self._context.pool.drop_idle()
             self.start()
@@ -202,8 +221,8 @@ class Exchange(RequestRelay):
             return False
         self.is_replayed = True
         self._upstream = None
-        self._phase = WAITING
-        # After the refused connection has come to rest, so that it can serve again.
+        self._pass(REFUSED)
+        # After the refused connection is idle again, so that it can serve again.
         context.loop.call_soon(self.start)
         return True
 
@@ -225,14 +244,14 @@ class Exchange(RequestRelay):
         self.request_id = request_id = self._context.request_log.request_id(self.request)
         keep_alive = self._may_stay()
         self.caller.reply(error, self.request, request_id, close=not keep_alive)
-        self._finish(keep_alive=keep_alive)
+        self._finish(FAILED, keep_alive=keep_alive)
 
     def _cut(self, outcome: str) -> None:
         """End a response that has begun: it must not look complete (F7)."""
         self.outcome = outcome
         self._let_go()
         self.caller.cut()
-        self._finish(keep_alive=False)
+        self._finish(FAILED, keep_alive=False)
 
     def caller_left(self) -> None:
         """Cancel everything: nobody waits for the response any more (F7)."""
@@ -240,7 +259,7 @@ class Exchange(RequestRelay):
             return
         self._let_go()
         self.outcome = "client_left"
-        self._finish(keep_alive=False)
+        self._finish(LEFT, keep_alive=False)
 
     def late(self, awaited: int) -> None:
         """End what was waited for in vain; called by the sweep."""
@@ -264,7 +283,7 @@ class Exchange(RequestRelay):
             self._upstream.abort()
             self._upstream = None
 
-    def _finish(self, *, keep_alive: bool) -> None:
-        self._phase = DONE
+    def _finish(self, event: int, *, keep_alive: bool) -> None:
+        self._pass(event)
         self._context.request_log.record(self)
         self.caller.finished(keep_alive=keep_alive)

@@ -101,13 +101,13 @@ class ResponseReceiver(Protocol):
         """Note that the upstream has said something."""
 
     def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
-        """Get a 1xx answer other than 100 and 101."""
+        """Get a 1xx response other than 100 and 101."""
 
     def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
         """Get the final head; return False if this response is not relayed."""
 
     def on_body(self, data: bytes) -> None:
-        """Get body bytes without their framing; called at least once after `answer`."""
+        """Get body bytes without their framing; called at least once after `on_response`."""
 
     def on_response_end(self) -> None:
         """Get the end of a complete response."""

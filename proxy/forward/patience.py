@@ -133,15 +133,15 @@ class Patience:
         if has_unsent:
             self.deadline = now + self._periods.seconds[READER]
 
-    def rest(self) -> None:
-        """Wait for the next request; a first look comes where unread answers would be late."""
+    def expect_idle(self) -> None:
+        """Wait for the next request; a first look comes where unread responses would be late."""
         now = self._monotonic()
         self.awaited = IDLE
         self.deadline = now + self._periods.seconds[IDLE]
         self._idle_until = now + self._periods.idle_seconds
 
-    def may_rest(self) -> bool:
-        """Say whether the rest goes on for CALLER_IDLE_SECONDS, now that it was looked at."""
+    def may_stay_idle(self) -> bool:
+        """Say whether it may go on being idle, up to CALLER_IDLE_SECONDS; then it waits on."""
         if self._monotonic() >= self._idle_until:
             return False
         self.deadline = self._idle_until

@@ -31,9 +31,9 @@ class Waiter(Protocol):
 class Pool:
     """Owns every upstream connection of the process.
 
-    An exchange takes a resting connection at once or waits its turn; dialling
+    An exchange takes an idle connection at once or waits its turn; dialling
     happens in tasks of the pool, never of a request, so a waiter that goes
-    away wastes nothing: the connection rests until somebody asks.
+    away wastes nothing: the connection stays idle until somebody asks.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class Pool:
             if connection.transport.is_closing():
                 continue
             # Nor on one whose promised life is over (F8), however late the sweep is.
-            if connection.may_rest_seconds < _NO_PROMISE and self._is_over(connection):
+            if connection.max_idle_seconds < _NO_PROMISE and self._is_over(connection):
                 connection.abort()
                 continue
             return connection
         return None
 
     def _is_over(self, connection: UpstreamConnection) -> bool:
-        return connection.rests_until <= self._monotonic()
+        return connection.idle_until <= self._monotonic()
 
     def wait(self, waiter: Waiter) -> None:
         """Queue `waiter`, which gets exactly one of its two calls unless it withdraws."""
@@ -101,7 +101,7 @@ class Pool:
         self._waiting.pop(waiter, None)
 
     def release(self, connection: UpstreamConnection) -> None:
-        """Let a free connection rest, or hand it to the first waiter: after this turn (F9).
+        """Keep a free connection, or hand it to the first waiter: after this turn (F9).
 
         What the upstream has sent beyond its response shows until then, and is nobody's.
         """
@@ -124,8 +124,8 @@ class Pool:
             self._waiting.popitem(last=False)[0].connected(connection)
         else:
             connection.is_reused = True
-            rest = min(self._idle_seconds, connection.may_rest_seconds)
-            connection.rests_until = self._monotonic() + rest
+            idle_seconds = min(self._idle_seconds, connection.max_idle_seconds)
+            connection.idle_until = self._monotonic() + idle_seconds
             self._idle.append(connection)
 
     def closed(self, connection: UpstreamConnection) -> None:
@@ -136,17 +136,17 @@ class Pool:
         self._dial_for_waiters()
 
     def drop_idle(self) -> None:
-        """Close all resting connections: one of them turned out to be closed by the upstream."""
+        """Close all idle connections: one of them turned out to be closed by the upstream."""
         for connection in self._idle:
             connection.abort()
         self._idle.clear()
 
     def expire(self, now: float) -> None:
-        """Close what has rested for UPSTREAM_IDLE_SECONDS, or as long as the upstream lets it.
+        """Close what has been idle for UPSTREAM_IDLE_SECONDS, or as long as the upstream lets it.
 
         Called by the sweep.
         """
-        over = [connection for connection in self._idle if connection.rests_until <= now]
+        over = [connection for connection in self._idle if connection.idle_until <= now]
         for connection in over:
             self._idle.remove(connection)
             connection.abort()

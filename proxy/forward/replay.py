@@ -7,7 +7,7 @@ from proxy.oauth.cache import TokenCache
 from proxy.oauth.token import Token
 from proxy.telemetry.metrics import Metrics
 
-__all__ = ["UNAUTHORIZED", "is_worth_replaying", "report_answer"]
+__all__ = ["UNAUTHORIZED", "is_worth_replaying", "report_response"]
 
 UNAUTHORIZED: Final = 401
 
@@ -22,7 +22,7 @@ def is_worth_replaying(
     return False
 
 
-def report_answer(tokens: TokenCache, token: Token | None, status: int, metrics: Metrics) -> None:
+def report_response(tokens: TokenCache, token: Token | None, status: int, metrics: Metrics) -> None:
     """Report how the upstream took the fresh token of a replay."""
     is_refused = status == UNAUTHORIZED
     if token is not None:

@@ -5,6 +5,7 @@ from typing import Final
 from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller
 from proxy.forward.patience import BODY, RESPONSE, UPLOAD
+from proxy.forward.phases import COLLECTING, RELAYING, SENDING, WAITING, next_phase
 from proxy.forward.response_relay import ResponseRelay
 from proxy.forward.upstream import UpstreamConnection
 from proxy.guard.routing import Route
@@ -12,13 +13,7 @@ from proxy.http1.body import RequestBody
 from proxy.http1.request import Request
 from proxy.net.stream import PEER_IS_SLOW
 
-__all__ = ["COLLECTING", "DONE", "RELAYING", "SENDING", "WAITING", "RequestRelay"]
-
-COLLECTING: Final = 0  # the body is to be had whole before anything is sent (F12)
-WAITING: Final = 1  # for a token or a connection
-SENDING: Final = 2  # the request goes out or has gone; no response yet
-RELAYING: Final = 3  # the response's head is out
-DONE: Final = 4
+__all__ = ["RequestRelay"]
 
 _MAX_UNCOUNTED: Final = 64 * 1024
 _BACKLOG: Final = 64 * 1024  # body bytes taken in while there is no connection to send them on
@@ -47,6 +42,10 @@ class RequestRelay(ResponseRelay):
         self._may_continue = False
         self.patience = caller.patience
 
+    def _pass(self, event: int) -> None:
+        """Go to the next phase: the one writer of `_phase`."""
+        self._phase = next_phase(self._phase, event)
+
     def receive(self, data: bytes) -> None:
         """Take body bytes from the caller, without framing."""
         body = self.body
@@ -73,7 +72,7 @@ class RequestRelay(ResponseRelay):
         elif self._phase != WAITING:
             patience.expect_flow(BODY, self.body.size)
 
-    def await_rest(self) -> None:
+    def await_body(self) -> None:
         """Wait for the rest of a body that is to come first, of which some has come (F12)."""
         if self._phase == COLLECTING:
             self._expect()

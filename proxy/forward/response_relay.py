@@ -6,7 +6,7 @@ from proxy.guard.routing import Route
 from proxy.http1.body import LAST_CHUNK, RequestBody, chunk
 from proxy.http1.headers import MessageHeaders
 from proxy.http1.request import Request
-from proxy.http1.serializer import interim_head, response_head
+from proxy.http1.serializer import interim_head, is_rechunked, response_head
 from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["ResponseRelay"]
@@ -36,7 +36,8 @@ class ResponseRelay(RequestRecord):
 
     def _may_stay(self) -> bool:
         """Say whether the caller's connection may outlive the exchange."""
-        return self.request.keep_alive and self.body.is_ended and not self._context.is_draining
+        is_draining = self._context.callers.is_draining
+        return self.request.keep_alive and self.body.is_ended and not is_draining
 
     def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
         """Pass a 1xx on to callers that can know it."""
@@ -48,10 +49,16 @@ class ResponseRelay(RequestRecord):
         request = self.request
         self.status = status
         self.trace_id = headers.facts.get(b"x-trace-id")
-        # A response that ends with the connection is chunked, so that its end shows (F7).
-        self._is_chunked = headers.length < 0 and not request.is_http_10
+        self._is_chunked = is_rechunked(headers, request)
         self._keep_alive = keep = self._may_stay() and (headers.length >= 0 or self._is_chunked)
-        self._head = response_head(lines, headers, request, self._context.names, close=not keep)
+        self._head = response_head(
+            lines,
+            headers,
+            request,
+            self._context.names,
+            is_chunked=self._is_chunked,
+            close=not keep,
+        )
 
     def on_body(self, data: bytes) -> None:
         """Pass body bytes on, in framing of our own and behind the head."""

@@ -34,8 +34,8 @@ _MARGIN_SECONDS: Final = 1.0
 _MAX_LEFT: Final = 64 * 1024  # bytes of a body that any peer's system takes, read or not
 
 
-def _promised_rest(keep_alive: bytes | None) -> float:
-    """Return how long the upstream lets a connection rest, less a margin (RFC 9112 §9.3)."""
+def _promised_idle_seconds(keep_alive: bytes | None) -> float:
+    """Return how long the upstream lets a connection be idle, less a margin (RFC 9112 §9.3)."""
     match = _TIMEOUT.search(keep_alive) if keep_alive is not None else None
     return math.inf if match is None else int(match[1]) - _MARGIN_SECONDS
 
@@ -55,11 +55,11 @@ class ConnectionOwner(Protocol):
 
 
 class UpstreamConnection(Connection):
-    """Carries one exchange at a time; `receiver` is who asked, None while it rests.
+    """Carries one exchange at a time; `receiver` is who asked, None while it is idle.
 
     Any byte that nobody asked for closes the connection, so that it can never
-    become the response to somebody else. `may_rest_seconds` is how long the upstream
-    says it may rest.
+    become the response to somebody else. `max_idle_seconds` is how long the upstream
+    lets it be idle.
     """
 
     __slots__ = (
@@ -74,10 +74,10 @@ class UpstreamConnection(Connection):
         "_owner",
         "_remaining",
         "_saw_end",
+        "idle_until",
         "is_reused",
-        "may_rest_seconds",
+        "max_idle_seconds",
         "receiver",
-        "rests_until",
     )
 
     def __init__(self, owner: ConnectionOwner) -> None:
@@ -85,8 +85,8 @@ class UpstreamConnection(Connection):
         self._owner = owner
         self.receiver: ResponseReceiver | None = None
         self.is_reused = False
-        self.rests_until = 0.0
-        self.may_rest_seconds = math.inf
+        self.idle_until = 0.0
+        self.max_idle_seconds = math.inf
         self._last_words: LastWords | None = None
         self._is_in_turn = False
         self._is_lost = False
@@ -204,15 +204,13 @@ class UpstreamConnection(Connection):
     ) -> None:
         self._in_body = True
         self._remaining = length = headers.length
-        options = headers.options
-        may_stay = b"keep-alive" in options if is_http_10 else b"close" not in options
-        self.may_rest_seconds = rest = _promised_rest(headers.facts.get(b"keep-alive"))
-        self._may_stay = may_stay and rest > 0
+        self.max_idle_seconds = idle = _promised_idle_seconds(headers.facts.get(b"keep-alive"))
+        self._may_stay = idle > 0 and headers.keep_alive(is_http_10=is_http_10)
         self._decoder = ChunkedDecoder(self._owner.loop) if length == CHUNKED else None
         if receiver.on_response(status, lines, headers):
             self._read_body(receiver, data)
         elif length == len(data) and self._may_stay and self._is_all_taken(receiver.body):
-            self._rest()
+            self._become_idle()
         else:
             self.abort()
 
@@ -273,7 +271,7 @@ class UpstreamConnection(Connection):
         if self.receiver is not receiver:  # it left while its last bytes were relayed
             return
         if self._may_stay and self._is_all_taken(receiver.body):
-            self._rest()
+            self._become_idle()
         else:
             self.abort()
         receiver.on_response_end()
@@ -284,7 +282,7 @@ class UpstreamConnection(Connection):
             return False
         return body.size <= _MAX_LEFT or self.taken() == self._written
 
-    def _rest(self) -> None:
+    def _become_idle(self) -> None:
         self.receiver = None
         self._in_body = False
         self._interim = 0

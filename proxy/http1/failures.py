@@ -42,7 +42,7 @@ _RETRY_SOON = (("Retry-After", "1"),)
 def ambiguous_message(fault: str) -> ProxyError:
     """Return the refusal of bytes that are no HTTP/1 request with one reading (G5, G10).
 
-    `fault` is one of `proxy.message_faults`, which names the part.
+    `fault` is one of `proxy.http1.message_faults`, which names the part.
     """
     return ProxyError(BAD_REQUEST, f"The request was refused: {fault}. {remedy(fault)}")
 
@@ -124,7 +124,7 @@ def draining(*, is_sent: bool) -> ProxyError:
         )
     return ProxyError(
         DRAINING,
-        "The proxy is shutting down and there was no answer in time; "
+        "The proxy is shutting down and there was no response in time; "
         "whether the upstream has acted on the request is not known.",
     )
 
@@ -144,11 +144,11 @@ def upstream_unreachable(detail: str) -> ProxyError:
 def upstream_broken(fault: str) -> ProxyError:
     """Return the response when the upstream sent what is not HTTP with one reading (F9).
 
-    `fault` is one of `proxy.message_faults`, which names the part.
+    `fault` is one of `proxy.http1.message_faults`, which names the part.
     """
     return ProxyError(
         UPSTREAM_INVALID_RESPONSE,
-        f"The upstream's answer was not valid HTTP: {fault}. "
+        f"The upstream's response was not valid HTTP: {fault}. "
         "Check that SIGNICAT_PROXY_UPSTREAM_URL names Signicat, with the right scheme and port.",
     )
 
@@ -157,7 +157,7 @@ def upstream_closed() -> ProxyError:
     """Return the response when the upstream hung up before its response was complete."""
     return ProxyError(
         UPSTREAM_CLOSED,
-        "The upstream closed the connection before its answer was complete; "
+        "The upstream closed the connection before its response was complete; "
         "whether it has acted on the request is not known.",
     )
 

@@ -47,7 +47,7 @@ _HOP_BY_HOP: Final = frozenset(
         b"upgrade",
     )
 )
-# Credentials, what we answer ourselves, and what callers claim about where a request is from.
+# Credentials, what we respond to ourselves, and what callers claim about where a request is from.
 _REQUEST_DROPPED: Final = _HOP_BY_HOP | {
     b"authorization",
     b"expect",
@@ -145,12 +145,9 @@ class MessageHeaders:
     bytes, `CHUNKED` or `UNTIL_CLOSE`. `facts` holds the values of the special
     headers by lower-case name, repeated ones joined by a comma (RFC 9110 §5.3).
     `options` are the lower-case tokens of `Connection`.
-
-    The headers of one request may be those of many. `upstream_head` is what
-    `proxy.heads` has made of them, `is_admitted` that the guard let them pass.
     """
 
-    __slots__ = ("facts", "is_admitted", "length", "lines", "options", "upstream_head")
+    __slots__ = ("facts", "length", "lines", "options")
 
     def __init__(
         self,
@@ -163,8 +160,11 @@ class MessageHeaders:
         self.facts = facts
         self.length = length
         self.options = options
-        self.is_admitted = False
-        self.upstream_head: tuple[bytes, bytes] | None = None
+
+    def keep_alive(self, *, is_http_10: bool) -> bool:
+        """Say whether another message may follow on the connection (RFC 9112 §9.3)."""
+        options = self.options
+        return b"keep-alive" in options if is_http_10 else b"close" not in options
 
 
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
@@ -227,7 +227,7 @@ def _sorted_lines(
 ) -> tuple[list[bytes], dict[bytes, bytes]]:
     """Return the lines that cross, and the facts; `lines` has one more at its beginning.
 
-    The parser is lenient where it reads answers: it takes a blank before the colon away.
+    The parser is lenient where it reads responses: it takes spaces before the colon away.
     """
     kept: list[bytes] = []
     facts: dict[bytes, bytes] = {}

@@ -56,7 +56,7 @@ _MAX_KNOWN: Final = 256
 _MAX_KNOWN_LINE: Final = 64
 _BLANKS: Final = (b" ", b"\t")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
-_ANSWER_START: Final = b"HTTP/1."
+_RESPONSE_START: Final = b"HTTP/1."
 _CHUNKED_HEAD: Final = (
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
     # An upgrade makes the parser stop at the end of the body and give back the
@@ -70,7 +70,7 @@ _MAX_CHUNK_OVERHEAD: Final = 16 * 1024
 class MalformedMessageError(ValueError):
     """The bytes are not an HTTP/1 message that has only one reading.
 
-    The text is one of `proxy.message_faults`.
+    The text is one of `proxy.http1.message_faults`.
     """
 
 
@@ -91,7 +91,7 @@ def cannot_become_a_request(data: bytes, checked: int = 0) -> bool:
     """Say whether an unfinished head can no longer become a good one (G5).
 
     So another protocol on the port, or lines that end in a bare LF, are
-    answered at once and not after the head's deadline. The first `checked`
+    refused at once and not after the head's deadline. The first `checked`
     bytes were found good before, which keeps a head that comes byte by byte
     from costing the square of its length.
     """
@@ -106,7 +106,7 @@ def cannot_become_a_response(data: bytes, checked: int = 0) -> bool:
 
     The first `checked` bytes were found good before, as for `cannot_become_a_request`.
     """
-    return not data.startswith(_ANSWER_START[: len(data)]) or _has_bad_bytes(data, checked)
+    return not data.startswith(_RESPONSE_START[: len(data)]) or _has_bad_bytes(data, checked)
 
 
 def _has_bad_bytes(data: bytes, checked: int) -> bool:
@@ -214,7 +214,7 @@ class ResponseHeadParser(_HeadParser):
     def parse(self, head: bytes) -> tuple[list[bytes], RawHeaders, int, bool]:
         """Return lines, headers, status (100 to 599), and whether it is HTTP/1.0.
 
-        The C parser reads answers leniently, so bare CR or LF, folded lines,
+        The C parser reads responses leniently, so bare CR or LF, folded lines,
         control characters and impossible status lines are refused here.
         Raises `MalformedMessageError`.
         """

@@ -10,16 +10,31 @@ from proxy.http1.grammar import CRLF, HTTP_10, METHODS, NEVER_FORWARDED
 from proxy.http1.headers import MessageHeaders, read_request_headers
 from proxy.http1.parser import MalformedMessageError, RequestHeadParser
 
-__all__ = ["Request", "RequestReader"]
+__all__ = ["KnownHead", "Request", "RequestReader"]
 
 # RFC 9110 §9.2.2: what may be sent again without the caller asking.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 # Targets of the ordinary kind: a path of visible ASCII without '#', and so short that no head
 # with it is too large, since nobody counts the bytes of one that is known (G6).
 _PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]{0,8191}")
-_MAX_KNOWN_BLOCK: Final = 2048  # bytes that a resting connection may hold for it
+_MAX_KNOWN_BLOCK: Final = 2048  # bytes that an idle connection may hold for it
 _CONNECT: Final = b"CONNECT "
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+class KnownHead:
+    """What has been found out about a header block, for every request that repeats it.
+
+    `is_admitted` is the guard's: what does not depend on the request line may pass.
+    `upstream_parts` are the serializer's: what goes out before the token and behind it.
+    What changes with each request is no part of it.
+    """
+
+    __slots__ = ("is_admitted", "upstream_parts")
+
+    def __init__(self) -> None:
+        self.is_admitted = False
+        self.upstream_parts: tuple[bytes, bytes] | None = None
 
 
 class Request:
@@ -27,7 +42,8 @@ class Request:
 
     `target` is path and query as received (F2), `path` the part before the
     query, `authority` what the caller calls us, and `names_target` whether that
-    stood in the request target (absolute form, F3) and not in `Host`.
+    stood in the request target (absolute form, F3) and not in `Host`. `known` is
+    shared by the requests of a connection that have the very same header block.
     """
 
     __slots__ = (
@@ -35,6 +51,7 @@ class Request:
         "headers",
         "is_http_10",
         "keep_alive",
+        "known",
         "method",
         "names_target",
         "path",
@@ -49,6 +66,7 @@ class Request:
         version: bytes,
         headers: MessageHeaders,
         authority: bytes | None,
+        known: KnownHead,
         *,
         names_target: bool,
     ) -> None:
@@ -57,16 +75,22 @@ class Request:
         self.path = target.partition(b"?")[0]
         self.version = version
         self.headers = headers
+        self.known = known
         self.authority = authority
         self.names_target = names_target
         self.is_http_10 = version == HTTP_10
-        options = headers.options
-        self.keep_alive = b"keep-alive" in options if self.is_http_10 else b"close" not in options
+        self.keep_alive = headers.keep_alive(is_http_10=self.is_http_10)
 
     def with_target(self, target: bytes) -> "Request":
         """Return the same request for another target, in origin form."""
         return Request(
-            self.method, target, self.version, self.headers, self.authority, names_target=False
+            self.method,
+            target,
+            self.version,
+            self.headers,
+            self.authority,
+            self.known,
+            names_target=False,
         )
 
     @property
@@ -163,7 +187,9 @@ class RequestReader:
             authority = headers.facts.get(b"host")
         if b"#" in target:
             raise ProxyError(BAD_REQUEST, "The request target must not hold a fragment ('#').")
-        return Request(method, target, version, headers, authority, names_target=names_target)
+        return Request(
+            method, target, version, headers, authority, KnownHead(), names_target=names_target
+        )
 
     def _never_forwarded(self) -> ProxyError:
         return method_not_allowed(self._methods, "CONNECT and TRACE are never forwarded.")

@@ -10,7 +10,7 @@ from proxy.http1.grammar import CRLF, DEFAULT_PORTS, HEAD_END
 from proxy.http1.headers import CHUNKED, MessageHeaders
 from proxy.http1.request import Request
 
-__all__ = ["UpstreamNames", "interim_head", "request_head", "response_head"]
+__all__ = ["UpstreamNames", "interim_head", "is_rechunked", "request_head", "response_head"]
 
 _VIA_11: Final = b"Via: 1.1 signicat-proxy"
 _VIA_10: Final = b"Via: 1.0 signicat-proxy"
@@ -52,11 +52,11 @@ class UpstreamNames:
 
 def request_head(request: Request, names: UpstreamNames, authorization_line: bytes) -> bytes:
     """Return the whole head for the upstream; `authorization_line` ends with CRLF."""
-    headers = request.headers
-    made = headers.upstream_head
-    if made is None:
-        made = headers.upstream_head = _around_authorization(request, names)
-    before, after = made
+    known = request.known
+    parts = known.upstream_parts
+    if parts is None:
+        parts = known.upstream_parts = _around_authorization(request, names)
+    before, after = parts
     return b"%b %b%b%b%b%b" % (
         request.method,
         names.base_path,
@@ -116,25 +116,34 @@ def _status_line(line: bytes) -> bytes:
     return line + b" " if len(line) == _BARE_STATUS_LINE else line
 
 
+def is_rechunked(headers: MessageHeaders, request: Request) -> bool:
+    """Say whether the caller gets the body in chunks: one of unknown length, if it can read them.
+
+    A response that ends with the upstream's connection is among them: its end could not be
+    told from a broken connection otherwise (F7).
+    """
+    return headers.length < 0 and not request.is_http_10
+
+
 def response_head(
     lines: list[bytes],
     headers: MessageHeaders,
     request: Request,
     names: UpstreamNames,
     *,
+    is_chunked: bool,
     close: bool,
 ) -> bytes:
     """Return the head for the caller; `lines` begins with the upstream's status line.
 
-    `close` says that this response is the last on the caller's connection. An
-    answer that ends with the upstream's connection is chunked for the caller,
-    who could not tell its end from a broken connection otherwise (F7).
+    `is_chunked` is what `is_rechunked` says. `close` says that this response is the
+    last on the caller's connection.
     """
     kept = headers.lines
     if b"location" in headers.facts or b"content-location" in headers.facts:
         kept = [_rewritten(line, request, names) for line in kept]
     out = [_status_line(lines[0]), *kept, _VIA_11]
-    if headers.length < 0 and not request.is_http_10:
+    if is_chunked:
         out.append(_CHUNKED_LINE)
     if close:
         out.append(b"Connection: close")

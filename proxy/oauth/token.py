@@ -47,7 +47,7 @@ class ClientStatus:
     """The state of one client's token at one moment, for health, metrics and people.
 
     `state` is `ready`, `degraded` (renewal fails, the token still works) or
-    `not_ready`; `last_error` is an outcome of `proxy.token_endpoint`; times
+    `not_ready`; `last_error` is an outcome of `proxy.oauth.response`; times
     `…_wall` are Unix seconds. `attempted`: the first attempt is over.
     `is_on_last_secret`: the configured secret is unusable, and the token was got
     by the last one that worked (T7).

@@ -18,6 +18,7 @@ from proxy.forward.context import Context, Limits
 from proxy.forward.memory_budget import budget_bytes
 from proxy.forward.pool import Pool
 from proxy.forward.turns import Turns
+from proxy.guard.admission import Admission
 from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
 from proxy.http1.parser import RequestHeadParser
@@ -42,8 +43,7 @@ __all__ = [
     "assemble",
     "configured_secrets",
     "new_admin_app",
-    "new_policy",
-    "new_router",
+    "new_guard",
 ]
 
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
@@ -58,6 +58,7 @@ class Parts:
     """What the server runs: the engine, what keeps the tokens fresh, and what people look at."""
 
     context: Context
+    policy: Policy
     refreshers: tuple[TokenRefresher, ...]
     endpoints: tuple[TokenEndpoint, ...]
     traffic: Traffic
@@ -91,8 +92,7 @@ def configured_secrets(settings: Settings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def new_router(settings: Settings) -> Router:
-    """Return what says whose token a path gets."""
+def _new_router(settings: Settings) -> Router:
     return Router(
         Route(
             path=route.path.encode(),
@@ -106,9 +106,10 @@ def new_router(settings: Settings) -> Router:
     )
 
 
-def new_policy(settings: Settings, router: Router) -> Policy:
-    """Return the guard's rules."""
-    return Policy(
+def new_guard(settings: Settings) -> tuple[Policy, Router]:
+    """Return what says which requests may pass, and whose token a path gets."""
+    router = _new_router(settings)
+    policy = Policy(
         upstream_url=settings.upstream_url,
         token_urls={client.token_url for client in settings.clients},
         allowed_hosts=settings.allowed_hosts,
@@ -117,6 +118,7 @@ def new_policy(settings: Settings, router: Router) -> Policy:
         allowed_methods=settings.allowed_methods,
         routes_restrict_paths=router.restricts_paths,
     )
+    return policy, router
 
 
 def _limits(settings: Settings) -> Limits:
@@ -196,7 +198,7 @@ def _new_request_log(
 def _bind_gauges(metrics: Metrics, parts: Parts, settings: Settings) -> None:
     context = parts.context
     metrics.bind(
-        in_flight=context.in_flight,
+        in_flight=context.callers.in_flight,
         callers=lambda: len(context.callers),
         connections=context.pool.states,
         clients=parts.client_statuses,
@@ -222,14 +224,13 @@ def assemble(
     tokens = tuple(
         _new_refreshers(settings, endpoints, TokenRequestLog(metrics, recent), clock, log)
     )
-    router = new_router(settings)
+    policy, router = new_guard(settings)
     loop = asyncio.get_running_loop()
     turns = Turns(loop, clock.monotonic)
     context = Context(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),
-        policy=new_policy(settings, router),
-        router=router,
+        admission=Admission(policy, router),
         tokens={cache.client: cache for cache, _ in tokens},
         pool=_new_pool(settings, tls, names, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
@@ -241,8 +242,9 @@ def assemble(
         log=log,
         turns=turns,
     )
+    refreshers = tuple(each for _, each in tokens)
     traffic = Traffic(metrics.totals, clock.monotonic)
-    parts = Parts(context, tuple(each for _, each in tokens), endpoints, traffic, recent, clock)
+    parts = Parts(context, policy, refreshers, endpoints, traffic, recent, clock)
     _bind_gauges(metrics, parts, settings)
     return parts
 
@@ -258,14 +260,14 @@ def new_admin_app(
     context = parts.context
     return create_admin_app(
         clients=parts.client_statuses,
-        is_draining=lambda: context.is_draining,
+        is_draining=lambda: context.callers.is_draining,
         metrics=context.metrics,
         traffic=parts.traffic,
         recent=parts.recent,
         renew=parts.renew_tokens,
         quit_=quit_ if settings.admin_quit else None,
         settings_report=settings_report,
-        policy=context.policy,
+        policy=parts.policy,
         log=context.log,
         clock=parts.clock,
     )

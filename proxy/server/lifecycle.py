@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.forward.caller import CallerConnection
+from proxy.forward.callers import Callers
 from proxy.forward.context import Context
 from proxy.net.listeners import AdminPort, CannotListenError, TrafficPorts
 from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
@@ -153,11 +154,11 @@ async def _open_serve_and_drain(
         _warn_of_risks(settings, log)
         control.started.set()
         await control.stopping.wait()
-        log.info("draining", in_flight=context.in_flight())
-        context.is_draining = True
+        log.info("draining", in_flight=context.callers.in_flight())
+        context.callers.begin_drain()
         await _wait(control.hurry, settings.shutdown_delay_seconds)
         traffic.close()
-        await _drain(context, control.hurry, settings.drain_seconds)
+        await _drain(context.callers, control.hurry, settings.drain_seconds)
     finally:
         traffic.close()
         await admin.close()
@@ -169,27 +170,22 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-async def _drain(context: Context, hurry: asyncio.Event, seconds: float) -> None:
+async def _drain(callers: Callers, hurry: asyncio.Event, seconds: float) -> None:
     """Let running requests finish within `seconds`, then end the others."""
-    if not context.callers:
-        return
-    context.all_gone.clear()
-    for caller in context.callers:
-        caller.drain()
+    callers.end_idle()
     async with asyncio.TaskGroup() as waits:
-        gone = waits.create_task(_wait(context.all_gone, seconds))
+        gone = waits.create_task(_wait(callers.all_gone, seconds))
         hurried = waits.create_task(hurry.wait())
         await asyncio.wait((gone, hurried), return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
         hurried.cancel()
-    for caller in tuple(context.callers):
-        caller.abandon()
-    await _wait(context.all_gone, _HURRIED_SECONDS if hurry.is_set() else _ABANDON_SECONDS)
-    for caller in tuple(context.callers):
-        caller.abort()
+    callers.abandon()
+    await _wait(callers.all_gone, _HURRIED_SECONDS if hurry.is_set() else _ABANDON_SECONDS)
+    callers.abort()
 
 
 async def _sweep(context: Context, settings: Settings) -> None:
+    """Enforce the deadlines of callers and idle upstream connections, about twice a second."""
     shortest = min(
         settings.head_timeout_seconds,
         settings.read_timeout_seconds,
@@ -199,7 +195,9 @@ async def _sweep(context: Context, settings: Settings) -> None:
     )
     while True:
         await asyncio.sleep(min(_SWEEP_SECONDS, shortest / 2))
-        context.sweep()
+        now = context.monotonic()
+        context.callers.sweep(now)
+        context.pool.expire(now)
 
 
 async def _enforce_startup_deadline(

@@ -104,7 +104,7 @@ def _setting(default: Any, text: str, unit: str = "", **limits: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """All settings, checked one by one; `proxy.settings.load` checks them together."""
+    """All settings, checked one by one; `proxy.settings.loader` checks them together."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,

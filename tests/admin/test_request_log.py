@@ -11,7 +11,7 @@ from proxy.guard.routing import Route
 from proxy.http1.body import NO_BODY
 from proxy.http1.failures import upstream_silent
 from proxy.http1.headers import MessageHeaders
-from proxy.http1.request import Request
+from proxy.http1.request import KnownHead, Request
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.metrics import Metrics
@@ -37,7 +37,9 @@ def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list
     recent = RecentErrors(lambda: 0.0)
     request_log = RequestLog(Metrics(["default"]), log, recent, lambda: 0.0)
     headers = MessageHeaders([], {}, 0, frozenset())
-    request = Request(b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", names_target=False)
+    request = Request(
+        b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", KnownHead(), names_target=False
+    )
     entry = RequestRecord(request, ROUTE, NO_BODY, 0.0)
     end(entry)
     request_log.record(entry)

@@ -118,18 +118,18 @@ def test_a_rest_is_looked_at_once_before_its_end() -> None:
     """After 10 s for what is still unread, and after CALLER_IDLE_SECONDS for good (G6)."""
     clock = Clock()
     patience = started(clock)
-    patience.rest()
+    patience.expect_idle()
     assert (patience.awaited, patience.deadline) == (IDLE, clock.now + 10)
     began = clock.now
     clock.now = patience.deadline
-    assert patience.may_rest()
+    assert patience.may_stay_idle()
     assert patience.deadline == began + 75
     clock.now = patience.deadline
-    assert not patience.may_rest()
-    patience.rest()
+    assert not patience.may_stay_idle()
+    patience.expect_idle()
     patience.hasten()
     assert patience.deadline <= clock.now
-    assert not patience.may_rest()
+    assert not patience.may_stay_idle()
 
 
 def test_the_wait_for_a_token_is_the_caches() -> None:

@@ -12,7 +12,13 @@ from proxy.errors import METHOD_NOT_ALLOWED, ProxyError
 from proxy.http1.headers import read_response_headers
 from proxy.http1.parser import RequestHeadParser, ResponseHeadParser
 from proxy.http1.request import Request, RequestReader
-from proxy.http1.serializer import UpstreamNames, interim_head, request_head, response_head
+from proxy.http1.serializer import (
+    UpstreamNames,
+    interim_head,
+    is_rechunked,
+    request_head,
+    response_head,
+)
 
 SIGNICAT = UpstreamNames.from_url("https://api.signicat.com")
 WITH_BASE = UpstreamNames.from_url("http://up.test:8443/base/")
@@ -27,7 +33,8 @@ async def answer_to(request: Request, names: UpstreamNames, head: bytes, *, clos
     parser = ResponseHeadParser(asyncio.get_running_loop())
     lines, raw, status, is_http_10 = parser.parse(head)
     headers = read_response_headers(request.method, status, lines, raw, is_http_10=is_http_10)
-    return response_head(lines, headers, request, names, close=close)
+    is_chunked = is_rechunked(headers, request)
+    return response_head(lines, headers, request, names, is_chunked=is_chunked, close=close)
 
 
 async def test_request_head() -> None:

@@ -170,3 +170,28 @@ def test_every_file_of_the_package_gets_into_the_image() -> None:
 def name_matcher(name: str) -> Callable[[str], bool]:
     """Return a test whether a pattern means this file; `*` stops at a slash."""
     return lambda pattern: PurePath(name).match(pattern) and name.count("/") == pattern.count("/")
+
+
+_DOTTED = re.compile(r"\bproxy(?:\.[A-Za-z_]\w*)+")
+
+
+def _exists(name: str) -> bool:
+    """Say whether a dotted name is a package, a module, or something that stands in one."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:length])
+        path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if path.is_file():
+            return all(re.search(rf"\b{part}\b", read(relative(path))) for part in parts[length:])
+    return False
+
+
+@pytest.mark.parametrize("path", PACKAGE_MODULES, ids=relative)
+def test_texts_name_modules_that_there_are(path: Path) -> None:
+    """Docstrings point to packages, modules and names as they are called today."""
+    texts = [
+        ast.get_docstring(node) or ""
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert [name for text in texts for name in _DOTTED.findall(text) if not _exists(name)] == []

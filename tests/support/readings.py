@@ -17,7 +17,7 @@ from proxy.http1.headers import MessageHeaders, read_response_headers
 from proxy.http1.parser import MalformedMessageError, RequestHeadParser, ResponseHeadParser
 from proxy.http1.receive_buffer import ReceiveBuffer
 from proxy.http1.request import Request, RequestReader
-from proxy.http1.serializer import UpstreamNames, request_head, response_head
+from proxy.http1.serializer import UpstreamNames, is_rechunked, request_head, response_head
 
 PIECES = [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"\x0b"]
 PIECES += [b"0", b"9", b"+", b"-", b"0x", b"\x7f", b"\xff", b"\xc3\xa9", b"?", b"#", b"%2f", b"//"]
@@ -117,7 +117,9 @@ class Reader:
         request = self._request
         lines, headers, status, is_http_10 = self._answers.parse(raw)
         read = read_response_headers(request.method, status, lines, headers, is_http_10=is_http_10)
-        return status, facts(read), response_head(lines, read, request, NAMES, close=False)
+        is_chunked = is_rechunked(read, request)
+        head = response_head(lines, read, request, NAMES, is_chunked=is_chunked, close=False)
+        return status, facts(read), head
 
 
 def readings(seed: int, count: int, loop: asyncio.AbstractEventLoop) -> Iterator[str]:

@@ -1,0 +1,50 @@
+"""The gate: the order in which the guard's checks are made, and what need not be made again."""
+
+from proxy.errors import NO_ROUTE, ProxyError
+from proxy.guard.policy import Policy
+from proxy.guard.routing import Route, Router
+from proxy.http1.request import Request
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Decides whether a request may pass, and on which route (G2 to G4)."""
+
+    __slots__ = ("_policy", "_router")
+
+    def __init__(self, policy: Policy, router: Router) -> None:
+        self._policy = policy
+        self._router = router
+
+    @property
+    def methods(self) -> frozenset[bytes]:
+        """The methods that pass on some route, as `Allow` lists them."""
+        return self._policy.methods
+
+    def admit(self, request: Request) -> Route:
+        """Return the route of an allowed request; raise `ProxyError` for any other."""
+        policy = self._policy
+        if not request.known.is_admitted:
+            self._admit_headers(request)
+        policy.check_path(request.path)
+        route = self._router.match(request.path)
+        if route is None:
+            raise ProxyError(NO_ROUTE, "No [[routes]] entry of the configuration covers this path.")
+        policy.check_method(request.method, route)
+        return route
+
+    def _admit_headers(self, request: Request) -> None:
+        """Check what does not depend on the request line: once for headers that are sent again."""
+        policy = self._policy
+        facts = request.headers.facts
+        authority = request.authority
+        if request.names_target and authority is not None:
+            policy.check_target_authority(authority)
+        elif authority is not None:
+            policy.check_host(authority)
+        origin = facts.get(b"origin")
+        fetch_site = facts.get(b"sec-fetch-site")
+        if origin is not None or fetch_site is not None:
+            policy.check_browser(origin, fetch_site)
+        request.known.is_admitted = True
