@@ -12,6 +12,7 @@ from proxy.http1 import failures
 from proxy.http1.body import NO_BODY, RequestBody
 from proxy.http1.request import Request, RequestReader
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW
+from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["CallerConnection"]
 
@@ -76,7 +77,9 @@ class CallerConnection(EndingConnection):
         self.is_write_paused = True
         exchange, taken = self._exchange, self.taken()
         if not self._is_lingering:
-            burst = 0 if exchange is None else max(0, exchange.bytes_out - self._written + taken)
+            burst = (
+                0 if exchange is None else max(0, exchange.record.bytes_out - self._written + taken)
+            )
             self.patience.expect_flow(READER, taken, burst)
         if exchange is not None:
             exchange.on_caller_paused()
@@ -171,7 +174,8 @@ class CallerConnection(EndingConnection):
             return
         length = request.headers.length
         body = RequestBody(length, context.limits.max_replay_bytes) if length else NO_BODY
-        exchange = self._exchange = Exchange(context, self, request, route, body, started)
+        record = RequestRecord(request, route, body, started)
+        exchange = self._exchange = Exchange(context, self, record)
         if length:
             self._receive_buffer.begin_body(length, context.loop)
             exchange.begin(has_body_bytes=bool(self._receive_buffer))
@@ -217,7 +221,7 @@ class CallerConnection(EndingConnection):
             self._is_last = True
             receive_buffer.clear()
             self.resume_reading(FULL)
-        elif exchange.token is None:
+        elif exchange.record.token is None:
             exchange.fail(failures.memory_exhausted())
         self._count_ahead()
 

@@ -191,6 +191,6 @@ class EndingConnection(Connection):
         """End now: the time to drain is over (C2)."""
         exchange = self._exchange
         if exchange is not None:
-            exchange.fail(failures.draining(is_sent=exchange.token is not None))
+            exchange.fail(failures.draining(is_sent=exchange.record.token is not None))
         if not self._is_lingering:
             self._close()

@@ -43,14 +43,13 @@ from proxy.forward.phases import (
 from proxy.forward.replay import UNAUTHORIZED, is_worth_replaying, report_response
 from proxy.forward.request_relay import RequestRelay
 from proxy.forward.upstream import UpstreamConnection
-from proxy.guard.routing import Route
 from proxy.http1 import failures
-from proxy.http1.body import NO_BODY, RequestBody
+from proxy.http1.body import NO_BODY
 from proxy.http1.headers import MessageHeaders
-from proxy.http1.request import Request
 from proxy.http1.serializer import request_head
 from proxy.net.stream import PEER_IS_SLOW
 from proxy.oauth.token import Token
+from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["Exchange"]
 
@@ -59,7 +58,7 @@ _FIRST_ERROR: Final = 400
 
 
 class Exchange(RequestRelay):
-    """Owns one request from its head to the last byte of its response; it is its own entry."""
+    """Owns one request from its head to the last byte of its response."""
 
     __slots__ = (
         "_acquisition",
@@ -69,21 +68,13 @@ class Exchange(RequestRelay):
         "method",
     )
 
-    def __init__(
-        self,
-        context: Context,
-        caller: Caller,
-        request: Request,
-        route: Route,
-        body: RequestBody,
-        started: float,
-    ) -> None:
-        super().__init__(context, caller, request, route, body, started)
-        self._tokens = context.tokens[route.client]
+    def __init__(self, context: Context, caller: Caller, record: RequestRecord) -> None:
+        super().__init__(context, caller, record)
+        self._tokens = context.tokens[record.route.client]
         self._acquisition: Acquisition | None = None
-        self._sent = started
+        self._sent = record.started
         self._has_retried = False
-        self.method = request.method
+        self.method = record.request.method
 
     @property
     def is_relaying(self) -> bool:
@@ -137,7 +128,7 @@ class Exchange(RequestRelay):
     def send(self, connection: UpstreamConnection, token: Token) -> None:
         """Send what there is of the request."""
         self._acquisition = None
-        self.token = token
+        self.record.token = token
         self._upstream = connection
         connection.receiver = self
         self._pass(SENT)
@@ -175,12 +166,12 @@ class Exchange(RequestRelay):
 
     def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
         """Take the head; False where the request is sent again instead."""
-        context = self._context
-        if self.is_replayed:
-            report_response(self._tokens, self.token, status, context.metrics)
+        context, record = self._context, self.record
+        if record.is_replayed:
+            report_response(self._tokens, record.token, status, context.metrics)
         elif status == UNAUTHORIZED and self._begin_replay():
             return False
-        self.head_seconds = context.monotonic() - self._sent
+        record.head_seconds = context.monotonic() - self._sent
         self._pass(HEAD)
         self._begin_response(status, lines, headers)
         if status >= _FIRST_ERROR and not self.body.is_ended:
@@ -217,9 +208,9 @@ class Exchange(RequestRelay):
     def _begin_replay(self) -> bool:
         """Decide on the one replay after a 401 (T10); True: this response is dropped."""
         context = self._context
-        if not is_worth_replaying(self._tokens, self.token, self.body, context.metrics):
+        if not is_worth_replaying(self._tokens, self.record.token, self.body, context.metrics):
             return False
-        self.is_replayed = True
+        self.record.is_replayed = True
         self._upstream = None
         self._pass(REFUSED)
         # After the refused connection is idle again, so that it can serve again.
@@ -232,23 +223,24 @@ class Exchange(RequestRelay):
         """End with a reply of our own, or by a cut where a response has begun."""
         if self._phase == DONE:
             return
-        self.note_error(error)
+        context, record = self._context, self.record
+        record.note_error(error)
         if self._phase == RELAYING:
             self._cut(error.kind.code)
             return
-        if self.is_replayed:
-            self._context.metrics.replay("failed")
+        if record.is_replayed:
+            context.metrics.replay("failed")
         self._let_go()
-        self.status = error.kind.status
-        self._context.metrics.error_reply(self.route.client, error.kind)
-        self.request_id = request_id = self._context.request_log.request_id(self.request)
+        record.status = error.kind.status
+        context.metrics.error_reply(record.route.client, error.kind)
+        record.request_id = request_id = context.request_log.request_id(self.request)
         keep_alive = self._may_stay()
         self.caller.reply(error, self.request, request_id, close=not keep_alive)
         self._finish(FAILED, keep_alive=keep_alive)
 
     def _cut(self, outcome: str) -> None:
         """End a response that has begun: it must not look complete (F7)."""
-        self.outcome = outcome
+        self.record.outcome = outcome
         self._let_go()
         self.caller.cut()
         self._finish(FAILED, keep_alive=False)
@@ -258,7 +250,7 @@ class Exchange(RequestRelay):
         if self._phase == DONE:
             return
         self._let_go()
-        self.outcome = "client_left"
+        self.record.outcome = "client_left"
         self._finish(LEFT, keep_alive=False)
 
     def late(self, awaited: int) -> None:
@@ -285,5 +277,5 @@ class Exchange(RequestRelay):
 
     def _finish(self, event: int, *, keep_alive: bool) -> None:
         self._pass(event)
-        self._context.request_log.record(self)
+        self._context.request_log.record(self.record)
         self.caller.finished(keep_alive=keep_alive)

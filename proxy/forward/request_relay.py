@@ -8,10 +8,8 @@ from proxy.forward.patience import BODY, RESPONSE, UPLOAD
 from proxy.forward.phases import COLLECTING, RELAYING, SENDING, WAITING, next_phase
 from proxy.forward.response_relay import ResponseRelay
 from proxy.forward.upstream import UpstreamConnection
-from proxy.guard.routing import Route
-from proxy.http1.body import RequestBody
-from proxy.http1.request import Request
 from proxy.net.stream import PEER_IS_SLOW
+from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["RequestRelay"]
 
@@ -27,16 +25,8 @@ class RequestRelay(ResponseRelay):
 
     __slots__ = ("_may_continue", "_phase", "_upstream", "patience")
 
-    def __init__(
-        self,
-        context: Context,
-        caller: Caller,
-        request: Request,
-        route: Route,
-        body: RequestBody,
-        started: float,
-    ) -> None:
-        super().__init__(context, caller, request, route, body, started)
+    def __init__(self, context: Context, caller: Caller, record: RequestRecord) -> None:
+        super().__init__(context, caller, record)
         self._phase = WAITING
         self._upstream: UpstreamConnection | None = None
         self._may_continue = False

@@ -2,37 +2,41 @@
 
 from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller
-from proxy.guard.routing import Route
-from proxy.http1.body import LAST_CHUNK, RequestBody, chunk
+from proxy.http1.body import LAST_CHUNK, chunk
 from proxy.http1.headers import MessageHeaders
-from proxy.http1.request import Request
 from proxy.http1.serializer import interim_head, is_rechunked, response_head
 from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["ResponseRelay"]
 
 
-class ResponseRelay(RequestRecord):
-    """The lower half of an exchange; it writes to the caller and knows no upstream."""
+class ResponseRelay:
+    """The lower half of an exchange; it writes to the caller and knows no upstream.
 
-    __slots__ = ("_context", "_head", "_is_chunked", "_keep_alive", "caller")
+    `record` is what the log will say of the exchange; `request` and `body` are the record's.
+    """
+
+    __slots__ = (
+        "_context",
+        "_head",
+        "_is_chunked",
+        "_keep_alive",
+        "body",
+        "caller",
+        "record",
+        "request",
+    )
 
     _head: bytes  # from when it is known until it is sent, as the caller gets it
     _is_chunked: bool
     _keep_alive: bool
 
-    def __init__(
-        self,
-        context: Context,
-        caller: Caller,
-        request: Request,
-        route: Route,
-        body: RequestBody,
-        started: float,
-    ) -> None:
-        super().__init__(request, route, body, started)
+    def __init__(self, context: Context, caller: Caller, record: RequestRecord) -> None:
         self._context = context
         self.caller = caller
+        self.record = record
+        self.request = record.request
+        self.body = record.body
 
     def _may_stay(self) -> bool:
         """Say whether the caller's connection may outlive the exchange."""
@@ -47,8 +51,8 @@ class ResponseRelay(RequestRecord):
     def _begin_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> None:
         """Make the head; it goes out with the first bytes of the body."""
         request = self.request
-        self.status = status
-        self.trace_id = headers.facts.get(b"x-trace-id")
+        self.record.status = status
+        self.record.trace_id = headers.facts.get(b"x-trace-id")
         self._is_chunked = is_rechunked(headers, request)
         self._keep_alive = keep = self._may_stay() and (headers.length >= 0 or self._is_chunked)
         self._head = response_head(
@@ -63,7 +67,7 @@ class ResponseRelay(RequestRecord):
     def on_body(self, data: bytes) -> None:
         """Pass body bytes on, in framing of our own and behind the head."""
         if data:
-            self.bytes_out += len(data)
+            self.record.bytes_out += len(data)
             if self._is_chunked:
                 data = chunk(data)
         head, self._head = self._head, b""
