@@ -90,8 +90,8 @@ bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_AR
 
 # One lock constrains the other, so that both can be installed into one environment.
 lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
-	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements/runtime.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/runtime.txt --group dev pyproject.toml \
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --all-extras pyproject.toml -o requirements/runtime.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/runtime.txt --group dev --all-extras pyproject.toml \
 		-o requirements/dev.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/runtime.txt -c requirements/dev.txt \
 		--group pyproject.toml:deploy -o requirements/deploy.txt

@@ -4,9 +4,13 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.mock import auth, control, lookup, sessions, sign
+from proxy.mock import auth, control, playground
+from proxy.mock.breakage import note_and_break
+from proxy.mock.dispatch import product_routes, routes_of
+from proxy.mock.edge import add_headers, answer_errors, count_responses
+from proxy.mock.guard import guard_products
 from proxy.mock.keys import MOCK
-from proxy.mock.rules import add_headers, dress_errors, guard_api, note_request
+from proxy.mock.products import PRODUCTS
 from proxy.mock.state import MockSignicat
 
 __all__ = ["create_app"]
@@ -17,22 +21,21 @@ _LARGEST_BODY: Final = 64 * 1024 * 1024
 def create_app(mock: MockSignicat) -> web.Application:
     """Return the application that answers for `mock`."""
     app = web.Application(
-        middlewares=[dress_errors, note_request, guard_api], client_max_size=_LARGEST_BODY
+        # Errors are answered twice: a fault may cut an error short as well, and is one itself.
+        middlewares=[
+            count_responses,
+            answer_errors,
+            note_and_break,
+            answer_errors,
+            guard_products,
+        ],
+        client_max_size=_LARGEST_BODY,
     )
     app[MOCK] = mock
     app.on_response_prepare.append(add_headers)
-    app.add_routes(
-        [
-            web.post("/auth/open/connect/token", auth.token),
-            web.get("/auth/open/.well-known/openid-configuration", auth.discovery),
-            web.post("/auth/rest/sessions", sessions.create),
-            web.get("/auth/rest/sessions/{id}", sessions.get),
-            web.post("/auth/rest/sessions/{id}/cancel", sessions.cancel),
-            web.get("/mock-login/{id}", sessions.login_page),
-            web.post("/mock-login/{id}/{outcome}", sessions.decide),
-            *sign.routes(),
-            *lookup.routes(),
-            *control.routes(),
-        ]
-    )
+    app.add_routes(auth.routes())
+    for product in PRODUCTS:
+        app.add_routes(product_routes(product))
+    app.add_routes(playground.routes())
+    app.add_routes(routes_of(control.ENDPOINTS))
     return app

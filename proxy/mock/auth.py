@@ -7,13 +7,16 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import web
 
-from proxy.mock.keys import MOCK
+from proxy.mock.keys import MOCK, base_url
 from proxy.mock.replies import json_reply, oauth_error
 from proxy.mock.state import MockClient, MockSignicat
 
-__all__ = ["discovery", "token"]
+__all__ = ["routes"]
 
 _SCOPE: Final = "signicat-api"
+_TOKEN: Final = "/connect/token"  # noqa: S105 (a path)
+_DISCOVERY: Final = "/.well-known/openid-configuration"
+_KEYS: Final = f"{_DISCOVERY}/jwks"
 
 
 def _basic(request: web.Request) -> tuple[str, str] | None:
@@ -41,17 +44,21 @@ def _authenticated(
     return client if client is not None and secret in client.secrets else None
 
 
+def _issuer(request: web.Request) -> str:
+    return f"{base_url(request)}/auth/open"
+
+
 def _whole(seconds: float) -> float:
     """Return a whole number as one: JSON readers tell 600 from 600.0."""
     return int(seconds) if seconds == int(seconds) else seconds
 
 
-async def token(request: web.Request) -> web.Response:
+async def _token(request: web.Request) -> web.Response:
     """Grant a token, or refuse as IdentityServer does: 400, even for a wrong secret."""
     mock = request.app[MOCK]
     try:
         form = dict(parse_qsl((await request.read()).decode("ascii"), keep_blank_values=True))
-    except UnicodeDecodeError:
+    except ValueError:
         form = {}
     reply = _grant_or_refuse(mock, request, form)
     outcome = "ok" if isinstance(reply, str) else reply[0]
@@ -82,17 +89,17 @@ def _grant_or_refuse(
     scope = form.get("scope", _SCOPE)
     if scope != _SCOPE:
         return "invalid_scope", f"MOCK: only {_SCOPE}"
-    return mock.grant(client, scope)
+    return mock.grant(client, scope, _issuer(request))
 
 
-async def discovery(request: web.Request) -> web.Response:
+async def _discovery(request: web.Request) -> web.Response:
     """Return the discovery document (OpenID Connect Discovery 1.0)."""
-    base = f"{request.scheme}://{request.host}/auth/open"
+    issuer = _issuer(request)
     return json_reply(
         {
-            "issuer": base,
-            "jwks_uri": f"{base}/.well-known/openid-configuration/jwks",
-            "token_endpoint": f"{base}/connect/token",
+            "issuer": issuer,
+            "jwks_uri": issuer + _KEYS,
+            "token_endpoint": issuer + _TOKEN,
             "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": [
                 "client_secret_basic",
@@ -101,3 +108,17 @@ async def discovery(request: web.Request) -> web.Response:
             "scopes_supported": ["openid", "profile"],
         }
     )
+
+
+async def _keys(request: web.Request) -> web.Response:
+    """Return the keys that verify the tokens (RFC 7517); none where tokens are not signed."""
+    return json_reply({"keys": list(request.app[MOCK].signer.keys)})
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the routes of the authorization server."""
+    return [
+        web.post(f"/auth/open{_TOKEN}", _token),
+        web.get(f"/auth/open{_DISCOVERY}", _discovery),
+        web.get(f"/auth/open{_KEYS}", _keys),
+    ]

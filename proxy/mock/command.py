@@ -7,12 +7,14 @@ import json
 import os
 import random
 import signal
-import sys
 import time
 from typing import Any, Final
 
 from proxy.mock.faults import Fault, FaultError, Faults
+from proxy.mock.log import say
+from proxy.mock.products import PERMISSIONS
 from proxy.mock.server import serve_mock
+from proxy.mock.signing import new_signer
 from proxy.mock.state import MockClient, MockSignicat
 
 __all__ = ["DEFAULT_CLIENT", "DEFAULT_SECRET", "add_arguments", "new_mock", "run"]
@@ -30,10 +32,19 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _client(text: str) -> MockClient:
-    client_id, separator, secret = text.partition(":")
-    if not client_id or not separator or not secret:
-        raise argparse.ArgumentTypeError("write id:secret")
-    return MockClient(client_id, [secret])
+    """Read `id:secret`, all permissions, or `id:secret:permission,…`, those alone."""
+    client_id, _, rest = text.partition(":")
+    secret, separator, names = rest.partition(":")
+    if not client_id or not secret:
+        raise argparse.ArgumentTypeError("write id:secret or id:secret:permission,…")
+    if not separator:
+        return MockClient(client_id, [secret])
+    permissions = frozenset(name.strip() for name in names.split(",") if name.strip())
+    unknown = sorted(permissions - PERMISSIONS)
+    if unknown:
+        known = ", ".join(sorted(PERMISSIONS))
+        raise argparse.ArgumentTypeError(f"'{unknown[0]}' is no permission; there are: {known}")
+    return MockClient(client_id, [secret], permissions)
 
 
 def _fault(text: str) -> Fault:
@@ -55,8 +66,9 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
     "--client": {
         "type": _client,
         "action": "append",
-        "metavar": "ID:SECRET",
-        "help": f"a client; may be repeated (default: {DEFAULT_CLIENT}:{DEFAULT_SECRET})",
+        "metavar": "ID:SECRET[:PERMISSION,…]",
+        "help": "a client, with all permissions or those named; may be repeated "
+        f"(default: {DEFAULT_CLIENT}:{DEFAULT_SECRET})",
     },
     "--lifetime": {
         "type": float,
@@ -80,8 +92,7 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
     "--created-status": {
         "type": int,
         "choices": (200, 201),
-        "default": 200,
-        "help": "status of answers that create something (Signicat does not publish it)",
+        "help": "status of every response that creates something (default: Signicat's of each)",
     },
 }
 
@@ -93,20 +104,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def new_mock(
-    clients: list[MockClient] | None = None, lifetime_seconds: float = 600, seed: int | None = None
+    clients: list[MockClient] | None = None,
+    lifetime_seconds: float = 600,
+    seed: int | None = None,
+    faults: tuple[Fault, ...] = (),
 ) -> MockSignicat:
-    """Return a mock on the machine's clocks."""
+    """Return a mock on the machine's clocks, with a signing key if it can have one."""
+    dice = random.Random(seed)  # noqa: S311 (decides on faults, not on secrets)
     return MockSignicat(
         clients=clients or [MockClient(DEFAULT_CLIENT, [DEFAULT_SECRET])],
         clock=time.monotonic,
         wall=time.time,
         lifetime_seconds=lifetime_seconds,
-        faults=Faults(random.Random(seed)),  # noqa: S311 (decides on faults, not on secrets)
+        faults=Faults(dice, faults),
+        signer=new_signer(say),
     )
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"MOCK: {line}\n")
 
 
 def _is_loopback(host: str) -> bool:
@@ -123,22 +135,21 @@ async def _serve(mock: MockSignicat, host: str, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     async with serve_mock(mock, host, port) as running:
         if not _is_loopback(host):
-            _say("listening beyond this machine; this is no Signicat, for development only")
-        _say(f"listening on {running.url}, client {mock.clients[0].client_id}")
+            say("listening beyond this machine; this is no Signicat, for development only")
+        say(f"listening on {running.url}, client {mock.clients[0].client_id}")
         await stop.wait()
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal; return the exit code."""
-    mock = new_mock(args.client, args.lifetime, args.seed)
+    mock = new_mock(args.client, args.lifetime, args.seed, tuple(args.fault))
     mock.public_url = args.public_url
     mock.created_status = args.created_status
-    mock.faults.put(args.fault)
     host, port = args.listen
     try:
         asyncio.run(_serve(mock, host, port))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "the name cannot be resolved"
-        _say(f"--listen: cannot listen on {host}:{port}: {reason}")
+        say(f"--listen: cannot listen on {host}:{port}: {reason}")
         return 1
     return 0

@@ -2,79 +2,86 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Final, Literal
 
-__all__ = ["KINDS", "TARGETS", "Fault", "FaultError", "Faults"]
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
-KINDS: Final = {
-    "latency": "wait `milliseconds` before answering",
-    "status": "answer with `status` (400 to 599), with `retry_after` as Retry-After",
-    "unauthorized": "answer 401 invalid_token, whatever the token",
-    "empty": "answer 200 with an empty body",
-    "html": "answer 200 with an HTML page",
-    "reset": "reset the connection before any answer",
-    "truncate": "send half of an answer's body, then reset the connection",
-}
-TARGETS: Final = ("token", "api", "all")
-_LATENCY, _STATUS = "latency", "status"
+__all__ = ["Fault", "FaultError", "Faults"]
+
+_PATTERN_LETTERS: Final = "*?["
 
 
 class FaultError(ValueError):
     """A fault as described cannot be done; the text names the member."""
 
 
-@dataclass(slots=True)
-class Fault:
-    """One fault: `times` None means until it is cleared; `probability` from 0 to 1."""
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    kind: str
-    target: str = "all"
-    milliseconds: float = 0
-    status: int = 503
-    retry_after: str | None = None
-    times: int | None = None
-    probability: float = 1
+
+@dataclass(config=ConfigDict(strict=True, extra="forbid"))
+class Fault:
+    """One fault. It hits a request that fits `target`, `path` and `method`.
+
+    `path` is a prefix on segment boundaries, or a pattern where it has `*`, `?`
+    or `[`; `*` passes slashes. `times` None means until it is cleared.
+    """
+
+    kind: Literal["latency", "status", "unauthorized", "empty", "html", "reset", "truncate"]
+    target: Literal["token", "api", "all"] = "all"
+    path: Annotated[str, Field(pattern="^/")] | None = None
+    method: Annotated[str, Field(pattern="^[A-Z]+$")] | None = None
+    milliseconds: Annotated[float, Field(ge=0, le=600_000)] = 0
+    status: Annotated[int, Field(ge=400, le=599)] = 503
+    retry_after: (
+        Annotated[str, Field(pattern="^[\x20-\x7e]*$"), BeforeValidator(_as_text)] | None
+    ) = None
+    times: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    probability: Annotated[float, Field(ge=0, le=1)] = 1
 
     @classmethod
     def from_json(cls, value: object) -> "Fault":
         """Read a fault from JSON; raise `FaultError` naming the member that is wrong."""
         if not isinstance(value, Mapping):
             raise FaultError("a fault must be an object")
-        unknown = set(value) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise FaultError(f"'{min(unknown)}' is no member of a fault")
-        fault = cls(**{"kind": "", **value})
-        fault.check()
-        return fault
+        try:
+            return cls(**value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            member = first["loc"][0] if first["loc"] else "fault"
+            raise FaultError(f"'{member}': {first['msg']}") from None
 
-    def check(self) -> None:
-        """Raise `FaultError` for values that mean nothing."""
-        if self.kind not in KINDS:
-            raise FaultError(f"'kind' must be one of {', '.join(KINDS)}")
-        if self.target not in TARGETS:
-            raise FaultError(f"'target' must be one of {', '.join(TARGETS)}")
-        _check_number("milliseconds", self.milliseconds, 0, 600_000)
-        _check_number("status", self.status, 400, 599)
-        _check_number("probability", self.probability, 0, 1)
-        if self.times is not None:
-            _check_number("times", self.times, 1, 1_000_000)
-        if self.retry_after is not None:
-            self.retry_after = str(self.retry_after)
+    def fits(self, target: str, method: str, path: str) -> bool:
+        """Say whether a request to `target` is one that this fault may hit."""
+        return (
+            self.target in {target, "all"}
+            and self.method in {method, None}
+            and (self.path is None or _is_within(path, self.path))
+        )
 
 
-def _check_number(name: str, value: object, least: float, most: float) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most:  # type: ignore[operator]  # is_number says so
-        raise FaultError(f"'{name}' must be a number from {least:g} to {most:g}")
+def _is_within(path: str, wanted: str) -> bool:
+    if any(letter in wanted for letter in _PATTERN_LETTERS):
+        return fnmatchcase(path, wanted)
+    return path == wanted or path.startswith(wanted.rstrip("/") + "/")
 
 
 class Faults:
     """The faults in force; a request takes those that hit it."""
 
-    def __init__(self, dice: random.Random) -> None:
+    def __init__(self, dice: random.Random, at_start: tuple[Fault, ...] = ()) -> None:
         self._dice = dice
-        self._faults: list[Fault] = []
+        self._start = [asdict(fault) for fault in at_start], dice.getstate()
+        self._faults = list(at_start)
+
+    def reset(self) -> None:
+        """Put back the faults that were in force at the start, and the dice with them."""
+        faults, dice = self._start
+        self._faults = [Fault(**members) for members in faults]
+        self._dice.setstate(dice)
 
     def put(self, faults: list[Fault]) -> None:
         """Replace all faults."""
@@ -84,11 +91,11 @@ class Faults:
         """Return the faults that are left."""
         return [asdict(fault) for fault in self._faults]
 
-    def take(self, target: str) -> list[Fault]:
-        """Return the faults that hit one request to `target`; each costs one of its times."""
+    def take(self, target: str, method: str, path: str) -> list[Fault]:
+        """Return the faults that hit one request; each costs one of its times."""
         hits = []
         for fault in self._faults:
-            if fault.target not in (target, "all") or self._dice.random() >= fault.probability:
+            if not fault.fits(target, method, path) or self._dice.random() >= fault.probability:
                 continue
             hits.append(fault)
             if fault.times is not None:

@@ -1,16 +1,12 @@
-"""MOCK of Data Verification look-ups and of Digital Evidence records."""
+"""MOCK of Data Verification: look-ups of organisations and persons."""
 
-import json
-import uuid
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from aiohttp import web
+from proxy.mock.body import Body
+from proxy.mock.endpoint import Call, Product, Result, endpoint
+from proxy.mock.errors import ApiError, InvalidParam, not_found
 
-from proxy.mock.keys import MOCK
-from proxy.mock.replies import api_error, json_reply
-
-__all__ = ["routes"]
+__all__ = ["PRODUCT"]
 
 _ORGANIZATION: Final = {
     "name": "Example AS",
@@ -49,89 +45,81 @@ _PARTS: Final[dict[str, dict[str, object]]] = {
 _COUNTRIES: Final = frozenset(("NO", "SE", "DK", "FI", "DE", "NL", "GB"))
 
 
-def _country_fault(request: web.Request) -> web.Response | None:
-    if request.match_info["country"] not in _COUNTRIES:
-        return api_error(400, "1100", "Country not supported")
-    return None
+class Source(Body):
+    """The register that is asked."""
+
+    source: str | None = None
 
 
-async def _organization(request: web.Request) -> web.Response:
-    fault = _country_fault(request)
-    if fault is not None:
-        return fault
-    if request.match_info["id"] != _ORGANIZATION["organizationNumber"]:
-        return api_error(404, "1204", "Organization not found")
-    part = request.match_info.get("part")
+class Search(Source):
+    """A search for organisations."""
+
+    name: str = ""
+    countries: str | None = None
+    limit: str | None = None
+
+
+class PersonQuery(Source):
+    """A look-up of a person."""
+
+    identity_number: str = ""
+
+
+def _check_country(call: Call) -> None:
+    if call.path["country"] not in _COUNTRIES:
+        raise ApiError(400, call.path["country"], code="1100", title="Country not supported")
+
+
+def _required(name: str, value: str) -> None:
+    if not value:
+        missing = (InvalidParam(name, "is required"),)
+        title = "Query not valid"
+        raise ApiError(400, f"{name} is required", code="1200", title=title, invalid=missing)
+
+
+def _found_organization(call: Call) -> dict[str, Any]:
+    _check_country(call)
+    if call.path["id"] != _ORGANIZATION["organizationNumber"]:
+        raise ApiError(404, code="1204", title="Organization not found")
+    return _ORGANIZATION
+
+
+def _organization(call: Call, _: Source) -> Result:
+    return {**_found_organization(call), "metadata": _METADATA}
+
+
+def _organization_part(call: Call, _: Source) -> Result:
+    _found_organization(call)
+    part = _PARTS.get(call.path["part"])
     if part is None:
-        return json_reply({**_ORGANIZATION, "metadata": _METADATA})
-    if part not in _PARTS:
-        raise web.HTTPNotFound
-    return json_reply({**_PARTS[part], "metadata": _METADATA})
+        raise not_found("part of an organization")
+    return {**part, "metadata": _METADATA}
 
 
-async def _search(request: web.Request) -> web.Response:
-    name = request.query.get("name", "")
-    if not name:
-        return api_error(400, "1200", "Query not valid", detail="MOCK: name is required")
-    is_match = name.lower() in str(_ORGANIZATION["name"]).lower()
-    return json_reply({"organizations": [_ORGANIZATION] if is_match else []})
+def _search(_: Call, wanted: Search) -> Result:
+    _required("name", wanted.name)
+    is_match = wanted.name.lower() in str(_ORGANIZATION["name"]).lower()
+    return {"organizations": [_ORGANIZATION] if is_match else []}
 
 
-async def _person(request: web.Request) -> web.Response:
-    fault = _country_fault(request)
-    if fault is not None:
-        return fault
-    number = request.query.get("identityNumber")
-    if not number:
-        return api_error(400, "1200", "Query not valid", detail="MOCK: identityNumber is required")
-    if number != _PERSON["identityNumber"]:
-        return api_error(404, "1205", "Person not found")
-    return json_reply(_PERSON)
+def _person(call: Call, wanted: PersonQuery) -> Result:
+    _check_country(call)
+    _required("identityNumber", wanted.identity_number)
+    if wanted.identity_number != _PERSON["identityNumber"]:
+        raise ApiError(404, code="1205", title="Person not found")
+    return _PERSON
 
 
-async def _create_record(request: web.Request) -> web.Response:
-    mock = request.app[MOCK]
-    try:
-        body = json.loads(await request.read())
-    except ValueError:
-        body = None
-    if not isinstance(body, dict) or "type" not in body:
-        return api_error(400, "bad_request", "Bad request", detail="MOCK: type is required")
-    created = datetime.fromtimestamp(mock.wall(), UTC)
-    days = body.get("ttl") if isinstance(body.get("ttl"), int) else 30
-    record: dict[str, Any] = {
-        "id": str(uuid.uuid4()),
-        "systemMetadata": {
-            "type": body["type"],
-            "auditLevel": body.get("auditLevel", "SIMPLE"),
-            "createdBy": "MOCK",
-            "createdDateTime": created.isoformat(),
-            "expiryDate": (
-                created + timedelta(days=min(max(int(days or 0), 0), 36_500))
-            ).isoformat(),
-        },
-        "metadata": body.get("metadata", {}),
-        "coreData": body.get("coreData", {}),
-    }
-    mock.records[record["id"]] = record
-    return json_reply(record, mock.created_status)
+_BY_NUMBER: Final = "/countries/{country}/organizations/{id}"
 
-
-async def _get_record(request: web.Request) -> web.Response:
-    record = request.app[MOCK].records.get(request.match_info["id"])
-    if record is None:
-        raise web.HTTPNotFound
-    return json_reply(record)
-
-
-def routes() -> list[web.RouteDef]:
-    """Return the routes of look-ups and records."""
-    organization = "/info/lookup/countries/{country}/organizations/{id}"
-    return [
-        web.get("/info/lookup/organizations/search", _search),
-        web.get(organization, _organization),
-        web.get(organization + "/{part}", _organization),
-        web.get("/info/lookup/countries/{country}/persons", _person),
-        web.post("/dem/records", _create_record),
-        web.get("/dem/records/{id}", _get_record),
-    ]
+PRODUCT: Final = Product(
+    name="Data Verification",
+    prefix="/info/lookup",
+    permission="Data Verification",
+    endpoints=(
+        endpoint("GET", "/organizations/search", _search, takes=Search),
+        endpoint("GET", _BY_NUMBER, _organization, takes=Source),
+        endpoint("GET", _BY_NUMBER + "/{part}", _organization_part, takes=Source),
+        endpoint("GET", "/countries/{country}/persons", _person, takes=PersonQuery),
+    ),
+)

@@ -1,22 +1,22 @@
 """MOCK of the Authentication REST API: sessions and their life, with a page to log in on."""
 
-import json
 import uuid
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from proxy.mock.keys import MOCK, base_url
-from proxy.mock.replies import api_error, html_page, json_reply
-from proxy.mock.state import ACCOUNT_ID
+from proxy.mock.body import ANY_CASE, Body, Url
+from proxy.mock.endpoint import Call, Product, Result, endpoint
+from proxy.mock.errors import ApiError, invalid_param, not_found
+from proxy.mock.page import page
+from proxy.mock.state import ACCOUNT_ID, Shelf
 
-__all__ = ["cancel", "create", "decide", "get", "login_page"]
+__all__ = ["PRODUCT"]
 
 OUTCOMES: Final = {"success": "SUCCESS", "abort": "ABORT", "error": "ERROR"}
 _FINAL: Final = frozenset(("SUCCESS", "ABORT", "ERROR", "CANCELLED"))
 _MAGIC: Final = {f"mock-{word}": status for word, status in OUTCOMES.items()}
-_FLOWS: Final = ("redirect", "headless", "embedded")
 _SUBJECT: Final = {
     "id": "q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9z0x1c=",
     "idpId": "9578-6000-4-000000",
@@ -26,6 +26,42 @@ _SUBJECT: Final = {
     "dateOfBirth": "1990-01-31",
     "nin": {"value": "31019000000", "issuingCountry": "NO", "type": "BIRTH"},
 }
+
+Session: TypeAlias = dict[str, Any]
+SESSIONS: Final[Shelf[Session]] = Shelf("session")
+
+Flow = Annotated[Literal["redirect", "headless", "embedded"], ANY_CASE]
+Loa = Annotated[Literal["low", "substantial", "high"], ANY_CASE]
+
+
+class Callbacks(Body):
+    """Where the browser goes once the session has ended."""
+
+    success: Url | None = None
+    abort: Url | None = None
+    error: Url | None = None
+
+
+class NewSession(Body):
+    """What a session is created from."""
+
+    flow: Flow
+    allowed_providers: list[str] | None = None
+    requested_attributes: list[str] | None = None
+    callback_urls: Callbacks | None = None
+    language: str | None = None
+    requested_loa: Loa | None = None
+    external_reference: str | None = None
+    session_lifetime: int | None = None
+    prefilled_input: dict[str, Any] | None = None
+    additional_parameters: dict[str, Any] | None = None
+    encryption_public_key: dict[str, Any] | None = None
+    tags: list[str] | None = None
+    return_url: Url | None = None
+    embedded_parent_domains: list[str] | None = None
+    theme_id: str | None = None
+    usage_reference: str | None = None
+    request_domain: str | None = None
 
 
 def _callback(url: str, session_id: str) -> str:
@@ -38,55 +74,28 @@ def _callback(url: str, session_id: str) -> str:
     return f"{host}{mark}sessionId={session_id}"
 
 
-def _fault_of(body: object) -> str | None:
-    """Say what is wrong with a request for a session, None for nothing."""
-    if not isinstance(body, dict):
-        return "the body must be a JSON object"
-    if body.get("flow") not in _FLOWS:
-        return f"flow must be one of {', '.join(_FLOWS)}"
-    callbacks = body.get("callbackUrls", {})
-    is_good = isinstance(callbacks, dict) and all(isinstance(u, str) for u in callbacks.values())
-    if not is_good or (body["flow"] == "redirect" and not {"success"} <= set(callbacks)):
-        return "callbackUrls must name success, abort and error"
-    return None
-
-
-async def create(request: web.Request) -> web.Response:
+def _create(call: Call, wanted: NewSession) -> Result:
     """Create a session (status CREATED)."""
-    try:
-        body = json.loads(await request.read())
-    except ValueError:
-        body = None
-    fault = _fault_of(body)
-    if fault is not None:
-        return api_error(400, "bad_request", "Bad request", detail=f"MOCK: {fault}")
-    mock = request.app[MOCK]
+    callbacks = wanted.callback_urls.given() if wanted.callback_urls else {}
+    if wanted.flow == "redirect" and "success" not in callbacks:
+        raise invalid_param("callbackUrls.success", "must be given for the redirect flow")
     session_id = str(uuid.uuid4())
     session = {
-        **body,
+        **wanted.given(),
         "id": session_id,
         "accountId": ACCOUNT_ID,
-        "authenticationUrl": f"{base_url(request)}/mock-login/{session_id}",
+        "authenticationUrl": f"{call.base_url}/mock-login/{session_id}",
         "status": "CREATED",
-        "allowedProviders": body.get("allowedProviders", ["nbid"]),
-        "requestedAttributes": sorted(body.get("requestedAttributes", [])),
-        "callbackUrls": {
-            name: _callback(url, session_id) for name, url in body.get("callbackUrls", {}).items()
-        },
-        "sessionLifetime": body.get("sessionLifetime", 1200),
+        "allowedProviders": wanted.allowed_providers or ["nbid"],
+        "requestedAttributes": sorted(wanted.requested_attributes or []),
+        "callbackUrls": {name: _callback(url, session_id) for name, url in callbacks.items()},
+        "sessionLifetime": wanted.session_lifetime or 1200,
     }
-    mock.sessions[session_id] = session
-    return json_reply(session, mock.created_status)
-
-
-def _found(request: web.Request) -> dict[str, Any]:
-    session = request.app[MOCK].sessions.get(request.match_info["id"])
-    if session is None:
-        raise web.HTTPNotFound
+    call.mock.shelf(SESSIONS)[session_id] = session
     return session
 
 
-def _finish(session: dict[str, Any], status: str) -> None:
+def _finish(session: Session, status: str) -> None:
     session["status"] = status
     if status == "SUCCESS":
         session["provider"] = session["allowedProviders"][0]
@@ -102,46 +111,66 @@ def _finish(session: dict[str, Any], status: str) -> None:
         }
 
 
-async def get(request: web.Request) -> web.Response:
+def _get(call: Call) -> Result:
     """Return a session; a magic externalReference ends it at the second look."""
-    session = _found(request)
-    reply = json_reply(session)
-    outcome = _MAGIC.get(str(session.get("externalReference")))
+    session = call.find(SESSIONS)
+    seen = dict(session)
+    outcome = _MAGIC.get(session.get("externalReference", ""))
     if outcome is not None and session["status"] not in _FINAL:
         _finish(session, outcome)
-    return reply
+    return seen
 
 
-async def cancel(request: web.Request) -> web.Response:
+def _cancel(call: Call) -> Result:
     """Cancel a session that has not ended."""
-    session = _found(request)
+    session = call.find(SESSIONS)
     if session["status"] in _FINAL:
-        return api_error(400, "bad_request", "Bad request", detail="MOCK: the session has ended")
+        raise ApiError(400, "the session has ended")
     session["status"] = "CANCELLED"
-    return json_reply(session)
+    return session
 
 
-async def login_page(request: web.Request) -> web.Response:
+def _login_page(call: Call) -> Result:
     """Show the end user a page with one button for each outcome (WAITING_FOR_USER)."""
-    session = _found(request)
+    session = call.find(SESSIONS)
     if session["status"] == "CREATED":
         session["status"] = "WAITING_FOR_USER"
-    buttons = "".join(
-        f'<form method="post" action="{session["id"]}/{word}"><button>{word}</button></form>'
-        for word in OUTCOMES
+    return page(
+        "log in",
+        f"Session {session['id']}: {session['status']}",
+        facts={
+            "Providers": ", ".join(session["allowedProviders"]),
+            "Attributes": ", ".join(session["requestedAttributes"]),
+        },
+        actions={word: f"{session['id']}/{word}" for word in OUTCOMES},
     )
-    return html_page("log in", f"<p>Session {session['id']}: {session['status']}</p>{buttons}")
 
 
-async def decide(request: web.Request) -> web.Response:
+def _decide(call: Call) -> Result:
     """End a session as the end user chose, and lead the browser back to the application."""
-    session = _found(request)
-    word = request.match_info["outcome"]
+    session = call.find(SESSIONS)
+    word = call.path["outcome"]
     if word not in OUTCOMES:
-        raise web.HTTPNotFound
+        raise not_found("outcome")
     if session["status"] not in _FINAL:
         _finish(session, OUTCOMES[word])
     target = session["callbackUrls"].get(word)
     if target is None:
-        return html_page(session["status"], "<p>The session has no URL to go back to.</p>")
+        return page(session["status"], "The session has no URL to go back to.")
     return web.Response(status=302, headers={"Location": target})
+
+
+PRODUCT: Final = Product(
+    name="Authentication REST API",
+    prefix="/auth/rest",
+    permission="Authentication REST API",
+    endpoints=(
+        endpoint("POST", "/sessions", _create, takes=NewSession, creates=True),
+        endpoint("GET", "/sessions/{id}", _get),
+        endpoint("POST", "/sessions/{id}/cancel", _cancel),
+    ),
+    pages=(
+        endpoint("GET", "/mock-login/{id}", _login_page),
+        endpoint("POST", "/mock-login/{id}/{outcome}", _decide),
+    ),
+)

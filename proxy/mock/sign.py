@@ -1,221 +1,165 @@
-"""MOCK of the Sign API v2: documents come back byte for byte, sessions can be signed."""
+"""MOCK of the Sign API v2: signing sessions, with a page to sign on."""
 
-import hashlib
-import json
 import uuid
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from aiohttp import web
+from pydantic import Field
 
-from proxy.mock.keys import MOCK, base_url
-from proxy.mock.replies import api_error, html_page, json_reply
+from proxy.mock import sign_documents
+from proxy.mock.body import Body, Url
+from proxy.mock.endpoint import Call, Product, Result, endpoint
+from proxy.mock.errors import invalid_param, not_found
+from proxy.mock.page import page
+from proxy.mock.sign_documents import DOCUMENTS, store_document
+from proxy.mock.state import Shelf
 
-__all__ = ["routes"]
+__all__ = ["PRODUCT"]
 
 _ENDED: Final = {"sign": "SIGNED", "reject": "REJECTED"}
 _LIST_LIMIT: Final = 100
+_MOST_OFFSET: Final = 1_000_000_000
+
+SigningSession: TypeAlias = dict[str, Any]
+SIGNING_SESSIONS: Final[Shelf[SigningSession]] = Shelf("signing session")
 
 
-def _now(request: web.Request) -> str:
-    wall = request.app[MOCK].wall()
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+class ToSign(Body):
+    """A document of a signing session."""
+
+    action: str | None = None
+    document_id: str | None = None
+    document_collection_id: str | None = None
 
 
-def _found(shelf: dict[str, dict[str, Any]], request: web.Request) -> dict[str, Any]:
-    thing = shelf.get(request.match_info["id"])
-    if thing is None:
-        raise web.HTTPNotFound
-    return thing
+class Redirects(Body):
+    """Where the browser goes once the signing session has ended."""
+
+    success: Url | None = None
+    cancel: Url | None = None
+    error: Url | None = None
 
 
-def _bad(detail: str) -> web.Response:
-    return api_error(400, "bad_request", "Bad request", detail=f"MOCK: {detail}")
+class NewSigningSession(Body):
+    """What a signing session is created from."""
+
+    title: str | None = None
+    external_reference: str | None = None
+    documents: list[ToSign] | None = None
+    signing_setup: list[dict[str, Any]] | None = None
+    redirect_settings: Redirects | None = None
+    ui: dict[str, Any] | None = None
+    due_date: str | None = None
+    subsequent_to: list[str] | None = None
 
 
-async def _json_body(request: web.Request) -> object:
-    try:
-        return json.loads(await request.read())
-    except ValueError:
-        return None
+class Paging(Body):
+    """Which part of a list is wanted."""
+
+    limit: Annotated[int, Field(ge=0)] = 20
+    offset: Annotated[int, Field(ge=0, le=_MOST_OFFSET)] = 0
 
 
-def _store_document(request: web.Request, data: bytes, mime_type: str) -> dict[str, Any]:
-    document_id = str(uuid.uuid4())
-    metadata = {
-        "documentId": document_id,
-        "mimeType": mime_type,
-        "createdAt": _now(request),
-        "documentHash": {"hash": hashlib.sha256(data).hexdigest(), "hashAlgorithm": "SHA256"},
-    }
-    request.app[MOCK].documents[document_id] = {"data": data, "metadata": metadata}
-    return metadata
-
-
-async def _create_document(request: web.Request) -> web.Response:
-    data = await request.read()
-    if not data:
-        return _bad("the document is empty")
-    metadata = _store_document(request, data, request.content_type)
-    return json_reply(metadata, request.app[MOCK].created_status)
-
-
-async def _get_document(request: web.Request) -> web.Response:
-    document = _found(request.app[MOCK].documents, request)
-    return web.Response(
-        body=document["data"], headers={"Content-Type": document["metadata"]["mimeType"]}
-    )
-
-
-async def _delete_document(request: web.Request) -> web.Response:
-    _found(request.app[MOCK].documents, request)
-    del request.app[MOCK].documents[request.match_info["id"]]
-    return web.Response(status=204)
-
-
-async def _get_metadata(request: web.Request) -> web.Response:
-    return json_reply(_found(request.app[MOCK].documents, request)["metadata"])
-
-
-async def _patch_metadata(request: web.Request) -> web.Response:
-    document = _found(request.app[MOCK].documents, request)
-    body = await _json_body(request)
-    if not isinstance(body, dict):
-        return _bad("the body must be a JSON object")
-    document["metadata"] |= {k: v for k, v in body.items() if k != "documentId"}
-    return json_reply(document["metadata"])
-
-
-async def _create_collection(request: web.Request) -> web.Response:
-    mock = request.app[MOCK]
-    body = await _json_body(request)
-    documents = body.get("documents") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(documents, list):
-        return _bad("documents must be a list")
-    ids = [item.get("documentId") if isinstance(item, dict) else None for item in documents]
-    if not ids or not set(ids) <= set(mock.documents):
-        return _bad("documents names a document that there is not")
-    collection = {**body, "id": str(uuid.uuid4()), "output": {"packages": []}}
-    mock.collections[collection["id"]] = collection
-    return json_reply(collection, mock.created_status)
-
-
-async def _get_collection(request: web.Request) -> web.Response:
-    return json_reply(_found(request.app[MOCK].collections, request))
-
-
-async def _delete_collection(request: web.Request) -> web.Response:
-    _found(request.app[MOCK].collections, request)
-    del request.app[MOCK].collections[request.match_info["id"]]
-    return web.Response(status=204)
-
-
-async def _create_sessions(request: web.Request) -> web.Response:
+def _create(call: Call, wanted: list[NewSigningSession]) -> Result:
     """Create signing sessions: a JSON array in, the same objects with id and URL out."""
-    mock = request.app[MOCK]
-    body = await _json_body(request)
-    if not isinstance(body, list) or not body or not all(isinstance(s, dict) for s in body):
-        return _bad("the body must be an array of signing sessions")
+    if not wanted:
+        raise invalid_param("body", "must have a signing session")
     created = []
-    for wanted in body:
+    for new in wanted:
         session_id = str(uuid.uuid4())
         session = {
-            **wanted,
+            **new.given(),
             "id": session_id,
-            "signatureUrl": f"{base_url(request)}/mock-sign/{session_id}",
+            "signatureUrl": f"{call.base_url}/mock-sign/{session_id}",
             "lifecycle": {"state": "READY", "stateIsFinal": False},
         }
-        mock.signing_sessions[session_id] = session
+        call.mock.shelf(SIGNING_SESSIONS)[session_id] = session
         created.append(session)
-    return json_reply(created, mock.created_status)
+    return created
 
 
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else default
+def _list(call: Call, paging: Paging) -> Result:
+    sessions = list(call.mock.shelf(SIGNING_SESSIONS).values())
+    limit = min(paging.limit, _LIST_LIMIT)
+    shown = sessions[paging.offset : paging.offset + limit]
+    facts = {"count": len(shown), "limit": limit, "offset": paging.offset, "total": len(sessions)}
+    return {**facts, "data": shown}
 
 
-async def _list_sessions(request: web.Request) -> web.Response:
-    sessions = list(request.app[MOCK].signing_sessions.values())
-    limit = min(_number(request, "limit", 20), _LIST_LIMIT)
-    offset = _number(request, "offset", 0)
-    page = sessions[offset : offset + limit]
-    facts = {"count": len(page), "limit": limit, "offset": offset, "total": len(sessions)}
-    return json_reply({**facts, "data": page})
+def _get(call: Call) -> Result:
+    return call.find(SIGNING_SESSIONS)
 
 
-async def _get_session(request: web.Request) -> web.Response:
-    return json_reply(_found(request.app[MOCK].signing_sessions, request))
+def _delete(call: Call) -> None:
+    call.remove(SIGNING_SESSIONS)
 
 
-async def _delete_session(request: web.Request) -> web.Response:
-    _found(request.app[MOCK].signing_sessions, request)
-    del request.app[MOCK].signing_sessions[request.match_info["id"]]
-    return web.Response(status=204)
-
-
-async def _signing_page(request: web.Request) -> web.Response:
-    session = _found(request.app[MOCK].signing_sessions, request)
-    state = session["lifecycle"]["state"]
-    buttons = "".join(
-        f'<form method="post" action="{session["id"]}/{word}"><button>{word}</button></form>'
-        for word in _ENDED
+def _signing_page(call: Call) -> Result:
+    session = call.find(SIGNING_SESSIONS)
+    return page(
+        "sign",
+        f"Signing session {session['id']}: {session['lifecycle']['state']}",
+        facts={"Title": session.get("title", "")},
+        actions={word: f"{session['id']}/{word}" for word in _ENDED},
     )
-    return html_page("sign", f"<p>Signing session {session['id']}: {state}</p>{buttons}")
 
 
-async def _decide(request: web.Request) -> web.Response:
+def _decide(call: Call) -> Result:
     """Sign or reject; a signed document is a new one, fetched like any other."""
-    mock = request.app[MOCK]
-    session = _found(mock.signing_sessions, request)
-    word = request.match_info["decision"]
+    session = call.find(SIGNING_SESSIONS)
+    word = call.path["decision"]
     if word not in _ENDED:
-        raise web.HTTPNotFound
+        raise not_found("decision")
     if not session["lifecycle"]["stateIsFinal"]:
         session["lifecycle"] = {"state": _ENDED[word], "stateIsFinal": True}
         if word == "sign":
-            session["output"] = {"signatures": _signatures(request, session)}
-    settings = session.get("redirectSettings")
-    target = settings.get("success" if word == "sign" else "cancel") if settings else None
+            session["output"] = {"signatures": _signatures(call, session)}
+    redirects = session.get("redirectSettings", {})
+    target = redirects.get("success" if word == "sign" else "cancel")
     if target is None:
-        return html_page(session["lifecycle"]["state"], "<p>You can close this page.</p>")
+        return page(session["lifecycle"]["state"], "You can close this page.")
     return web.Response(status=302, headers={"Location": target})
 
 
-def _signatures(request: web.Request, session: dict[str, Any]) -> list[dict[str, Any]]:
+def _signatures(call: Call, session: SigningSession) -> list[dict[str, Any]]:
     signatures = []
     for item in session.get("documents", []):
-        original = request.app[MOCK].documents.get(item.get("documentId", ""))
+        original = call.mock.shelf(DOCUMENTS).get(item.get("documentId", ""))
         if original is None:
             continue
-        metadata = original["metadata"]
-        result = _store_document(request, original["data"], metadata["mimeType"])
+        media_type = original.metadata["mimeType"]
+        result = store_document(call, original.data, media_type)
         signatures.append(
             {
-                "originalDocumentId": metadata["documentId"],
+                "originalDocumentId": original.metadata["documentId"],
                 "resultDocumentId": result["documentId"],
                 "documentCollectionId": item.get("documentCollectionId"),
-                "signatureType": "PADES" if metadata["mimeType"].endswith("pdf") else "XADES",
+                "signatureType": "PADES" if media_type.endswith("pdf") else "XADES",
             }
         )
     return signatures
 
 
-def routes() -> list[web.RouteDef]:
-    """Return the routes of the Sign API and of its page."""
-    return [
-        web.post("/sign/documents", _create_document),
-        web.get("/sign/documents/{id}", _get_document),
-        web.delete("/sign/documents/{id}", _delete_document),
-        web.get("/sign/documents/{id}/metadata", _get_metadata),
-        web.patch("/sign/documents/{id}/metadata", _patch_metadata),
-        web.post("/sign/document-collections", _create_collection),
-        web.get("/sign/document-collections/{id}", _get_collection),
-        web.delete("/sign/document-collections/{id}", _delete_collection),
-        web.post("/sign/signing-sessions", _create_sessions),
-        web.get("/sign/signing-sessions", _list_sessions),
-        web.get("/sign/signing-sessions/{id}", _get_session),
-        web.delete("/sign/signing-sessions/{id}", _delete_session),
-        web.get("/mock-sign/{id}", _signing_page),
-        web.post("/mock-sign/{id}/{decision}", _decide),
-    ]
+PRODUCT: Final = Product(
+    name="Sign API v2",
+    prefix="/sign",
+    permission="Signature API",
+    endpoints=(
+        *sign_documents.ENDPOINTS,
+        endpoint(
+            "POST",
+            "/signing-sessions",
+            _create,
+            takes=list[NewSigningSession],
+            status=201,
+            creates=True,
+        ),
+        endpoint("GET", "/signing-sessions", _list, takes=Paging),
+        endpoint("GET", "/signing-sessions/{id}", _get),
+        endpoint("DELETE", "/signing-sessions/{id}", _delete, status=204),
+    ),
+    pages=(
+        endpoint("GET", "/mock-sign/{id}", _signing_page),
+        endpoint("POST", "/mock-sign/{id}/{decision}", _decide),
+    ),
+)

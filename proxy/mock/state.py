@@ -1,22 +1,24 @@
 """What the mock knows: its clients, the tokens it has granted, and what was created with them."""
 
-import base64
+import copy
 import hashlib
-import json
 import random
 import secrets
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from proxy.mock.faults import Faults
+from proxy.mock.log import say
+from proxy.mock.signing import Signer, Unsigned
 
-__all__ = ["ACCOUNT_ID", "MockClient", "MockSignicat", "fingerprint"]
+__all__ = ["ACCOUNT_ID", "MockClient", "MockSignicat", "Shelf", "fingerprint"]
+
+T = TypeVar("T")
 
 ACCOUNT_ID: Final = "a-spge-0a1b2c3d4e5f6a7b8c9d"
 _REMEMBERED_REQUESTS: Final = 200
-_SIGNATURE_BYTES: Final = 256  # as long as an RS256 signature; it verifies nothing
 
 
 @dataclass(slots=True)
@@ -28,13 +30,20 @@ class MockClient:
     permissions: frozenset[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shelf(Generic[T]):
+    """Names where a product keeps one kind of thing, by id; `thing` is what a 404 calls it."""
+
+    thing: str
+
+
 def fingerprint(value: str) -> str:
     """Return 8 hex digits that stand for a secret value."""
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+def _new_requests() -> deque[dict[str, Any]]:
+    return deque(maxlen=_REMEMBERED_REQUESTS)
 
 
 @dataclass(slots=True)
@@ -42,7 +51,7 @@ class MockSignicat:
     """Owns all state of one mock; lifetimes are measured on `clock` (seconds, monotonic).
 
     `public_url` is what the URLs it gives out begin with; empty: the Host it
-    was asked by.
+    was asked by. `created_status` None: as each endpoint has it.
     """
 
     clients: list[MockClient]
@@ -50,44 +59,60 @@ class MockSignicat:
     wall: Callable[[], float]
     lifetime_seconds: float = 600
     public_url: str = ""
-    created_status: int = 200
+    created_status: int | None = None
     faults: Faults = field(default_factory=lambda: Faults(random.Random()))  # noqa: S311 (no secret)
+    signer: Signer = field(default_factory=Unsigned)
+    log: Callable[[str], None] = say
     token_requests: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
-    requests: deque[dict[str, Any]] = field(
-        default_factory=lambda: deque(maxlen=_REMEMBERED_REQUESTS)
-    )
-    sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
-    collections: dict[str, dict[str, Any]] = field(default_factory=dict)
-    signing_sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: deque[dict[str, Any]] = field(default_factory=_new_requests)
+    _shelves: dict[Shelf[Any], dict[str, Any]] = field(default_factory=dict)
     _tokens: dict[str, tuple[MockClient, float]] = field(default_factory=dict)
+    _at_start: tuple[list[MockClient], float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._at_start = copy.deepcopy(self.clients), self.lifetime_seconds
+
+    def reset(self) -> None:
+        """Make everything as it was at the start: what was created, set, granted and counted."""
+        clients, self.lifetime_seconds = self._at_start
+        self.clients = copy.deepcopy(clients)
+        self.faults.reset()
+        for held in (self._shelves, self._tokens, self.token_requests, self.statuses):
+            held.clear()
+        self.requests.clear()
 
     def client(self, client_id: str) -> MockClient | None:
         """Return the client of that id."""
         return next((c for c in self.clients if c.client_id == client_id), None)
 
-    def grant(self, client: MockClient, scope: str) -> str:
+    def shelf(self, shelf: Shelf[T]) -> dict[str, T]:
+        """Return what a product keeps on a shelf, by id, to add to and remove from."""
+        return self._shelves.setdefault(shelf, {})
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of all that products keep."""
+        return [name for held in self._shelves.values() for name in held]
+
+    def grant(self, client: MockClient, scope: str, issuer: str) -> str:
         """Return a new access token that looks like Signicat's and works here alone."""
         now = int(self.wall())
-        header = {"alg": "RS256", "typ": "at+jwt", "kid": "sandbox-signing-key-" + "0" * 32}
-        claims = {
-            "nbf": now,
-            "exp": now + int(self.lifetime_seconds),
-            "iss": "https://api.signicat.com/auth/open",
-            "aud": "https://api.signicat.com",
-            "client_id": client.client_id,
-            "account_id": ACCOUNT_ID,
-            "jti": secrets.token_hex(16).upper(),
-            "iat": now,
-            "sandbox": True,
-            "mock": True,
-            "scope": [scope],
-        }
-        parts = [_base64url(json.dumps(part).encode()) for part in (header, claims)]
-        parts.append(_base64url(secrets.token_bytes(_SIGNATURE_BYTES)))
-        token = ".".join(parts)
+        token = self.signer.sign(
+            {
+                "nbf": now,
+                "exp": now + int(self.lifetime_seconds),
+                "iss": issuer,
+                "aud": "https://api.signicat.com",
+                "client_id": client.client_id,
+                "account_id": ACCOUNT_ID,
+                "jti": secrets.token_hex(16).upper(),
+                "iat": now,
+                "sandbox": True,
+                "mock": True,
+                "scope": [scope],
+            }
+        )
         self._forget_expired()
         self._tokens[token] = (client, self.clock() + self.lifetime_seconds)
         return token

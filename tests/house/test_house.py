@@ -50,7 +50,8 @@ def locked(name: str) -> dict[str, str]:
 def direct_requirements(name: str) -> list[Requirement]:
     """Return what pyproject.toml asks for in the part that a lock file locks."""
     project = tomllib.loads(read("pyproject.toml"))
-    runtime: list[str] = project["project"]["dependencies"]
+    extras = project["project"]["optional-dependencies"].values()
+    runtime: list[str] = sum(extras, project["project"]["dependencies"])
     lines = {
         "requirements/runtime.txt": runtime,
         "requirements/dev.txt": runtime + project["dependency-groups"]["dev"],

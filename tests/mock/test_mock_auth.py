@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -200,7 +200,7 @@ async def test_secrets_rotate_and_tokens_are_revoked(bench: Bench) -> None:
     assert (await bench.ask("POST", TOKEN_PATH, data=POST))[0] == 400
     assert (await bench.ask("POST", "/__mock__/revoke"))[2] == {"revoked": 3}
     assert (await bench.ask("GET", "/mock/bytes", headers=headers))[0] == 401
-    assert (await bench.ask("PUT", "/__mock__/clients/x/secrets", json={}))[0] == 404
+    assert (await bench.ask("PUT", "/__mock__/clients/x/secrets", json={"secrets": []}))[0] == 404
     assert (await bench.ask("PUT", path, json={"secrets": [1]}))[0] == 400
 
 
@@ -252,7 +252,9 @@ async def test_a_fault_happens_as_often_as_told(
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncate"])
-async def test_a_fault_can_break_the_connection(bench: Bench, kind: str) -> None:
+async def test_a_fault_can_break_the_connection(
+    bench: Bench, kind: Literal["reset", "truncate"]
+) -> None:
     """A reset comes before any answer, a truncation inside its body."""
     bench.mock.faults.put([Fault(kind, target="token", times=1)])
     with pytest.raises(aiohttp.ClientError):

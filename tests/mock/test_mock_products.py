@@ -10,6 +10,8 @@ import pytest
 from proxy.mock import serve_mock
 from tests.mock.test_mock_auth import Bench
 
+SHOP = "https://shop.test"
+JSON = {"Content-Type": "application/json"}
 SESSION = {
     "flow": "redirect",
     "requestedAttributes": ["nin", "name"],
@@ -97,7 +99,7 @@ async def test_a_session_can_be_cancelled(api: Api) -> None:
 )
 async def test_a_bad_session_is_refused(api: Api, body: bytes) -> None:
     """What Signicat could not use is 400, with the reason."""
-    status, error = await api.call("POST", "/auth/rest/sessions", data=body)
+    status, error = await api.call("POST", "/auth/rest/sessions", data=body, headers=JSON)
     assert (status, error["code"]) == (400, "bad_request")
 
 
@@ -113,7 +115,7 @@ async def test_a_document_comes_back_byte_for_byte(api: Api, size: int) -> None:
     status, metadata = await api.call("PATCH", f"{path}/metadata", json={"documentId": "x", "a": 1})
     assert (status, metadata) == (200, document | {"a": 1})
     assert (await api.call("GET", f"{path}/metadata"))[1] == metadata
-    assert (await api.call("PATCH", f"{path}/metadata", data=b"["))[0] == 400
+    assert (await api.call("PATCH", f"{path}/metadata", data=b"[", headers=JSON))[0] == 400
     assert (await api.call("DELETE", path))[0] == 204
     assert (await api.call("GET", path))[0] == 404
     assert (await api.call("POST", "/sign/documents", data=b""))[0] == 400
@@ -132,7 +134,10 @@ async def test_a_signing_session_goes_its_way(api: Api, word: str, state: str, m
     )
     assert (await api.call("GET", f"/sign/document-collections/{collection['id']}"))[0] == 200
     wanted = [
-        {"documents": [*documents, {}], "redirectSettings": {"success": "/ok", "cancel": "/no"}},
+        {
+            "documents": [*documents, {}],
+            "redirectSettings": {"success": f"{SHOP}/ok", "cancel": f"{SHOP}/no"},
+        },
         {"title": "b"},
     ]
     _, sessions = await api.call("POST", "/sign/signing-sessions", json=wanted)
@@ -140,7 +145,7 @@ async def test_a_signing_session_goes_its_way(api: Api, word: str, state: str, m
     assert b"READY" in (await api.ask("GET", page))[2]
     assert (await api.ask("POST", f"{page}/x"))[0] == 404
     status, headers, _ = await api.ask("POST", f"{page}/{word}")
-    assert (status, headers["Location"]) == (302, "/ok" if word == "sign" else "/no")
+    assert (status, headers["Location"]) == (302, f"{SHOP}/ok" if word == "sign" else f"{SHOP}/no")
     assert (await api.ask("POST", f"{page}/reject"))[0] == 302
     _, ended = await api.call("GET", f"/sign/signing-sessions/{sessions[0]['id']}")
     assert ended["lifecycle"] == {"state": state, "stateIsFinal": True}
@@ -173,7 +178,7 @@ async def test_a_signing_session_goes_its_way(api: Api, word: str, state: str, m
 async def test_bad_bodies_are_refused(api: Api, path: str, body: bytes) -> None:
     """What makes no sense is 400."""
     method = "PUT" if path.startswith("/__mock__") else "POST"
-    assert (await api.call(method, path, data=body))[0] == 400
+    assert (await api.call(method, path, data=body, headers=JSON))[0] == 400
 
 
 ORGANIZATION = "/info/lookup/countries/NO/organizations/999000111"
@@ -208,7 +213,7 @@ async def test_a_search_finds_and_misses(api: Api) -> None:
 
 async def test_a_record_is_kept(api: Api) -> None:
     """A record comes back as it was created."""
-    _, record = await api.call("POST", "/dem/records", json={"type": "LOG_IN", "ttl": "x"})
+    _, record = await api.call("POST", "/dem/records", json={"type": "LOG_IN", "ttl": 7})
     assert (await api.call("GET", f"/dem/records/{record['id']}"))[1] == record
 
 

@@ -1,0 +1,195 @@
+"""Reads bodies and query parameters: declared as pydantic models, refused as Signicat refuses.
+
+    class Callbacks(Body):
+        success: Url
+
+    class NewSession(Body):
+        flow: Flow
+        callback_urls: Callbacks | None = None    # "callbackUrls"; null means not given
+        session_lifetime: int = 600               # may be left out; null is refused
+
+Members have Signicat's names (`camelCase` of the field's). A member with `| None` may be
+null, which means not given; one without may not. An enumeration is a `Literal` with
+`ANY_CASE` beside it. Types are strict: `"12"` is no integer. Members that no model
+declares are accepted and dropped; who reads gets their names.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
+
+from proxy.mock.errors import ApiError, InvalidParam
+
+__all__ = ["ANY_CASE", "Body", "Day", "Moment", "Read", "Reader", "Url"]
+
+T = TypeVar("T")
+
+_MOST_NAMED: Final = 50
+_WHOLE_BODY: Final = "body"
+
+
+class Body(BaseModel):
+    """A JSON object, or the parameters of a query."""
+
+    model_config = ConfigDict(
+        strict=True, extra="allow", alias_generator=to_camel, hide_input_in_errors=True
+    )
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given as JSON members, without those that were null or left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class _AnyCase:
+    """Beside a `Literal` of texts: accepts any case, and gives them as declared."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        declared = {value.casefold(): value for value in get_args(source)}
+
+        def as_declared(value: object) -> object:
+            return declared.get(value.casefold(), value) if isinstance(value, str) else value
+
+        return core_schema.no_info_before_validator_function(as_declared, handler(source))
+
+
+ANY_CASE: Final = _AnyCase()
+"""`Annotated[Literal["redirect", "headless"], ANY_CASE]` also takes `REDIRECT`."""
+
+
+def _checked_url(text: str) -> str:
+    """Return the URL as it is; raise `ValueError` unless a browser could be sent there."""
+    parts = urlsplit(text)
+    if not parts.scheme or not (parts.netloc or parts.path):
+        raise ValueError("must be an absolute URL")
+    if parts.scheme.lower() in {"http", "https"} and not parts.hostname:
+        raise ValueError("must name a host")
+    if any(letter <= " " or letter == "\x7f" for letter in text):
+        raise ValueError("must not have blanks or control characters")
+    _ = parts.port  # raises where it is beyond 65535
+    return text
+
+
+def _day(value: object) -> date:
+    if not isinstance(value, str) or len(value) != len("2026-01-31"):
+        raise ValueError("must be a date: YYYY-MM-DD")
+    return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 (a day has no zone)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("must be between the years 1 and 9999") from None
+
+
+Url = Annotated[str, AfterValidator(_checked_url)]
+"""An absolute URL, kept letter for letter."""
+Day = Annotated[date, PlainValidator(_day, json_schema_input_type=str)]
+"""A date as YYYY-MM-DD."""
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A date with a time (RFC 3339), in UTC; without a zone it is taken for UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[T]):
+    """What was read, and the members that no model knows, as `callbackUrls.succes`."""
+
+    value: T
+    unknown: tuple[str, ...]
+
+
+class Reader(Generic[T]):
+    """Reads one kind of body or query; raises `ApiError` 400 with the members that are wrong."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._adapter = TypeAdapter(kind)
+
+    def json(self, data: bytes) -> Read[T]:
+        """Read a JSON body."""
+        try:
+            value = self._adapter.validate_json(data)
+        except ValidationError as error:
+            raise _refusal(error) from None
+        _refuse_infinity(data)
+        return Read(value, tuple(_taken_unknown(value)))
+
+    def query(self, parameters: Mapping[str, str]) -> Read[T]:
+        """Read the parameters of a query."""
+        try:
+            value = self._adapter.validate_strings(dict(parameters))
+        except ValidationError as error:
+            raise _refusal(error) from None
+        return Read(value, tuple(_taken_unknown(value)))
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of what is read."""
+        return self._adapter.json_schema(by_alias=True)
+
+
+def _refusal(error: ValidationError) -> ApiError:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    invalid = tuple(
+        InvalidParam(_name(fault["loc"]), fault["msg"].removeprefix("Value error, "))
+        for fault in found[:_MOST_NAMED]
+    )
+    return ApiError(400, f"{invalid[0].name}: {invalid[0].reason}", invalid=invalid)
+
+
+def _name(place: tuple[int | str, ...]) -> str:
+    """Return a place in a body as text.
+
+    >>> _name(("documents", 0, "documentId"))
+    'documents[0].documentId'
+    """
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".") or _WHOLE_BODY
+
+
+def _refuse_infinity(data: bytes) -> None:
+    """Refuse numbers that JSON cannot have (NaN) and that no response could give back (1e999)."""
+
+    def finite(text: str) -> float:
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(text)
+        return number
+
+    try:
+        json.loads(data, parse_float=finite, parse_constant=finite)
+    except ValueError:
+        reason = "a number is out of range"
+        raise ApiError(400, reason, invalid=(InvalidParam(_WHOLE_BODY, reason),)) from None
+
+
+def _taken_unknown(value: object, place: tuple[int | str, ...] = ()) -> Iterator[str]:
+    """Yield the names of members that no model declares, and take them out of the models."""
+    if isinstance(value, BaseModel):
+        extra = value.model_extra or {}
+        yield from (_name((*place, name)) for name in extra)
+        extra.clear()
+        for name, field in type(value).model_fields.items():
+            yield from _taken_unknown(getattr(value, name), (*place, field.alias or name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _taken_unknown(item, (*place, index))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _taken_unknown(item, (*place, name))

@@ -1,0 +1,94 @@
+"""From a declared endpoint to a route of aiohttp: read, call, make the response."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from aiohttp import web
+
+from proxy.mock.body import Body, Reader
+from proxy.mock.endpoint import Call, Endpoint, Product, Result
+from proxy.mock.errors import ApiError
+from proxy.mock.keys import CALLER, MOCK, UNKNOWN, base_url
+from proxy.mock.replies import json_reply
+
+__all__ = ["product_routes", "routes_of"]
+
+_Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_EVERYWHERE: Final = frozenset(("signicat-accountid", "signicat-organizationid"))
+"""Parameters that every product takes, in any case."""
+
+
+def product_routes(product: Product) -> Iterator[web.RouteDef]:
+    """Yield the routes of a product and of its pages."""
+    for endpoint in product.endpoints:
+        yield _route(endpoint, product.prefix + endpoint.path, is_strict=True)
+    yield from routes_of(product.pages)
+
+
+def routes_of(endpoints: tuple[Endpoint, ...]) -> Iterator[web.RouteDef]:
+    """Yield the routes of endpoints that are no product's: any media type will do."""
+    for endpoint in endpoints:
+        yield _route(endpoint, endpoint.path, is_strict=False)
+
+
+def _route(endpoint: Endpoint, path: str, *, is_strict: bool) -> web.RouteDef:
+    handler = _handler(endpoint, path, is_strict=is_strict)
+    # `web.get` answers HEAD as well.
+    return (
+        web.get(path, handler)
+        if endpoint.method == "GET"
+        else web.route(endpoint.method, path, handler)
+    )
+
+
+def _handler(endpoint: Endpoint, path: str, *, is_strict: bool) -> _Handler:
+    reader = None if endpoint.takes is None else Reader[Any](endpoint.takes)
+
+    async def handle(request: web.Request) -> web.Response:
+        call = _call(request, await request.read())
+        if reader is None:
+            return _response(endpoint, call, endpoint.handler(call))
+        if endpoint.takes_body and is_strict:
+            _check_media_type(request)
+        read = reader.json(call.data) if endpoint.takes_body else reader.query(_own(call.query))
+        if read.unknown:
+            request[UNKNOWN] = read.unknown
+            names = ", ".join(map(repr, read.unknown))
+            call.mock.log(f"{endpoint.method} {path}: unknown members: {names}")
+        return _response(endpoint, call, endpoint.handler(call, read.value))
+
+    return handle
+
+
+def _call(request: web.Request, data: bytes) -> Call:
+    return Call(
+        mock=request.app[MOCK],
+        base_url=base_url(request),
+        client_id=request.get(CALLER, ""),
+        path=request.match_info,
+        query=request.query,
+        headers=request.headers,
+        media_type=request.content_type,
+        data=data,
+    )
+
+
+def _check_media_type(request: web.Request) -> None:
+    """Refuse a body that is said to be something else than JSON; one that says nothing passes."""
+    kind = request.content_type
+    if "Content-Type" in request.headers and kind != "application/json" and kind[-5:] != "+json":
+        raise ApiError(415, f"the body must be application/json, not {kind}")
+
+
+def _own(query: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in query.items() if name.lower() not in _EVERYWHERE}
+
+
+def _response(endpoint: Endpoint, call: Call, result: Result) -> web.Response:
+    if isinstance(result, web.Response):
+        return result
+    status = (endpoint.creates and call.mock.created_status) or endpoint.status
+    if result is None:
+        return web.Response(status=status)
+    return json_reply(result.given() if isinstance(result, Body) else result, status)

@@ -1,0 +1,37 @@
+"""The products that the mock serves: one line each."""
+
+from typing import Final
+
+from aiohttp import web
+
+from proxy.mock import dem, lookup, playground, sessions, sign
+from proxy.mock.endpoint import Product
+
+__all__ = ["PERMISSIONS", "PRODUCTS", "permission_of", "product_at"]
+
+PRODUCTS: Final[tuple[Product, ...]] = (
+    sessions.PRODUCT,
+    sign.PRODUCT,
+    lookup.PRODUCT,
+    dem.PRODUCT,
+    playground.PRODUCT,
+)
+PERMISSIONS: Final = frozenset(name for product in PRODUCTS for name in product.permissions)
+"""Every permission that a client can have."""
+
+
+def product_at(path: str) -> Product | None:
+    """Return the product that a path belongs to, None for none."""
+    return next((product for product in PRODUCTS if product.serves(path)), None)
+
+
+def permission_of(product: Product, request: web.Request) -> str:
+    """Return the permission that a request to a product needs: that of its endpoint, if any."""
+    resource = request.match_info.route.resource
+    pattern = resource.canonical if resource is not None else ""
+    own = (
+        endpoint.permission
+        for endpoint in product.endpoints
+        if (endpoint.method, product.prefix + endpoint.path) == (request.method, pattern)
+    )
+    return next(own, None) or product.permission
