@@ -10,15 +10,16 @@
 
 Members have Signicat's names (`camelCase` of the field's). A member with `| None` may be
 null, which means not given; one without may not. An enumeration is a `Literal` with
-`ANY_CASE` beside it. Types are strict: `"12"` is no integer. Members that no model
-declares are accepted and dropped; who reads gets their names.
+`ANY_CASE` beside it; a day is a `date`, a time a `Moment`. Types are strict: `"12"` is no
+integer. Members that no model declares are accepted and dropped; who reads gets their names.
 """
 
 import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -27,7 +28,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
-    PlainValidator,
     TypeAdapter,
     ValidationError,
 )
@@ -36,7 +36,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from proxy.mock.errors import ApiError, InvalidParam
 
-__all__ = ["ANY_CASE", "Body", "Day", "Moment", "Read", "Reader", "Url"]
+__all__ = ["ANY_CASE", "Body", "Moment", "Read", "Reader", "Url"]
 
 T = TypeVar("T")
 
@@ -56,16 +56,24 @@ class Body(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def _folded(text: str) -> str:
+    return "".join(letter for letter in text.casefold() if letter.isalnum())
+
+
 class _AnyCase:
-    """Beside a `Literal` of texts: accepts any case, and gives them as declared."""
+    """Beside a `Literal` of texts: accepts any case, and gives them as declared.
+
+    Hyphens and the like do not count either: the official SDK writes its own
+    names in capitals, `RSAOAEP` for `RSA-OAEP`.
+    """
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        declared = {value.casefold(): value for value in get_args(source)}
+        declared = {_folded(value): value for value in get_args(source)}
 
         def as_declared(value: object) -> object:
-            return declared.get(value.casefold(), value) if isinstance(value, str) else value
+            return declared.get(_folded(value), value) if isinstance(value, str) else value
 
         return core_schema.no_info_before_validator_function(as_declared, handler(source))
 
@@ -87,12 +95,6 @@ def _checked_url(text: str) -> str:
     return text
 
 
-def _day(value: object) -> date:
-    if not isinstance(value, str) or len(value) != len("2026-01-31"):
-        raise ValueError("must be a date: YYYY-MM-DD")
-    return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 (a day has no zone)
-
-
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -102,8 +104,6 @@ def _in_utc(moment: datetime) -> datetime:
 
 Url = Annotated[str, AfterValidator(_checked_url)]
 """An absolute URL, kept letter for letter."""
-Day = Annotated[date, PlainValidator(_day, json_schema_input_type=str)]
-"""A date as YYYY-MM-DD."""
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 """A date with a time (RFC 3339), in UTC; without a zone it is taken for UTC."""
 
@@ -132,12 +132,19 @@ class Reader(Generic[T]):
         return Read(value, tuple(_taken_unknown(value)))
 
     def query(self, parameters: Mapping[str, str]) -> Read[T]:
-        """Read the parameters of a query."""
+        """Read the parameters of a query: their names in any case, empty ones left out."""
+        given = {
+            self._spelled.get(name.lower(), name): text for name, text in parameters.items() if text
+        }
         try:
-            value = self._adapter.validate_strings(dict(parameters))
+            value = self._adapter.validate_strings(given)
         except ValidationError as error:
             raise _refusal(error) from None
         return Read(value, tuple(_taken_unknown(value)))
+
+    @cached_property
+    def _spelled(self) -> dict[str, str]:
+        return {name.lower(): name for name in self.schema().get("properties", {})}
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of what is read."""

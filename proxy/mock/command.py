@@ -15,7 +15,7 @@ from proxy.mock.log import say
 from proxy.mock.products import PERMISSIONS
 from proxy.mock.server import serve_mock
 from proxy.mock.signing import new_signer
-from proxy.mock.state import MockClient, MockSignicat
+from proxy.mock.state import ACCOUNT_ID, MockClient, MockSignicat
 
 __all__ = ["DEFAULT_CLIENT", "DEFAULT_SECRET", "add_arguments", "new_mock", "run"]
 
@@ -89,6 +89,11 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
         "metavar": "URL",
         "help": "what URLs given out begin with (default: the Host of the request)",
     },
+    "--account": {
+        "default": ACCOUNT_ID,
+        "metavar": "ID",
+        "help": f"account of all clients, in tokens and sessions (default: {ACCOUNT_ID})",
+    },
     "--created-status": {
         "type": int,
         "choices": (200, 201),
@@ -145,6 +150,7 @@ def run(args: argparse.Namespace) -> int:
     mock = new_mock(args.client, args.lifetime, args.seed, tuple(args.fault))
     mock.public_url = args.public_url
     mock.created_status = args.created_status
+    mock.account_id = args.account
     host, port = args.listen
     try:
         asyncio.run(_serve(mock, host, port))

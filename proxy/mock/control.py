@@ -15,8 +15,6 @@ from proxy.mock.state import MockClient
 
 __all__ = ["ENDPOINTS"]
 
-_ALL: Final = None
-
 
 class Lifetime(Body):
     """The lifetime of tokens that are granted from now on."""
@@ -31,7 +29,7 @@ class Secrets(Body):
 
 
 class Permissions(Body):
-    """What a client may call; null: everything."""
+    """What a client may call; null: all that is not withheld."""
 
     permissions: list[str] | None
 
@@ -100,7 +98,7 @@ def _put_secrets(call: Call, wanted: Secrets) -> Result:
 def _put_permissions(call: Call, wanted: Permissions) -> Result:
     client = _client(call)
     if wanted.permissions is None:
-        client.permissions = _ALL
+        client.permissions = None
         return _shown(client)
     unknown = sorted(set(wanted.permissions) - PERMISSIONS)
     if unknown:

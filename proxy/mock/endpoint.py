@@ -162,7 +162,10 @@ def endpoint(
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What one API serves under its prefix; `permission` empty: any valid token will do."""
+    """What one API serves under its prefix; `permission` empty: any valid token will do.
+
+    `is_withheld`: no client has the permission unless it was given it by name.
+    """
 
     name: str
     prefix: str
@@ -171,6 +174,7 @@ class Product:
     pages: tuple[Endpoint, ...] = ()
     codes: Mapping[int, str] = field(default_factory=dict)
     error_form: ErrorForm = general_form
+    is_withheld: bool = False
 
     def serves(self, path: str) -> bool:
         """Say whether a path is under the prefix."""

@@ -9,8 +9,8 @@ from proxy.mock.endpoint import Product
 from proxy.mock.errors import ApiError
 from proxy.mock.keys import CALLER, MOCK
 from proxy.mock.page import page
-from proxy.mock.products import permission_of, product_at
-from proxy.mock.state import ACCOUNT_ID, MockSignicat
+from proxy.mock.products import USUAL_PERMISSIONS, permission_of, product_at
+from proxy.mock.state import MockSignicat
 
 __all__ = ["guard_products"]
 
@@ -55,9 +55,10 @@ def _check_caller(mock: MockSignicat, request: web.Request, product: Product) ->
         raise ApiError(401, "no valid token")
     request[CALLER] = client.client_id
     permission = permission_of(product, request)
-    if permission and client.permissions is not None and permission not in client.permissions:
+    granted = USUAL_PERMISSIONS if client.permissions is None else client.permissions
+    if permission and permission not in granted:
         raise ApiError(403, f"the client lacks '{permission}'")
-    if any(account != ACCOUNT_ID for account in _accounts_named(request)):
+    if any(account != mock.account_id for account in _accounts_named(request)):
         raise ApiError(403, "signicat-accountId names another account than the token")
 
 

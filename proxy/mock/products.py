@@ -7,7 +7,7 @@ from aiohttp import web
 from proxy.mock import dem, lookup, playground, sessions, sign
 from proxy.mock.endpoint import Product
 
-__all__ = ["PERMISSIONS", "PRODUCTS", "permission_of", "product_at"]
+__all__ = ["PERMISSIONS", "PRODUCTS", "USUAL_PERMISSIONS", "permission_of", "product_at"]
 
 PRODUCTS: Final[tuple[Product, ...]] = (
     sessions.PRODUCT,
@@ -18,6 +18,10 @@ PRODUCTS: Final[tuple[Product, ...]] = (
 )
 PERMISSIONS: Final = frozenset(name for product in PRODUCTS for name in product.permissions)
 """Every permission that a client can have."""
+USUAL_PERMISSIONS: Final = PERMISSIONS - frozenset(
+    name for product in PRODUCTS if product.is_withheld for name in product.permissions
+)
+"""What a client has for whom nothing else was said."""
 
 
 def product_at(path: str) -> Product | None:

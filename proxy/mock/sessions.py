@@ -10,7 +10,7 @@ from proxy.mock.body import ANY_CASE, Body, Url
 from proxy.mock.endpoint import Call, Product, Result, endpoint
 from proxy.mock.errors import ApiError, invalid_param, not_found
 from proxy.mock.page import page
-from proxy.mock.state import ACCOUNT_ID, Shelf
+from proxy.mock.state import Shelf
 
 __all__ = ["PRODUCT"]
 
@@ -83,7 +83,7 @@ def _create(call: Call, wanted: NewSession) -> Result:
     session = {
         **wanted.given(),
         "id": session_id,
-        "accountId": ACCOUNT_ID,
+        "accountId": call.mock.account_id,
         "authenticationUrl": f"{call.base_url}/mock-login/{session_id}",
         "status": "CREATED",
         "allowedProviders": wanted.allowed_providers or ["nbid"],

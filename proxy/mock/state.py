@@ -23,7 +23,10 @@ _REMEMBERED_REQUESTS: Final = 200
 
 @dataclass(slots=True)
 class MockClient:
-    """An API client: several secrets may be valid at once; `permissions` None means all."""
+    """An API client: several secrets may be valid at once.
+
+    `permissions` None means all but those that a product withholds.
+    """
 
     client_id: str
     secrets: list[str]
@@ -60,6 +63,7 @@ class MockSignicat:
     lifetime_seconds: float = 600
     public_url: str = ""
     created_status: int | None = None
+    account_id: str = ACCOUNT_ID
     faults: Faults = field(default_factory=lambda: Faults(random.Random()))  # noqa: S311 (no secret)
     signer: Signer = field(default_factory=Unsigned)
     log: Callable[[str], None] = say
@@ -105,7 +109,7 @@ class MockSignicat:
                 "iss": issuer,
                 "aud": "https://api.signicat.com",
                 "client_id": client.client_id,
-                "account_id": ACCOUNT_ID,
+                "account_id": self.account_id,
                 "jti": secrets.token_hex(16).upper(),
                 "iat": now,
                 "sandbox": True,

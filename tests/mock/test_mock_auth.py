@@ -2,59 +2,15 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import aiohttp
 import pytest
 
-from proxy.mock import Fault, MockClient, MockSignicat, RunningMock, serve_mock
+from proxy.mock import Fault
+from tests.mock.bench import BASIC, CLIENT, FORM, POST, SECRET, TOKEN_PATH, Bench
 from tests.support.messages import request
 from tests.support.peers import Channel
-
-TOKEN_PATH = "/auth/open/connect/token"
-CLIENT, SECRET = "dev-a b-1", "p+q/r=%s:t"
-BASIC = "Basic ZGV2LWErYi0xOnAlMkJxJTJGciUzRCUyNXMlM0F0"
-FORM = {"grant_type": "client_credentials", "scope": "signicat-api"}
-POST = FORM | {"client_id": CLIENT, "client_secret": SECRET}
-
-
-class Bench:
-    """A running mock whose clock the test holds."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.mock = MockSignicat(
-            clients=[MockClient(CLIENT, [SECRET])],
-            clock=lambda: self.now,
-            wall=lambda: 1_800_000_000 + self.now,
-        )
-        self.running: RunningMock
-        self.session: aiohttp.ClientSession
-
-    async def ask(self, method: str, path: str, **how: Any) -> tuple[int, Any, Any]:
-        """Return status, headers and body (parsed where it is JSON)."""
-        async with self.session.request(
-            method, self.running.url + path, allow_redirects=False, **how
-        ) as answer:
-            body = await answer.read()
-            is_json = answer.content_type == "application/json"
-            return answer.status, answer.headers, json.loads(body) if is_json else body
-
-    async def token(self) -> dict[str, str]:
-        """Return headers with a good token."""
-        _, _, body = await self.ask("POST", TOKEN_PATH, data=POST)
-        return {"Authorization": f"Bearer {body['access_token']}"}
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    bench = Bench()
-    async with (
-        serve_mock(bench.mock, "127.0.0.1", 0) as bench.running,
-        aiohttp.ClientSession() as bench.session,
-    ):
-        yield bench
 
 
 @pytest.mark.parametrize(

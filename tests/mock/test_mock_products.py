@@ -2,16 +2,12 @@
 
 import gzip
 from collections.abc import AsyncIterator
-from typing import Any
 
-import aiohttp
 import pytest
 
-from proxy.mock import serve_mock
-from tests.mock.test_mock_auth import Bench
+from tests.mock.bench import JSON, Api
 
 SHOP = "https://shop.test"
-JSON = {"Content-Type": "application/json"}
 SESSION = {
     "flow": "redirect",
     "requestedAttributes": ["nin", "name"],
@@ -21,29 +17,6 @@ SESSION = {
         "error": "https://shop.test/err",
     },
 }
-
-
-class Api(Bench):
-    """A running mock that is called with a good token."""
-
-    headers: dict[str, str]
-
-    async def call(self, method: str, path: str, **how: Any) -> tuple[int, Any]:
-        """Return status and body."""
-        headers = self.headers | how.pop("headers", {})
-        status, _, body = await self.ask(method, path, headers=headers, **how)
-        return status, body
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    api = Api()
-    async with (
-        serve_mock(api.mock, "127.0.0.1", 0) as api.running,
-        aiohttp.ClientSession() as api.session,
-    ):
-        api.headers = await api.token()
-        yield api
 
 
 async def test_a_session_goes_its_way(api: Api) -> None:

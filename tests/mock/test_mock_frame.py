@@ -1,0 +1,167 @@
+"""What every product gets from the frame: errors, statuses, unknown members, the account (K)."""
+
+import io
+from typing import Any
+
+import pytest
+
+from proxy.mock.dispatch import routes_of
+from proxy.mock.endpoint import Call, Product, Result, endpoint
+from proxy.mock.errors import ApiError, InvalidParam, code_of, general_form
+from proxy.mock.products import PERMISSIONS, PRODUCTS, product_at
+from proxy.mock.state import ACCOUNT_ID
+from tests.mock.bench import JSON, Api
+
+SESSIONS = "/auth/rest/sessions"
+HEADLESS = {"flow": "HEADLESS"}
+NO_TOKEN = {"Authorization": ""}
+MEMBERS = ["type", "title", "status", "code", "detail", "invalidParams", "traceId"]
+
+
+REFUSALS: dict[str, tuple[tuple[str, str], dict[str, Any], int, str]] = {
+    "no token": (("GET", f"{SESSIONS}/x"), {"headers": NO_TOKEN}, 401, "invalid_token"),
+    "no permission": (("GET", "/sign/documents/x"), {}, 403, "forbidden"),
+    "no thing": (("GET", f"{SESSIONS}/x"), {}, 404, "not_found"),
+    "no path": (("GET", "/auth/rest/x"), {}, 404, "not_found"),
+    "no method": (("DELETE", SESSIONS), {}, 405, "method_not_allowed"),
+    "no JSON": (("POST", SESSIONS), {"data": "a=b", "headers": {}}, 415, "unsupported_media_type"),
+    "bad member": (("POST", SESSIONS), {"json": {"flow": 1}}, 400, "bad_request"),
+    "other account": (("GET", f"{SESSIONS}/x?signicat-accountId=a-1"), {}, 403, "forbidden"),
+}
+
+
+@pytest.mark.parametrize(("what", "how", "status", "code"), REFUSALS.values(), ids=REFUSALS)
+async def test_every_error_has_one_form(
+    api: Api, what: tuple[str, str], how: dict[str, Any], status: int, code: str
+) -> None:
+    """The trace id is that of the response, and invalid parameters are always a list."""
+    api.mock.clients[0].permissions = frozenset({"Authentication REST API"})
+    got, headers, body = await api.exchange(*what, **how)
+    assert (got, body["code"], body["status"]) == (status, code, status)
+    assert list(body) == MEMBERS
+    assert body["traceId"] == headers["x-trace-id"]
+    assert body["invalidParams"] == [] or body["invalidParams"][0]["name"] == "flow"
+    if status == 405:
+        assert headers["Allow"] == "POST"
+
+
+async def test_a_body_that_says_nothing_of_its_type_is_read(api: Api) -> None:
+    """Only one that says it is something else is refused."""
+    for kind in ("application/json; charset=utf-8", "application/problem+json"):
+        headers = {"Content-Type": kind}
+        status, _ = await api.call("POST", SESSIONS, data='{"flow":"headless"}', headers=headers)
+        assert status == 200
+    status, _ = await api.call(
+        "POST", SESSIONS, data=b'{"flow":"headless"}', skip_auto_headers=["Content-Type"]
+    )
+    assert status == 200
+
+
+async def test_a_body_that_is_too_large(api: Api) -> None:
+    """It is refused in the product's form, and not in aiohttp's."""
+    status, headers, body = await api.exchange(
+        "POST", SESSIONS, data=io.BytesIO(b" " * (64 * 1024 * 1024 + 1)), headers=JSON
+    )
+    assert (status, body["traceId"]) == (413, headers["x-trace-id"])
+
+
+async def test_products_can_have_codes_and_forms_of_their_own() -> None:
+    """By status, unless the error has a code."""
+    error = ApiError(404, "x", invalid=(InvalidParam("a", "b"),))
+    assert code_of(error, {404: "1301"}) == "1301"
+    assert code_of(ApiError(404, code="own"), {404: "1301"}) == "own"
+    assert code_of(ApiError(409), {}) == "conflict"
+    assert general_form(error, "1301")["invalidParams"] == [{"name": "a", "reason": "b"}]
+    assert str(general_form(error, "")["detail"]).startswith("MOCK")
+
+
+STATUSES = {
+    SESSIONS: (HEADLESS, 200),
+    "/sign/signing-sessions": ([{"title": "a"}], 201),
+    "/dem/records": ({"type": "LOG_IN"}, 201),
+}
+
+
+@pytest.mark.parametrize("path", STATUSES)
+@pytest.mark.parametrize("override", [None, 200, 201])
+async def test_statuses_are_those_of_the_openapi_files(
+    api: Api, path: str, override: int | None
+) -> None:
+    """`--created-status` overrides all of them, and nothing else."""
+    api.mock.created_status = override
+    body, status = STATUSES[path]
+    got, created = await api.call("POST", path, json=body)
+    assert got == (override or status)
+    if path == SESSIONS:
+        assert (await api.call("POST", f"{path}/{created['id']}/cancel"))[0] == 200
+
+
+async def test_documents_and_collections_have_their_statuses(api: Api) -> None:
+    """200 for an upload, 201 for a collection, 204 for what is deleted."""
+    status, document = await api.call("POST", "/sign/documents", data=b"a")
+    assert status == 200
+    wanted = {"documents": [{"documentId": document["documentId"]}]}
+    assert (await api.call("POST", "/sign/document-collections", json=wanted))[0] == 201
+    assert (await api.call("DELETE", f"/sign/documents/{document['documentId']}"))[0] == 204
+
+
+async def test_unknown_members_are_named(api: Api) -> None:
+    """In a header that any name fits into, and in one line of the log; nothing is refused."""
+    wanted = HEADLESS | {"fow": 1, "é\n": 2, "callbackUrls": {"succes": "x"}}
+    status, headers, session = await api.exchange("POST", SESSIONS, json=wanted)
+    assert status == 200
+    assert headers["X-Mock-Unknown"] == "fow, %C3%A9%0A, callbackUrls.succes"
+    (line,) = api.lines
+    assert line == f"POST {SESSIONS}: unknown members: 'fow', 'é\\n', 'callbackUrls.succes'"
+    assert "fow" not in session
+    _, headers, _ = await api.exchange("GET", "/sign/signing-sessions?limit=1&x=1")
+    assert headers["X-Mock-Unknown"] == "x"
+    _, headers, _ = await api.exchange("GET", f"{SESSIONS}/{session['id']}?x=1")
+    assert "X-Mock-Unknown" not in headers
+
+
+async def test_the_account_is_the_tokens_own(api: Api) -> None:
+    """The official SDK names it in the query of every call; in a header it may stand too."""
+    _, headers, session = await api.exchange(
+        "POST", f"{SESSIONS}?signicat-accountId={ACCOUNT_ID}", json=HEADLESS
+    )
+    assert session["accountId"] == ACCOUNT_ID
+    assert "X-Mock-Unknown" not in headers
+    path = f"{SESSIONS}/{session['id']}"
+    for name in ("signicat-accountId", "Signicat-AccountID"):
+        for value, status in ((ACCOUNT_ID, 200), ("a-other", 403), ("", 403)):
+            assert (await api.call("GET", path, headers={name: value}))[0] == status
+    api.mock.account_id = "a-other"
+    assert (await api.call("GET", f"{path}?signicat-accountId=a-other"))[0] == 200
+
+
+async def test_a_mistake_of_the_mock_is_told_as_signicat_would(api: Api) -> None:
+    """The last resort: 500 in the usual form, and a line in the log."""
+    api.mock.wall = lambda: 1e300  # a clock that no calendar has a day for
+    status, headers, body = await api.exchange("POST", "/dem/records", json={"type": "LOG_IN"})
+    assert (status, body["code"]) == (500, "internal_server_error")
+    assert body["traceId"] == headers["x-trace-id"]
+    assert "OverflowError" in api.lines[0]
+
+
+def test_declarations_fit_each_other() -> None:
+    """No two products share a path; no two endpoints are the same; pages stand apart."""
+    declared = [(e.method, p.prefix + e.path) for p in PRODUCTS for e in p.endpoints]
+    assert len(set(declared)) == len(declared)
+    for product in PRODUCTS:
+        assert product_at(product.prefix) is product
+        assert [page for page in product.pages if product_at(page.path)] == []
+    assert "Signature API" in PERMISSIONS
+    assert product_at("/signing") is None
+
+
+def test_an_endpoint_may_have_a_permission_of_its_own() -> None:
+    """Then it is one of the product's."""
+
+    def nothing(_: Call) -> Result:
+        return None
+
+    own = endpoint("GET", "/a", nothing, permission="b")
+    product = Product(name="x", prefix="/x", permission="a", endpoints=(own,))
+    assert product.permissions == {"a", "b"}
+    assert [route.method for route in routes_of((own,))] == ["GET"]

@@ -1,0 +1,176 @@
+"""Whatever comes, the mock has a response in Signicat's form, and none of them is 500 (K)."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+import uvloop
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from yarl import URL
+
+from proxy.mock import serve_mock
+from proxy.mock.body import Reader
+from proxy.mock.control import ENDPOINTS
+from proxy.mock.endpoint import METHODS_WITH_BODY, Endpoint
+from proxy.mock.products import PRODUCTS
+from tests.mock.bench import CLIENT, JSON, TOKEN_PATH, Api
+from tests.mock.odd_values import ODD_BODIES, ODD_TEXTS, good_value, odd_bodies
+
+EXAMPLES: Final = int(os.environ.get("MOCK_EXAMPLES", "40"))
+DECLARED: Final = {
+    f"{endpoint.method} {prefix}{endpoint.path}": (prefix + endpoint.path, endpoint)
+    for prefix, endpoints in (
+        *((product.prefix, product.endpoints) for product in PRODUCTS),
+        *(("", product.pages) for product in PRODUCTS),
+        ("", ENDPOINTS),
+    )
+    for endpoint in endpoints
+}
+WORDS: Final = (CLIENT, "success", "sign", "NO", "999000111", "roles")
+MEDIA_TYPES: Final = (
+    *("application/json",) * 6,
+    *("application/json; charset=utf-16", "text/plain", "a", "multipart/form-data", "text/é"),
+)
+BY_HAND: Final = settings(
+    max_examples=EXAMPLES,
+    derandomize=EXAMPLES == 40,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+class Stage:
+    """One mock for all examples of a test; each is asked in the loop that it runs in."""
+
+    def __init__(self, runner: asyncio.Runner, api: Api) -> None:
+        self._runner = runner
+        self.api = api
+
+    def prepare(self) -> None:
+        """Make everything new: a token, and whatever products make of good bodies."""
+        self.api.mock.reset()
+        self.api.headers = self._runner.run(self.api.token())
+        self.ask("POST", "/sign/documents", b"text", {"Content-Type": "text/plain"})
+        for path, endpoint in DECLARED.values():
+            if endpoint.method == "POST" and "{" not in path and endpoint.takes_body:
+                good = good_value(Reader[Any](endpoint.takes).schema())
+                self.ask("POST", path, json.dumps(good).encode(), JSON)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Say whether the token works, and may be used for everything."""
+        client = self.api.mock.holder(self.api.headers["Authorization"].partition(" ")[2])
+        return client is not None and client.permissions is None
+
+    def ask(
+        self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one request just as it is; return status, headers and body."""
+
+        async def exchange() -> tuple[int, Mapping[str, str], bytes]:
+            url = URL(self.api.running.url + path, encoded=True)
+            async with self.api.session.request(
+                method,
+                url,
+                data=data,
+                headers={**self.api.headers, **headers},
+                allow_redirects=False,
+                skip_auto_headers=() if data is None else ("Content-Type",),
+            ) as response:
+                return response.status, response.headers, await response.read()
+
+        return self._runner.run(exchange())
+
+
+@contextlib.asynccontextmanager
+async def running() -> AsyncIterator[Api]:
+    """Provide a mock and a token."""
+    api = Api()
+    async with (
+        serve_mock(api.mock, "127.0.0.1", 0) as api.running,
+        aiohttp.ClientSession() as api.session,
+    ):
+        api.headers = await api.token()
+        yield api
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """Provide the mock of all tests."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        manager = running()
+        yield Stage(runner, runner.run(manager.__aenter__()))
+        runner.run(manager.__aexit__(None, None, None))
+
+
+def well_formed(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """See that a response is none of a mistake, says MOCK, and has the form of an error."""
+    assert status != 500, body
+    assert headers["X-Mock"]
+    if headers.get("Content-Type", "").startswith("application/json"):
+        content = json.loads(body, parse_constant=pytest.fail)
+        if status >= 400 and "error_uri" not in content:
+            assert content["traceId"] == headers["x-trace-id"]
+
+
+def filled(data: st.DataObject, path: str, ids: list[str]) -> str:
+    """Return a path whose variables are filled with what there is, or with odd texts."""
+    parts = []
+    for part in path.split("/"):
+        text = part
+        if part.startswith("{"):
+            number = data.draw(st.integers(0, 50))
+            text = data.draw(st.sampled_from(ODD_TEXTS + WORDS))
+            # Ids are new in each run, and nothing that is drawn may depend on them.
+            text = ids[number] if number < len(ids) else text
+            text = quote(text, safe="", errors="surrogatepass")[:2000]
+        parts.append(text)
+    return "/".join(parts)
+
+
+def odd_query(data: st.DataObject, endpoint: Endpoint) -> str:
+    """Return a query of names that the endpoint knows, and others, with odd texts."""
+    known: list[str] = []
+    if endpoint.takes is not None and not endpoint.takes_body:
+        known = list(Reader[Any](endpoint.takes).schema().get("properties", {}))
+    names = st.sampled_from([*known, *known, "signicat-accountId", "x", ""])
+    pairs = data.draw(st.lists(st.tuples(names, st.sampled_from(ODD_TEXTS)), max_size=3))
+    parts = [f"{name}={quote(text, errors='surrogatepass')[:2000]}" for name, text in pairs]
+    return "?" + "&".join(parts) if parts else ""
+
+
+@pytest.mark.parametrize("declared", DECLARED)
+def test_no_request_is_too_odd(stage: Stage, declared: str) -> None:
+    """Odd values at every place of a body, odd bodies, queries, ids and media types (K)."""
+    path, endpoint = DECLARED[declared]
+    schema = Reader[Any](endpoint.takes).schema() if endpoint.takes_body else None
+
+    @BY_HAND
+    @given(data=st.data())
+    def search(data: st.DataObject) -> None:
+        if not stage.is_prepared:
+            stage.prepare()
+        target = filled(data, path, stage.api.mock.ids) + odd_query(data, endpoint)
+        body = data.draw(odd_bodies(schema)) if endpoint.method in METHODS_WITH_BODY else None
+        headers = {"Content-Type": data.draw(st.sampled_from(MEDIA_TYPES))} if body else {}
+        well_formed(*stage.ask(endpoint.method, target, body, headers))
+
+    stage.prepare()
+    search()
+
+
+@pytest.mark.parametrize("body", ODD_BODIES, ids=range(len(ODD_BODIES)))
+def test_no_form_is_too_odd(stage: Stage, body: bytes) -> None:
+    """The token endpoint takes what no form is for an error of the client's (K)."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    status, _, content = stage.ask("POST", TOKEN_PATH, body, headers)
+    assert (status, "error" in json.loads(content)) == (400, True)
