@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
 
-__all__ = ["ODD_BODIES", "ODD_TEXTS", "good_value", "odd_bodies"]
+__all__ = ["ODD_BODIES", "ODD_TEXTS", "good_value", "odd_at_every_place", "odd_bodies"]
 
 Place: TypeAlias = tuple[int | str, ...]
 
@@ -86,6 +86,15 @@ def _with(value: Any, place: Place, odd: object) -> Any:
     if isinstance(value, list) and isinstance(first, int) and first < len(value):
         return [_with(item, rest, odd) if i == first else item for i, item in enumerate(value)]
     return value
+
+
+def odd_at_every_place(schema: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield a good body, then it with each odd value at each place, one at a time."""
+    value = good_value(schema)
+    yield json.dumps(value).encode("utf-8")
+    for place in _places(value):
+        for odd in ODD_TEXTS + _ODD_VALUES:
+            yield json.dumps(_with(value, place, odd)).encode("utf-8")
 
 
 @st.composite
