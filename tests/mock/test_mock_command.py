@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE
 
 import aiohttp
+import jwt
 import pytest
 
 from tests.support.source_tree import ROOT
@@ -44,6 +45,28 @@ async def test_it_starts_serves_and_ends(number: signal.Signals) -> None:
     assert await within(process.wait(), "the end") == 0
 
 
+async def test_clients_and_account_can_be_named() -> None:
+    """A client with some permissions, one with none, one with all; and the account of all."""
+    clients = ("a:s:Signature API, Data Verification", "b:s:", "c:s")
+    flags = [part for client in clients for part in ("--client", client)]
+    process, lines = await started("--listen", "127.0.0.1:0", "--account", "a-own", *flags)
+    url = lines[0].split()[3].rstrip(",")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{url}/__mock__/clients") as response:
+            shown = (await response.json())["clients"]
+        form = {"grant_type": "client_credentials", "client_id": "c", "client_secret": "s"}
+        async with session.post(f"{url}/auth/open/connect/token", data=form) as response:
+            token = (await response.json())["access_token"]
+    assert [client["permissions"] for client in shown] == [
+        ["Data Verification", "Signature API"],
+        [],
+        None,
+    ]
+    assert jwt.decode(token, options={"verify_signature": False})["account_id"] == "a-own"
+    process.terminate()
+    assert await within(process.wait(), "the end") == 0
+
+
 async def test_it_warns_when_others_can_reach_it() -> None:
     """Listening wider is possible, and said (K)."""
     process, lines = await started("--listen", "0.0.0.0:0", "--client", "a:b")
@@ -77,6 +100,9 @@ async def test_a_port_in_use_is_one_line() -> None:
         ("--listen", "9090"),
         ("--listen", "a:99999"),
         ("--client", "a"),
+        ("--client", "a:"),
+        ("--client", "a:b:Signature"),
+        ("--created-status", "204"),
         ("--fault", "{"),
         ("--fault", '{"kind":"x"}'),
     ],

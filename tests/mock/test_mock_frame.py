@@ -1,16 +1,19 @@
 """What every product gets from the frame: errors, statuses, unknown members, the account (K)."""
 
 import io
+import re
 from typing import Any
 
 import pytest
 
+from proxy.mock.control import ENDPOINTS
 from proxy.mock.dispatch import routes_of
 from proxy.mock.endpoint import Call, Product, Result, endpoint
 from proxy.mock.errors import ApiError, InvalidParam, code_of, general_form
 from proxy.mock.products import PERMISSIONS, PRODUCTS, product_at
 from proxy.mock.state import ACCOUNT_ID
 from tests.mock.bench import JSON, Api
+from tests.support.source_tree import read
 
 SESSIONS = "/auth/rest/sessions"
 HEADLESS = {"flow": "HEADLESS"}
@@ -153,6 +156,15 @@ def test_declarations_fit_each_other() -> None:
         assert [page for page in product.pages if product_at(page.path)] == []
     assert "Signature API" in PERMISSIONS
     assert product_at("/signing") is None
+
+
+def test_the_page_names_every_permission_and_every_endpoint_of_the_mocks_own() -> None:
+    """Who writes a test suite finds them there."""
+    text = read("docs/mock.md")
+    rows = re.findall(r"^\| `([^`]+)` \| `(/[^`]+)` \|$", text, re.MULTILINE)
+    assert sorted(rows) == sorted((p.permission, p.prefix) for p in PRODUCTS if p.permission)
+    for own in ENDPOINTS:
+        assert own.path in text
 
 
 def test_an_endpoint_may_have_a_permission_of_its_own() -> None:
