@@ -1,5 +1,6 @@
 """The pages on Kubernetes show what works, and name what there is."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +17,14 @@ from tests.deploy.chart import (
     SCHEMA,
     described_values,
     documents,
+    only,
     render,
     render_application,
     written_readme,
 )
 from tests.deploy.containers import need, tool
-from tests.support.code_blocks import PAGES, code_blocks
+from tests.deploy.network_policy import lets_in
+from tests.support.code_blocks import PAGES, CodeBlock, code_blocks
 from tests.support.source_tree import ROOT, read
 
 
@@ -113,6 +116,47 @@ def test_the_page_has_yaml_of_every_kind() -> None:
     assert any("dependencies" in block for block in found)
     assert any("signicat-proxy" in block for block in found)
     assert sum("clients" in block for block in found) >= 3
+
+
+def blocks_below(heading: str) -> list[CodeBlock]:
+    """Return the code blocks of the page on Kubernetes below a heading."""
+    page = read("docs/kubernetes.md")
+    line = page[: page.index(f"\n{heading}\n")].count("\n")
+    return [block for block in code_blocks("docs/kubernetes.md") if block.line > line]
+
+
+def gateway_of_the_page() -> tuple[list[dict[str, Any]], dict[str, Any], str]:
+    """Return what Helm makes of the gateway's steps, the caller of step 4, and the namespace."""
+    install = re.search(r"helm install (\S+) helm/signicat-proxy -n (\S+)", "".join(blocks("sh")))
+    assert install
+    shown = [b.text for b in blocks_below("## Gateway") if b.language == "yaml"]
+    (values,), (caller,) = documents(shown[0]), documents(shown[1])
+    return render(values, name=install[1], namespace=install[2]), caller, install[2]
+
+
+def test_the_caller_of_the_page_gets_through() -> None:
+    """Its namespace and label fit the gateway's values, and the address is that of the Service."""
+    manifests, caller, namespace = gateway_of_the_page()
+    policy = only(manifests, "NetworkPolicy")
+    home, labels = caller["metadata"]["namespace"], caller["spec"]["template"]["metadata"]["labels"]
+    assert home != namespace
+    assert lets_in(policy, home, labels, 8080)
+    assert not lets_in(policy, home, {"app": labels["app"]}, 8080)
+    (address,) = re.findall(r"the address `http://([^`]+)`", read("docs/kubernetes.md"))
+    (service,) = [
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == "Service" and address.startswith(f"{manifest['metadata']['name']}.")
+    ]
+    assert address == f"{service['metadata']['name']}.{service['metadata']['namespace']}"
+    assert [port["port"] for port in service["spec"]["ports"]] == [80]
+
+
+def test_a_namespace_is_there_before_what_is_in_it() -> None:
+    """The gateway's first step creates the namespace that its Secret and its release are in."""
+    namespace = gateway_of_the_page()[2]
+    commands = "".join(block.text for block in blocks_below("## Gateway") if block.language == "sh")
+    assert commands.startswith(f"kubectl create namespace {namespace}\n")
 
 
 def test_template_lines_of_the_page_stand_in_the_example() -> None:

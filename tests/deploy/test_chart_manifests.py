@@ -234,6 +234,7 @@ def test_several_sidecars_can_share_a_namespace() -> None:
             [
                 "http://demo-signicat-proxy.prod:80\n",
                 'with the label signicat-proxy-client: "true"',
+                "the admin port from monitoring (networkPolicy.monitoringNamespaces)",
                 "kubectl -n prod get secret signicat-auth -o name",
                 "kubectl -n prod get secret signicat-sign -o name",
                 "kubectl -n prod rollout status deployment/demo-signicat-proxy",
@@ -251,6 +252,11 @@ def test_several_sidecars_can_share_a_namespace() -> None:
             merged(GATEWAY_VALUES, {"networkPolicy": {"callerNamespaces": ["shop", "bank"]}}),
             ["(in shop, bank)"],
             "(in prod)",
+        ),
+        (
+            merged(GATEWAY_VALUES, {"networkPolicy": {"monitoringNamespaces": []}}),
+            ["the admin port from no namespace"],
+            "from monitoring",
         ),
         (
             SIDECAR_VALUES,

@@ -6,11 +6,11 @@ checkov and the models of the Prometheus operator live in an environment of thei
 import copy
 import json
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import helm_python as helm
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -25,6 +25,7 @@ from tests.deploy.chart import (
 )
 from tests.deploy.chart_cases import RENDERED
 from tests.deploy.containers import need
+from tests.deploy.network_policy import lets_in
 from tests.support.source_tree import ROOT
 
 TOOLS: Final = ROOT / ".venv" / "manifests" / "bin"
@@ -138,38 +139,6 @@ def test_own_labels_of_monitors_and_rules_are_kept() -> None:
         assert labels["app.kubernetes.io/name"] == "signicat-proxy"
 
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Say whether a label selector selects, as Kubernetes defines it: every requirement holds."""
-    assert set(selector) <= {"matchLabels", "matchExpressions"}
-    expressions = selector.get("matchExpressions", [])
-    assert all(expression["operator"] == "In" for expression in expressions)
-    return all(
-        labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()
-    ) and all(labels.get(expression["key"]) in expression["values"] for expression in expressions)
-
-
-def lets_in(policy: Manifest, namespace: str, labels: Mapping[str, str], port: int) -> bool:
-    """Say whether a policy lets a pod reach a port, as Kubernetes defines it.
-
-    A peer without `namespaceSelector` is in the policy's own namespace, one without
-    `podSelector` any pod; a rule without `from` or `ports` is for everybody, or every port.
-    """
-    names = {"kubernetes.io/metadata.name": namespace}
-    return any(
-        any(entry["port"] == port for entry in rule.get("ports", [{"port": port}]))
-        and any(
-            selects(peer.get("podSelector", {}), labels)
-            and (
-                selects(peer["namespaceSelector"], names)
-                if "namespaceSelector" in peer
-                else namespace == policy["metadata"]["namespace"]
-            )
-            for peer in rule.get("from", [{"namespaceSelector": {}}])
-        )
-        for rule in policy["spec"]["ingress"]
-    )
-
-
 CALLER: Final = {"signicat-proxy-client": "true", "app": "shop"}
 
 
@@ -200,6 +169,27 @@ def test_only_labelled_callers_reach_the_traffic_port(
     policy = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")
     assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
     assert lets_in(policy, namespace, labels, port) is expected
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "namespace", "port", "expected"),
+    [
+        (["observability", "monitoring"], "observability", 8081, True),
+        (["observability", "monitoring"], "monitoring", 8081, True),
+        (["observability"], "monitoring", 8081, False),
+        (["observability"], "observability", 8080, False),
+        ([], "monitoring", 8081, False),
+        ([], "prod", 8081, False),
+    ],
+)
+def test_the_monitoring_is_where_the_values_say(
+    namespaces: list[str], namespace: str, port: int, *, expected: bool
+) -> None:
+    """Each namespace that is named reaches the admin port, and no other; none is possible."""
+    values = {"networkPolicy": {"monitoringNamespaces": namespaces}}
+    policy = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")
+    kubernetes_validate.validate(policy, kubernetes_validate.latest_version(), strict=True)
+    assert lets_in(policy, namespace, {}, port) is expected
 
 
 def test_the_gateway_reaches_dns_and_the_ports_that_are_named() -> None:
