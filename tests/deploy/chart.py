@@ -39,8 +39,22 @@ _APPLICATION: Final = CHART / "examples" / "application"
 _KEY: Final = re.compile(r"^( *)([A-Za-z][A-Za-z0-9]*):")
 
 
+def _assert_keys_differ(node: Any) -> None:
+    """See that no table has a key twice: Kubernetes' tools refuse it, PyYAML takes the last one."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key stands twice{node.start_mark}"
+        for _, value in node.value:
+            _assert_keys_differ(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            _assert_keys_differ(entry)
+
+
 def documents(text: str) -> list[Manifest]:
     """Return the documents of a YAML stream, without empty ones."""
+    for node in yaml.compose_all(text, yaml.SafeLoader):
+        _assert_keys_differ(node)
     return [document for document in yaml.safe_load_all(text) if document]
 
 
@@ -95,11 +109,22 @@ def render(
     return _rendered(CHART, values, name, namespace)
 
 
-def render_application(values: Mapping[str, Any], *, namespace: str = "prod") -> list[Manifest]:
-    """Return the manifests of the example application's chart; `values` are for this chart."""
+def render_application(
+    values: Mapping[str, Any],
+    *,
+    namespace: str = "prod",
+    template: str = "",
+    own: Mapping[str, Any] | None = None,
+) -> list[Manifest]:
+    """Return the manifests of the example application's chart; `values` are for this chart.
+
+    `template` stands in place of the application's Deployment; `own` are its own values.
+    """
     with tempfile.TemporaryDirectory() as folder:
         chart = application_chart(Path(folder))
-        return _rendered(chart, {CHART.name: values}, "demo", namespace)
+        if template:
+            (chart / "templates" / "deployment.yaml").write_text(template, encoding="utf-8")
+        return _rendered(chart, {**(own or {}), CHART.name: values}, "demo", namespace)
 
 
 def _rendered(path: Path, values: Mapping[str, Any], name: str, namespace: str) -> list[Manifest]:
