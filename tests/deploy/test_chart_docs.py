@@ -14,6 +14,7 @@ from proxy.settings.loader import Settings, setting_names
 from tests.deploy.chart import (
     CHART,
     DEFAULTS,
+    GATEWAY_VALUES,
     SCHEMA,
     described_values,
     documents,
@@ -24,7 +25,7 @@ from tests.deploy.chart import (
 )
 from tests.deploy.containers import need, tool
 from tests.deploy.network_policy import lets_in
-from tests.support.code_blocks import PAGES, CodeBlock, code_blocks
+from tests.support.code_blocks import METHODS_OF, PAGES, CodeBlock, code_blocks
 from tests.support.source_tree import ROOT, read
 
 
@@ -43,6 +44,8 @@ YAML_BLOCKS: Final = [
 
 def check_as_values(block: dict[str, Any]) -> None:
     """Have Helm render a block that shows values; a page may show a part of what is required."""
+    for route in block.get("routes", []):
+        assert METHODS_OF[route["path"]] <= set(route.get("methods", METHODS_OF[route["path"]]))
     if "signicat-proxy" in block:
         assert render_application(block["signicat-proxy"])
         return
@@ -107,6 +110,11 @@ def test_every_yaml_block_is_valid(text: str, tmp_path: Path) -> None:
             check_with(COMPOSE, block, tmp_path)
         else:
             check_as_values(block)
+
+
+def test_the_example_values_are_valid() -> None:
+    """What stands beside the chart keeps the rules of what the pages show."""
+    check_as_values(GATEWAY_VALUES)
 
 
 def test_the_page_has_yaml_of_every_kind() -> None:

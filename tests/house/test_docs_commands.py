@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from proxy.settings.loader import Settings, load
-from tests.support.code_blocks import PAGES, CodeBlock, code_blocks
+from tests.support.code_blocks import METHODS_OF, PAGES, CodeBlock, code_blocks
 from tests.support.page_stage import BIN, CLIENT, NEEDED, Stage, compare, stage
 from tests.support.source_tree import read
 
@@ -130,7 +130,10 @@ def test_configuration_files_can_be_used(block: CodeBlock, tmp_path: Path) -> No
         (tmp_path / "secrets" / name).write_text("secret\n", "utf-8")
     file = tmp_path / "proxy.toml"
     file.write_text(block.text.replace("/run/secrets/", f"{tmp_path}/secrets/"), "utf-8")
-    assert load(config_file=file, environ={}, directory=tmp_path).settings.routes
+    settings = load(config_file=file, environ={}, directory=tmp_path).settings
+    assert settings.routes
+    for route in settings.routes:
+        assert route.methods is None or METHODS_OF[route.path] <= set(route.methods)
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "systemd"], ids=str)

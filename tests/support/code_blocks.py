@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.support.source_tree import ROOT, read, relative
 
-__all__ = ["PAGES", "CodeBlock", "code_blocks"]
+__all__ = ["METHODS_OF", "PAGES", "CodeBlock", "code_blocks"]
 
 PAGES: Final = (
     "README.md",
@@ -20,6 +20,12 @@ PAGES: Final = (
     "helm/signicat-proxy/README.md",
 )
 """Pages that show people what to type."""
+
+METHODS_OF: Final = {
+    "/auth/rest": frozenset({"GET", "POST"}),
+    "/sign": frozenset({"DELETE", "GET", "PATCH", "POST"}),
+}
+"""What Signicat's products are called with; a route that lacks one breaks its reader's calls."""
 
 _BLOCK: Final = re.compile(r"^( *)```(\w*)([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
