@@ -71,6 +71,7 @@ class Stage:
 
     folder: Path
     ports: Mapping[str, int]
+    settings: Mapping[str, str]
 
     def staged(self, text: str) -> str:
         """Return a block's text with ports and paths that are free here."""
@@ -89,10 +90,9 @@ class Stage:
             "SIGNICAT_PROXY_CLIENT_SECRET_FILE": f"{self.folder}/signicat",
             "SIGNICAT_PROXY_TOKEN_URL": f"{mock}/auth/open/connect/token",
             "SIGNICAT_PROXY_UPSTREAM_URL": mock,
-            # The name of the real upstream, which `http_proxy` leads to.
-            "SIGNICAT_PROXY_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1],api.signicat.com",
             "SIGNICAT_PROXY_LISTEN": f"127.0.0.1:{self.ports['8080']}",
             "SIGNICAT_PROXY_ADMIN_LISTEN": f"127.0.0.1:{self.ports['8081']}",
+            **self.settings,
         }
 
     async def run(self, *command: str, environ: Mapping[str, str] | None = None) -> str:
@@ -182,16 +182,17 @@ async def _listening(mock: ProxyProcess) -> int:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
-    """Start mock and proxy; wait for the first token."""
+async def stage(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Stage]:
+    """Start mock and proxy, with a page's own settings; wait for the first token."""
     for name in ("signicat", "auth", "sign"):
         (folder / name).write_text(f"{CLIENT_SECRET}\n", "utf-8")
     (folder / ".state").touch()
     clients = [f"--client={name}:{CLIENT_SECRET}" for name in (CLIENT, _OTHER_CLIENT)]
     started = ("mock", "--listen", "127.0.0.1:0", *clients)
     async with proxy_process({}, *started, directory=folder) as mock:
-        first = Stage(folder, {"9090": await _listening(mock), "8080": 0, "8081": 0})
+        ports = {"9090": await _listening(mock), "8080": 0, "8081": 0}
+        first = Stage(folder, ports, settings)
         async with proxy_process(first.environ, "run", directory=folder) as process:
             port, admin = await process.ports()
             await process.event("token_request")
-            yield Stage(folder, {**first.ports, "8080": port, "8081": admin})
+            yield Stage(folder, {**ports, "8080": port, "8081": admin}, settings)
