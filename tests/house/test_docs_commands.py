@@ -152,6 +152,9 @@ def test_units_are_units(block: CodeBlock, tmp_path: Path) -> None:
         about = [line for line in done.stderr.splitlines() if unit.name in line]
         assert (done.returncode, about) == (0, [])
     assert "RestartPreventExitStatus=2\n" in block.text
+    # systemd gives up after five starts in ten seconds.
+    (pause,) = re.findall(r"^RestartSec=(\d+)$", block.text, re.MULTILINE)
+    assert int(pause) * 4 > 10
     drain = Settings.model_fields["drain_seconds"].default
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", block.text, re.MULTILINE)
     assert int(seconds) >= drain + 5
