@@ -1,4 +1,4 @@
-"""The doctor's one authorised call: a GET of the upstream, made of the proxy's own parts.
+"""The one authorised call of a check: a GET of the upstream, made of the proxy's own parts.
 
 It goes to a path that the proxy would let callers ask for with this client's
 token: the first route of the client, or the first of ALLOWED_PATHS below it.
@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.check.answer import meaning_of
-from proxy.check.finding import Finding
 from proxy.check.network import Destination, dial_fix
+from proxy.check.response import meaning_of
+from proxy.check.result import Result
 from proxy.clock import SYSTEM_CLOCK
 from proxy.errors import ProxyError
 from proxy.forward.interfaces import UpstreamLink
@@ -54,16 +54,16 @@ def call_path(settings: Settings, client: ClientSettings) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Head:
     status: int
     trace_id: str | None
 
 
-class _BrokenAnswerError(Exception):
+class _NoResponseError(Exception):
     """What came is no response; the text says why."""
 
 
-class _Listener:
+class _Receiver:
     """Takes the head of one response and nothing more; owns the connection as well."""
 
     method = b"GET"
@@ -73,7 +73,7 @@ class _Listener:
         self.loop = asyncio.get_running_loop()
         self.parser = ResponseHeadParser(self.loop)
         self.turns = Turns(self.loop, time.monotonic)
-        self.future: asyncio.Future[_Answer] = self.loop.create_future()
+        self.future: asyncio.Future[_Head] = self.loop.create_future()
 
     def on_progress(self) -> None:
         """Do nothing: one deadline is for the whole response."""
@@ -87,27 +87,27 @@ class _Listener:
         trace_id = headers.facts.get(b"x-trace-id")
         text = None if trace_id is None else valid_trace_id(trace_id.decode("latin-1"))
         if not self.future.done():
-            self.future.set_result(_Answer(status, text))
+            self.future.set_result(_Head(status, text))
         return False
 
     def on_body(self, data: bytes) -> None:
         """Do nothing: no body is asked for."""
 
     def on_response_end(self) -> None:
-        """Do nothing, see `answer`."""
+        """Do nothing, see `on_response`."""
 
     def _fail(self, why: str) -> None:
         if not self.future.done():
-            self.future.set_exception(_BrokenAnswerError(why))
+            self.future.set_exception(_NoResponseError(why))
 
     def on_protocol_error(self, reason: str) -> None:
         """Give up on a response with more than one reading (F9)."""
-        self._fail(f"the answer is not HTTP with one reading: {reason}")
+        self._fail(f"the response is not HTTP with one reading: {reason}")
 
     def on_connection_lost(self, connection: UpstreamLink, *, began: bool) -> None:
         """Give up on a connection that is gone."""
         del connection
-        self._fail(f"the connection was closed {'within' if began else 'without'} an answer")
+        self._fail(f"the connection was closed {'within' if began else 'without'} a response")
 
     def on_upstream_paused(self) -> None:
         """Do nothing: a head is small."""
@@ -122,22 +122,22 @@ class _Listener:
         """Do nothing."""
 
 
-async def _get(path: str, token: str, settings: Settings, tls: ssl.SSLContext) -> _Answer:
-    """Return the head of the response; raise `DialError`, `_BrokenAnswerError`, `TimeoutError`."""
-    listener = _Listener()
-    parser = RequestHeadParser(listener.loop)
+async def _get(path: str, token: str, settings: Settings, tls: ssl.SSLContext) -> _Head:
+    """Return the head of the response; raise `DialError`, `_NoResponseError`, `TimeoutError`."""
+    receiver = _Receiver()
+    parser = RequestHeadParser(receiver.loop)
     start = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
     request = RequestReader(parser).read(start.encode())
     names = UpstreamNames.from_url(settings.upstream_url)
-    head = request_head(request, names, f"Authorization: Bearer {token}\r\n".encode())
+    request_bytes = request_head(request, names, f"Authorization: Bearer {token}\r\n".encode())
     afresh = NameCache(clock=SYSTEM_CLOCK)
     dialer = new_upstream_dialer(settings, tls, afresh)
-    transport, connection = await dialer.dial(lambda: UpstreamConnection(listener))
-    connection.receiver = listener
+    transport, connection = await dialer.dial(lambda: UpstreamConnection(receiver))
+    connection.receiver = receiver
     try:
-        transport.write(head)
+        transport.write(request_bytes)
         async with asyncio.timeout(settings.read_timeout_seconds):
-            return await listener.future
+            return await receiver.future
     finally:
         connection.abort()
 
@@ -148,11 +148,11 @@ async def call_upstream(
     settings: Settings,
     tls: ssl.SSLContext,
     wall: Callable[[], float],
-) -> Finding:
+) -> Result:
     """GET `path` with `token`; say what the response means."""
     target = f"GET {UpstreamNames.from_url(settings.upstream_url).base_path.decode()}{path}"
     try:
-        answer = await _get(path, token, settings, tls)
+        head = await _get(path, token, settings, tls)
     except DialError as error:
         upstream = Destination(
             settings.upstream_url,
@@ -160,15 +160,15 @@ async def call_upstream(
             "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS",
             settings.connect_timeout_seconds,
         )
-        return Finding("call", "failed", target, error.cause, dial_fix(error, upstream, wall))
-    except _BrokenAnswerError as error:
-        fix = f"Check that {_UPSTREAM} names Signicat; a box in between may have answered."
-        return Finding("call", "failed", target, str(error), fix)
+        return Result("call", "failed", target, error.cause, dial_fix(error, upstream, wall))
+    except _NoResponseError as error:
+        fix = f"Check that {_UPSTREAM} names Signicat; this may be the response of a middlebox."
+        return Result("call", "failed", target, str(error), fix)
     except TimeoutError:
         seconds = settings.read_timeout_seconds
         fix = "Check the firewall; SIGNICAT_PROXY_READ_TIMEOUT_SECONDS is the time allowed."
-        return Finding("call", "failed", target, f"no answer within {seconds:g} s", fix)
-    meaning = meaning_of(answer.status, host_and_port(settings.upstream_url)[0])
-    trace = f" (x-trace-id {answer.trace_id})" if answer.trace_id else ""
-    detail = f"{answer.status}{trace}: {meaning.detail}"
-    return Finding("call", meaning.state, target, detail, meaning.fix)
+        return Result("call", "failed", target, f"no response within {seconds:g} s", fix)
+    meaning = meaning_of(head.status, host_and_port(settings.upstream_url)[0])
+    trace = f" (x-trace-id {head.trace_id})" if head.trace_id else ""
+    detail = f"{head.status}{trace}: {meaning.detail}"
+    return Result("call", meaning.state, target, detail, meaning.fix)

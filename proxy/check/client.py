@@ -1,13 +1,13 @@
-"""The doctor's look at one API client: its secret, its token, the scope, and the clock."""
+"""The checks of one API client: its secret, its token, the scope, and the clock."""
 
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from proxy.check.finding import Finding
+from proxy.check.copied_values import oddities
 from proxy.check.network import destination_key
-from proxy.check.text import oddities
+from proxy.check.result import Result
 from proxy.clock import Instant
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import HINTS, Failure, Grant, lacks_scope
@@ -15,7 +15,7 @@ from proxy.oauth.secret import SecretUnreadableError
 from proxy.server.outgoing import new_secret_source
 from proxy.settings.loader import PREFIX, ClientSettings, Settings
 
-__all__ = ["Asked", "clock_finding", "read_secret", "scope_finding", "token_finding"]
+__all__ = ["Asked", "clock_result", "read_secret", "scope_result", "token_result"]
 
 _MOST_SKEW_SECONDS: Final = 60.0
 _WAIT: Final = "check again in a while; if it lasts, ask Signicat, naming the x-trace-id"
@@ -41,7 +41,7 @@ def _secret_setting(client: ClientSettings, settings: Settings) -> str:
     return settings.name_of(client, "client_secret_file" if is_file else "client_secret")
 
 
-def read_secret(client: ClientSettings, settings: Settings) -> tuple[Finding, str | None]:
+def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, str | None]:
     """Read the secret as the proxy does; return what to say of it, and the secret."""
     setting, target = _secret_setting(client, settings), f"client {client.name}"
     file = client.client_secret_file
@@ -49,7 +49,7 @@ def read_secret(client: ClientSettings, settings: Settings) -> tuple[Finding, st
         secret = new_secret_source(client).read()
     except SecretUnreadableError as error:
         fix = f"Check the path in {setting}, that the file is mounted, and that this user may read."
-        return Finding("secret", "failed", target, f"{file}: {error}", fix), None
+        return Result("secret", "failed", target, f"{file}: {error}", fix), None
     odd = [(setting, f"the secret {oddity}") for oddity in oddities(secret)]
     id_setting = settings.name_of(client, "client_id")
     odd += [(id_setting, f"the client id {oddity}") for oddity in oddities(client.client_id)]
@@ -57,9 +57,9 @@ def read_secret(client: ClientSettings, settings: Settings) -> tuple[Finding, st
         names = " and ".join(dict.fromkeys(name for name, _ in odd))
         fix = f"Take it out of {names}, unless the Signicat Dashboard shows it too."
         detail = ", ".join(text for _, text in odd)
-        return Finding("secret", "warning", target, detail, fix), secret
+        return Result("secret", "warning", target, detail, fix), secret
     detail = "in the settings" if file is None else f"read from {file}"
-    return Finding("secret", "ok", target, detail), secret
+    return Result("secret", "ok", target, detail), secret
 
 
 def _server_time(date: str | None) -> float | None:
@@ -73,21 +73,21 @@ def _server_time(date: str | None) -> float | None:
         return None
 
 
-def clock_finding(asked: Asked, client: ClientSettings) -> Finding:
+def clock_result(asked: Asked, client: ClientSettings) -> Result:
     """Compare the clock of this machine with that of the token endpoint."""
     target = destination_key(client.token_url)[1]
     theirs = _server_time(asked.attempt.date)
     if theirs is None:
-        return Finding("clock", "skipped", target, "the token endpoint's answer tells no time")
+        return Result("clock", "skipped", target, "the token endpoint's response has no valid Date")
     skew = (asked.before.wall + asked.after.wall) / 2 - theirs
     if abs(skew) <= _MOST_SKEW_SECONDS:
-        return Finding("clock", "ok", target, "agrees with the token endpoint's within a minute")
+        return Result("clock", "ok", target, "agrees with the token endpoint's within a minute")
     detail = f"this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server"
     fix = (
         "Have this machine's clock set (chrony, systemd-timesyncd; on Kubernetes the node's). The "
         "proxy counts lifetimes by itself, but certificates are judged by this clock."
     )
-    return Finding("clock", "warning", target, detail, fix)
+    return Result("clock", "warning", target, detail, fix)
 
 
 def _token_fix(outcome: str, client: ClientSettings, settings: Settings) -> str:
@@ -98,7 +98,7 @@ def _token_fix(outcome: str, client: ClientSettings, settings: Settings) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def token_finding(asked: Asked, client: ClientSettings, settings: Settings) -> Finding:
+def token_result(asked: Asked, client: ClientSettings, settings: Settings) -> Result:
     """Say whether a token was granted, and if not, why."""
     target, result = f"client {client.name}", asked.attempt.result
     if isinstance(result, Failure):
@@ -106,17 +106,17 @@ def token_finding(asked: Asked, client: ClientSettings, settings: Settings) -> F
         facts = (result.outcome, result.detail, f"x-trace-id {trace}" if trace else None)
         detail = ", ".join(fact for fact in facts if fact)
         fix = _token_fix(result.outcome, client, settings)
-        return Finding("token", "failed", target, detail, fix, asked.seconds)
+        return Result("token", "failed", target, detail, fix, asked.seconds)
     detail = f"granted for {result.lifetime_seconds:g} s"
-    return Finding("token", "ok", target, detail, seconds=asked.seconds)
+    return Result("token", "ok", target, detail, seconds=asked.seconds)
 
 
-def scope_finding(grant: Grant, client: ClientSettings, settings: Settings) -> Finding:
+def scope_result(grant: Grant, client: ClientSettings, settings: Settings) -> Result:
     """Say whether the scope asked for was granted; what is not said counts as granted (T8)."""
     target = f"client {client.name}"
     if lacks_scope(grant, client.scope):
         fix = f"Check {settings.name_of(client, 'scope')}, and the client in the Dashboard."
         detail = f"asked for '{client.scope}', granted '{grant.scope or ''}'"
-        return Finding("scope", "warning", target, detail, fix)
+        return Result("scope", "warning", target, detail, fix)
     detail = f"'{client.scope}' granted" if client.scope else "none was asked for"
-    return Finding("scope", "ok", target, detail)
+    return Result("scope", "ok", target, detail)

@@ -1,4 +1,4 @@
-"""The doctor's look at the way out: one connection, made as the proxy makes them, step by step."""
+"""The checks of the outbound path: one connection, made as the proxy makes them, step by step."""
 
 import asyncio
 import ssl
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from proxy.check.finding import Finding
+from proxy.check.result import Result
 from proxy.clock import SYSTEM_CLOCK
 from proxy.net.dialer import (
     CONNECT_STEP,
@@ -28,10 +28,10 @@ from proxy.settings.loader import Settings
 __all__ = [
     "Destination",
     "DestinationKey",
+    "check_outbound_path",
     "destination_key",
     "destinations",
     "dial_fix",
-    "examine_way",
 ]
 
 _CHECK_OF_STEP: Final = {
@@ -137,12 +137,12 @@ def dial_fix(error: DialError, destination: Destination, wall: Callable[[], floa
     return error.detail
 
 
-async def examine_way(
+async def check_outbound_path(
     destination: Destination,
     settings: Settings,
     tls: ssl.SSLContext,
     wall: Callable[[], float],
-) -> list[Finding]:
+) -> list[Result]:
     """Connect once, by the proxy's own dialler; return what came of DNS, TCP, CONNECT and TLS."""
     egress = egress_for(destination.url, settings)
     watch = _Stopwatch()
@@ -161,9 +161,9 @@ async def examine_way(
         error = failure
     else:
         certificate = _certificate_of(transport, wall())
-        transport.close()  # in good order: an abort would look like a fault in the peer's log
-    way = _Way(destination, egress, bool(settings.egress_proxy), watch, time.monotonic())
-    return [way.finding(check, error, certificate, wall) for check in _CHECKS]
+        transport.close()  # in good order: an abort would look like an error in the peer's log
+    path = _OutboundPath(destination, egress, bool(settings.egress_proxy), watch, time.monotonic())
+    return [path.result(check, error, certificate, wall) for check in _CHECKS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _certificate_of(transport: asyncio.Transport, now: float) -> _Certificate | 
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _OutboundPath:
     """How far one connection came; `end` is when that was known."""
 
     destination: Destination
@@ -196,32 +196,32 @@ class _Way:
     watch: _Stopwatch
     end: float
 
-    def finding(
+    def result(
         self,
         check: str,
         error: DialError | None,
         certificate: _Certificate | None,
         wall: Callable[[], float],
-    ) -> Finding:
-        """Return the finding of one check of this way."""
+    ) -> Result:
+        """Return the result of one check on this path."""
         target = self.destination.place
         if self.egress is not None and check in ("dns", "tcp"):
             target = self.egress.url
         failed = None if error is None else _CHECK_OF_STEP[self.watch.step]
         if check not in self.watch.began:
-            return Finding(check, "skipped", target, self._why_not(check, failed))
+            return Result(check, "skipped", target, self._why_not(check, failed))
         seconds = self.watch.seconds(check, self.end)
         if error is not None and check == failed:
             fix = dial_fix(error, self.destination, wall)
-            return Finding(check, "failed", target, error.cause, fix, seconds)
+            return Result(check, "failed", target, error.cause, fix, seconds)
         if check == "tls" and certificate is not None:
-            return self._tls_finding(certificate, seconds)
-        return Finding(check, "ok", target, self._seen(check), seconds=seconds)
+            return self._tls_result(certificate, seconds)
+        return Result(check, "ok", target, self._seen(check), seconds=seconds)
 
     def _why_not(self, check: str, failed: str | None) -> str:
         if check == "egress_proxy" and self.egress is None:
             if self.has_egress_setting:
-                return "SIGNICAT_PROXY_NO_PROXY lets this host go past the egress proxy"
+                return "SIGNICAT_PROXY_NO_PROXY exempts this host from the egress proxy"
             return "SIGNICAT_PROXY_EGRESS_PROXY is not set"
         if check == "tls" and self.destination.url.startswith("http:"):
             return f"{self.destination.setting} is plain http://"
@@ -235,9 +235,9 @@ class _Way:
             return shown + (f" and {more} more" if more > 0 else "")
         return "connected" if check == "tcp" else "the egress proxy opens a tunnel"
 
-    def _tls_finding(self, certificate: _Certificate, seconds: float) -> Finding:
+    def _tls_result(self, certificate: _Certificate, seconds: float) -> Result:
         target, days = self.destination.place, certificate.days_left
         if days > _FEW_DAYS:
-            return Finding("tls", "ok", target, certificate.detail, seconds=seconds)
+            return Result("tls", "ok", target, certificate.detail, seconds=seconds)
         fix = f"Whoever runs the host in {self.destination.setting} must renew its certificate."
-        return Finding("tls", "warning", target, certificate.detail, fix, seconds)
+        return Result("tls", "warning", target, certificate.detail, fix, seconds)

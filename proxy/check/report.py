@@ -1,24 +1,24 @@
-"""The doctor's findings as lines for people and scripts, or as JSON; nothing secret in them."""
+"""The results as lines for people and scripts, or as JSON; nothing secret in them."""
 
 import json
 import re
 from collections.abc import Iterable
 from typing import Final, TextIO
 
-from proxy.check.finding import Finding
+from proxy.check.result import Result
 from proxy.telemetry.logs import Redactor
 
 __all__ = ["Report"]
 
 _COLOURS: Final = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
-_BLANKS: Final = re.compile(r"\s{2,}")
+_SPACES: Final = re.compile(r"\s{2,}")
 _WIDTHS: Final = (7, 12, 30, 7)
 
 
 class Report:
-    """Writes each finding as soon as it is there; as JSON, all of them at the end.
+    """Writes each result as soon as it is there; as JSON, all of them at the end.
 
-    Columns are separated by two blanks or more and hold no such pair
+    Columns are separated by two spaces or more and hold no such pair
     themselves: state, check, target, milliseconds, detail, and a fix where
     there is one. Colour is for terminals, and not where NO_COLOR is set.
     """
@@ -40,19 +40,19 @@ class Report:
 
     def _clean(self, text: str) -> str:
         """Return text without secrets and without characters that command a terminal."""
-        return _BLANKS.sub(" ", "".join(map(_printable, self._redact(text)))).strip()
+        return _SPACES.sub(" ", "".join(map(_printable, self._redact(text)))).strip()
 
-    def add(self, finding: Finding) -> None:
-        """Take one finding; write its line."""
-        milliseconds = round(finding.seconds * 1000)
-        target, detail = self._clean(finding.target), self._clean(finding.detail)
-        fix = None if finding.fix is None else self._clean(finding.fix)
-        self._states.append(finding.state)
+    def add(self, result: Result) -> None:
+        """Take one result; write its line."""
+        milliseconds = round(result.seconds * 1000)
+        target, detail = self._clean(result.target), self._clean(result.detail)
+        fix = None if result.fix is None else self._clean(result.fix)
+        self._states.append(result.state)
         if self._as_json:
             self._shown.append(
                 {
-                    "id": finding.check,
-                    "state": finding.state,
+                    "id": result.check,
+                    "state": result.state,
                     "target": target,
                     "detail": detail,
                     "fix": fix,
@@ -60,10 +60,10 @@ class Report:
                 }
             )
             return
-        cells = (finding.state, finding.check, target or "-", f"{milliseconds} ms")
+        cells = (result.state, result.check, target or "-", f"{milliseconds} ms")
         padded = [f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)]
         if self._has_colour:
-            padded[0] = f"\x1b[{_COLOURS[finding.state]}m{padded[0]}\x1b[0m"
+            padded[0] = f"\x1b[{_COLOURS[result.state]}m{padded[0]}\x1b[0m"
         self._write("  ".join((*padded, detail, *([f"fix: {fix}"] if fix else []))))
 
     def end(self) -> None:

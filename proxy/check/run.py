@@ -1,4 +1,4 @@
-"""`signicat-proxy check`: the doctor, who tries in turn what the proxy needs.
+"""`signicat-proxy check`: tries in turn what the proxy needs.
 
 Everything is tried with the proxy's own parts and settings, so that the two
 cannot disagree, and one thing after the other, each within the time that its
@@ -17,16 +17,16 @@ import uvloop
 
 from proxy.admin.probe import is_signicat_proxy
 from proxy.check.call import call_path, call_upstream
-from proxy.check.client import Asked, clock_finding, read_secret, scope_finding, token_finding
-from proxy.check.finding import CHECKS, Finding
+from proxy.check.client import Asked, clock_result, read_secret, scope_result, token_result
 from proxy.check.network import (
     Destination,
     DestinationKey,
+    check_outbound_path,
     destination_key,
     destinations,
-    examine_way,
 )
 from proxy.check.report import Report
+from proxy.check.result import CHECKS, Result
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.http1.parser import require_c_parsers
 from proxy.net.listeners import CannotListenError, check_address
@@ -46,7 +46,7 @@ from proxy.settings.loader import (
 from proxy.settings.risks import risks_of
 from proxy.telemetry.logs import Redactor
 
-__all__ = ["Doctor", "run_check"]
+__all__ = ["Checker", "run_check"]
 
 _OK, _FAILED, _BAD_USAGE = 0, 1, 2
 _PLAIN_THROUGH_EGRESS: Final = (
@@ -54,8 +54,8 @@ _PLAIN_THROUGH_EGRESS: Final = (
 )
 
 
-class Doctor:
-    """Examines settings that have been loaded; `secrets` is what it must never say."""
+class Checker:
+    """Checks settings that have been loaded; `secrets` is what it must never say."""
 
     def __init__(
         self,
@@ -73,66 +73,66 @@ class Doctor:
         self._unreachable: dict[DestinationKey, str] = {}
         self._clocks_seen: set[str] = set()
 
-    async def examine(self) -> AsyncIterator[Finding]:
-        """Yield each finding as soon as it is known, in the order of `CHECKS`."""
-        for finding in self._settings_findings():
-            yield finding
+    async def results(self) -> AsyncIterator[Result]:
+        """Yield each result as soon as it is known, in the order of `CHECKS`."""
+        for result in self._settings_results():
+            yield result
         for key, destination in destinations(self._settings).items():
-            for finding in await self._way_findings(key, destination):
-                yield finding
+            for result in await self._path_results(key, destination):
+                yield result
         for client in self._settings.clients:
-            async for finding in self._client_findings(client):
-                yield finding
+            async for result in self._client_results(client):
+                yield result
         for setting, address in self._addresses():
-            yield await _port_finding(setting, address, self._settings.connect_timeout_seconds)
+            yield await _port_result(setting, address, self._settings.connect_timeout_seconds)
 
-    def _settings_findings(self) -> Iterator[Finding]:
+    def _settings_results(self) -> Iterator[Result]:
         names = ", ".join(client.name for client in self._settings.clients)
-        yield Finding("settings", "ok", self._settings.upstream_url, f"clients: {names}")
+        yield Result("settings", "ok", self._settings.upstream_url, f"clients: {names}")
         for risk in risks_of(self._settings):
             detail = f"{risk.address}: {risk.hint}" if risk.address else risk.hint
             fix = risk.fix or f"Unless it is meant, set {risk.setting} back to its default."
-            yield Finding("settings", "warning", risk.setting, detail, fix)
+            yield Result("settings", "warning", risk.setting, detail, fix)
 
     def _addresses(self) -> Iterator[tuple[str, ListenAddress]]:
         for address in self._settings.listen:
             yield "LISTEN", address
         yield "ADMIN_LISTEN", self._settings.admin_listen
 
-    async def _way_findings(self, key: DestinationKey, destination: Destination) -> list[Finding]:
+    async def _path_results(self, key: DestinationKey, destination: Destination) -> list[Result]:
         settings = self._settings
         is_upstream = destination.url == settings.upstream_url
         if not is_upstream and key[0] == "http" and egress_for(destination.url, settings):
-            return [Finding("egress_proxy", "skipped", destination.place, _PLAIN_THROUGH_EGRESS)]
-        findings = await examine_way(destination, settings, self._tls, self._clock.wall)
-        for finding in findings:
-            if finding.state == "failed":
-                self._unreachable[key] = f"{finding.check} of {destination.place} failed"
-        return findings
+            return [Result("egress_proxy", "skipped", destination.place, _PLAIN_THROUGH_EGRESS)]
+        results = await check_outbound_path(destination, settings, self._tls, self._clock.wall)
+        for result in results:
+            if result.state == "failed":
+                self._unreachable[key] = f"{result.check} of {destination.place} failed"
+        return results
 
-    async def _client_findings(self, client: ClientSettings) -> AsyncIterator[Finding]:
-        finding, secret = read_secret(client, self._settings)
-        yield finding
+    async def _client_results(self, client: ClientSettings) -> AsyncIterator[Result]:
+        result, secret = read_secret(client, self._settings)
+        yield result
         place = destination_key(client.token_url)
         why_not = "secret failed" if secret is None else self._unreachable.get(place)
         if secret is None or why_not is not None:
             for check in ("clock", "token", "scope", "call"):
-                yield Finding(check, "skipped", f"client {client.name}", str(why_not))
+                yield Result(check, "skipped", f"client {client.name}", str(why_not))
             return
         self.secrets.add(secret)
         asked = await self._ask_for_token(client, secret)
         if client.token_url not in self._clocks_seen:
             self._clocks_seen.add(client.token_url)
-            yield clock_finding(asked, client)
-        yield token_finding(asked, client, self._settings)
+            yield clock_result(asked, client)
+        yield token_result(asked, client, self._settings)
         grant = asked.attempt.result
         if not isinstance(grant, Grant):
             for check in ("scope", "call"):
-                yield Finding(check, "skipped", f"client {client.name}", "token failed")
+                yield Result(check, "skipped", f"client {client.name}", "token failed")
             return
         self.secrets.add(grant.access_token)
-        yield scope_finding(grant, client, self._settings)
-        yield await self._call_finding(client, grant)
+        yield scope_result(grant, client, self._settings)
+        yield await self._call_result(client, grant)
 
     async def _ask_for_token(self, client: ClientSettings, secret: str) -> Asked:
         names = NameCache(clock=self._clock)  # empty, so that the system is asked afresh
@@ -144,67 +144,67 @@ class Doctor:
             await endpoint.close()
         return Asked(attempt, before, self._clock.now())
 
-    async def _call_finding(self, client: ClientSettings, grant: Grant) -> Finding:
+    async def _call_result(self, client: ClientSettings, grant: Grant) -> Result:
         target = f"client {client.name}"
         if not self._with_call:
-            return Finding("call", "skipped", target, "--no-call was given")
+            return Result("call", "skipped", target, "--no-call was given")
         if why_not := self._unreachable.get(destination_key(self._settings.upstream_url)):
-            return Finding("call", "skipped", target, why_not)
+            return Result("call", "skipped", target, why_not)
         path = call_path(self._settings, client)
         if path is None:
-            return Finding(
+            return Result(
                 "call",
                 "skipped",
                 target,
-                "routes, SIGNICAT_PROXY_ALLOWED_PATHS and SIGNICAT_PROXY_ALLOWED_METHODS let no "
-                "GET through",
+                "routes, SIGNICAT_PROXY_ALLOWED_PATHS and SIGNICAT_PROXY_ALLOWED_METHODS allow no "
+                "GET",
             )
         started = self._clock.monotonic()
-        finding = await call_upstream(
+        result = await call_upstream(
             path, grant.access_token, self._settings, self._tls, self._clock.wall
         )
         return replace(
-            finding,
-            target=f"client {client.name}, {finding.target}",
+            result,
+            target=f"client {client.name}, {result.target}",
             seconds=self._clock.monotonic() - started,
         )
 
 
-async def _port_finding(setting: str, address: ListenAddress, timeout_seconds: float) -> Finding:
+async def _port_result(setting: str, address: ListenAddress, timeout_seconds: float) -> Result:
     """Say whether the proxy could listen there, or does so already."""
     try:
         async with asyncio.timeout(timeout_seconds):  # the address may be a name
             await asyncio.to_thread(check_address, setting, address)
     except TimeoutError:
         fix = f"Give an address in SIGNICAT_PROXY_{setting} instead of a name, or check the DNS."
-        return Finding("port", "failed", f"{setting} {address}", "DNS does not answer", fix)
+        return Result("port", "failed", f"{setting} {address}", "DNS does not answer", fix)
     except CannotListenError as error:
         if error.is_taken and await asyncio.to_thread(is_signicat_proxy, address):
             detail = "in use by a signicat-proxy that is running"
-            return Finding("port", "ok", f"{setting} {address}", detail)
+            return Result("port", "ok", f"{setting} {address}", detail)
         fix = (
             f"Stop what listens there (ss -ltnp shows it), or choose another address in "
             f"SIGNICAT_PROXY_{setting}."
             if error.is_taken
             else f"Correct SIGNICAT_PROXY_{setting}, or what this user may do."
         )
-        return Finding("port", "failed", f"{setting} {address}", error.reason, fix)
-    return Finding("port", "ok", f"{setting} {address}", "free")
+        return Result("port", "failed", f"{setting} {address}", error.reason, fix)
+    return Result("port", "ok", f"{setting} {address}", "free")
 
 
-def _configuration_findings(error: ConfigurationError) -> Iterator[Finding]:
-    """Yield the faults of settings that cannot be used, and everything else as skipped."""
+def _configuration_results(error: ConfigurationError) -> Iterator[Result]:
+    """Yield the errors of settings that cannot be used, and everything else as skipped."""
     for fault in error.faults:
         setting, _, detail = fault.partition(": ")
         fix = f"Correct {setting}; `signicat-proxy config --help` lists the settings."
-        yield Finding("settings", "failed", setting, detail or fault, fix)
+        yield Result("settings", "failed", setting, detail or fault, fix)
     for check in CHECKS[1:]:
-        yield Finding(check, "skipped", "", "settings failed")
+        yield Result(check, "skipped", "", "settings failed")
 
 
-async def _examine(doctor: Doctor, report: Report) -> None:
-    async for finding in doctor.examine():
-        report.add(finding)
+async def _fill(report: Report, checker: Checker) -> None:
+    async for result in checker.results():
+        report.add(result)
 
 
 def _end(report: Report, *, as_json: bool) -> None:
@@ -215,7 +215,7 @@ def _end(report: Report, *, as_json: bool) -> None:
 
 
 def run_check(load: Callable[[], Loaded], *, as_json: bool, with_call: bool) -> int:
-    """Examine the settings that `load` brings; write findings to stdout; return the exit code.
+    """Check the settings that `load` brings; write results to stdout; return the exit code.
 
     Ends the process at once where something failed: a lookup of a name that
     hangs in a thread would keep it alive for longer than any of the timeouts.
@@ -227,14 +227,14 @@ def run_check(load: Callable[[], Loaded], *, as_json: bool, with_call: bool) -> 
     try:
         settings = load().settings
     except ConfigurationError as error:
-        for finding in _configuration_findings(error):
-            report.add(finding)
+        for result in _configuration_results(error):
+            report.add(result)
         _end(report, as_json=as_json)
         return _BAD_USAGE
-    doctor = Doctor(settings, tls=client_context(settings.ca_file), with_call=with_call)
-    redact.watch(lambda: doctor.secrets)
+    checker = Checker(settings, tls=client_context(settings.ca_file), with_call=with_call)
+    redact.watch(lambda: checker.secrets)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_examine(doctor, report))
+        runner.run(_fill(report, checker))
         _end(report, as_json=as_json)
         if report.has_failed:
             os._exit(_FAILED)

@@ -25,7 +25,7 @@ _COMMANDS: Final = {
     "run": "run the proxy",
     "demo": "mock Signicat and the proxy in one go; no account needed",
     "mock": "the mock Signicat alone",
-    "check": "the doctor: try what the proxy needs; one line each, with the fix",
+    "check": "try what the proxy needs: one line each, with the fix",
     "token": "one token on stdout, for curl",
     "config": "the settings in force, secrets left out, and where each came from",
     "health": "ask the admin port; for container health checks",

@@ -276,7 +276,7 @@ def test_the_settings_in_force_show_where_they_are_from(
 
 
 @pytest.mark.parametrize("name", ["sidecar", "gateway"])
-def test_the_doctor_finds_nothing_wrong(request: pytest.FixtureRequest, name: str) -> None:
+def test_check_finds_nothing_wrong(request: pytest.FixtureRequest, name: str) -> None:
     """`signicat-proxy check` in the running pod, as the notes of the chart have it, is content."""
     pod = request.getfixturevalue(name)
     options = ("--config", "/etc/signicat-proxy/config.toml") if name == "gateway" else ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.check.finding import CHECKS
+from proxy.check.result import CHECKS
 from proxy.errors import ERROR_KINDS
 from proxy.oauth.response import OUTCOMES
 from proxy.settings.loader import setting_names
@@ -93,7 +93,7 @@ def test_every_cause_of_a_missing_token_is_explained() -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_is_explained(check: str) -> None:
-    """Each check of the doctor has its row, with what is tried and what to do."""
+    """Each check has its row, with what is tried and what to do."""
     assert re.search(
         rf"^\| `{check}` \| [A-Z][^|]+ \| [^|]+ \|$", read("docs/troubleshoot.md"), re.MULTILINE
     )

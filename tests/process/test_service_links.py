@@ -99,11 +99,11 @@ def test_one_warning_names_the_remedy(tmp_path: Path) -> None:
     assert not [name for name in loaded.origins if "service" in name]
 
 
-async def test_the_doctor_says_it_too(tmp_path: Path) -> None:
+async def test_check_says_it_too(tmp_path: Path) -> None:
     """A warning of `check` with its own fix, and the check goes on."""
     environ = environment(upstream="http://127.0.0.1:9", token_url="http://127.0.0.1:9/t")
     environ |= prefixed(OF_A_SERVICE)
     code, out, _ = await command("check", "--json", directory=tmp_path, environ=environ)
-    (finding, *_) = [found for found in json.loads(out) if found["state"] == "warning"]
-    assert (code, finding["id"]) == (1, "settings")
-    assert "enableServiceLinks: false" in finding["fix"]
+    (result, *_) = [found for found in json.loads(out) if found["state"] == "warning"]
+    assert (code, result["id"]) == (1, "settings")
+    assert "enableServiceLinks: false" in result["fix"]

@@ -1,4 +1,4 @@
-"""The doctor and the way out: DNS, TCP, TLS and the egress proxy, each fault provoked for real."""
+"""`signicat-proxy check` and the outbound path: DNS, TCP, TLS, egress proxy, with real failures."""
 
 import datetime as dt
 import socket
@@ -11,8 +11,8 @@ import trustme
 from proxy.check.network import Destination, destinations
 from proxy.clock import Clock
 from tests.support.certificates import context_for
+from tests.support.checking import Results, check, settings_for
 from tests.support.connect_proxy import ConnectProxy
-from tests.support.diagnosis import Diagnosis, diagnose, settings_for
 from tests.support.messages import reply
 from tests.support.peers import ByteServer
 from tests.support.token_server import TokenServer
@@ -47,28 +47,28 @@ async def tls_upstream(ca: trustme.CA, no_leaks: None) -> AsyncIterator[ByteServ
         yield server
 
 
-def first(diagnosis: Diagnosis, check: str) -> tuple[str, str, str]:
-    """Return state, detail and fix of a check's first finding: that of the upstream."""
-    finding = diagnosis.of(check)[0]
-    return finding.state, finding.detail, finding.fix or ""
+def first(results: Results, check_id: str) -> tuple[str, str, str]:
+    """Return state, detail and fix of a check's first result: that of the upstream."""
+    result = results.of(check_id)[0]
+    return result.state, result.detail, result.fix or ""
 
 
-async def test_a_good_way_is_told_step_by_step(
+async def test_a_good_path_is_told_step_by_step(
     ca_file: Path, tls_upstream: ByteServer, tokens: TokenServer
 ) -> None:
     """Address, TLS version, issuer and end of the certificate are told; one connection does."""
-    diagnosis = await diagnose(
+    results = await check(
         settings_for(upstream=tls_upstream.url, token_url=tokens.token_url, ca_file=ca_file),
         with_call=False,
     )
-    assert diagnosis.failed == []
-    assert first(diagnosis, "dns") == ("ok", "127.0.0.1", "")
-    assert first(diagnosis, "tcp") == ("ok", "connected", "")
-    state, detail, _ = first(diagnosis, "tls")
+    assert results.failed == []
+    assert first(results, "dns") == ("ok", "127.0.0.1", "")
+    assert first(results, "tcp") == ("ok", "connected", "")
+    state, detail, _ = first(results, "tls")
     assert (state, detail.startswith("TLSv1.3, certificate issued by ")) == ("ok", True)
-    assert diagnosis.skipped["egress_proxy"] == f"{EGRESS} is not set"
-    assert diagnosis.skipped["tls"] == "SIGNICAT_PROXY_TOKEN_URL is plain http://"
-    assert diagnosis.skipped["call"] == "--no-call was given"
+    assert results.skipped["egress_proxy"] == f"{EGRESS} is not set"
+    assert results.skipped["tls"] == "SIGNICAT_PROXY_TOKEN_URL is plain http://"
+    assert results.skipped["call"] == "--no-call was given"
     await eventually(lambda: bool(tls_upstream.connections), "the connection to be accepted")
     assert (len(tls_upstream.connections), tls_upstream.requests) == (1, [])
 
@@ -83,7 +83,7 @@ UNTRUSTED = {
 @pytest.mark.parametrize(
     ("foreign", "name", "end", "detail", "fix"), UNTRUSTED.values(), ids=UNTRUSTED.keys()
 )
-async def test_a_certificate_at_fault(
+async def test_a_certificate_that_is_not_valid(
     ca: trustme.CA,
     ca_file: Path,
     tokens: TokenServer,
@@ -96,14 +96,14 @@ async def test_a_certificate_at_fault(
     """What is wrong with a certificate is told in OpenSSL's words; the token is looked at still."""
     context = context_for(ca if foreign is None else foreign(), name, end)
     async with ByteServer(reply(), tls=context) as upstream:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(upstream=upstream.url, token_url=tokens.token_url, ca_file=ca_file)
         )
-    assert diagnosis.failed == ["tls"]
-    state, seen, advice = first(diagnosis, "tls")
+    assert results.failed == ["tls"]
+    state, seen, advice = first(results, "tls")
     assert (state, detail in seen, fix in advice) == ("failed", True, True), (seen, advice)
-    assert diagnosis.one("token").state == "ok"
-    assert diagnosis.skipped["call"] == f"tls of 127.0.0.1:{upstream.port} failed"
+    assert results.one("token").state == "ok"
+    assert results.skipped["call"] == f"tls of 127.0.0.1:{upstream.port} failed"
 
 
 async def test_a_certificate_that_ends_soon(
@@ -112,12 +112,12 @@ async def test_a_certificate_that_ends_soon(
     """Less than two weeks are a warning: everything works, still."""
     context = context_for(ca, "127.0.0.1", NOW + dt.timedelta(days=3))
     async with ByteServer(reply(), tls=context) as upstream:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(upstream=upstream.url, token_url=tokens.token_url, ca_file=ca_file)
         )
-    state, _, fix = first(diagnosis, "tls")
-    assert (state, UPSTREAM in fix, diagnosis.failed) == ("warning", True, [])
-    assert diagnosis.one("call").state == "ok"
+    state, _, fix = first(results, "tls")
+    assert (state, UPSTREAM in fix, results.failed) == ("warning", True, [])
+    assert results.one("call").state == "ok"
 
 
 async def test_no_tls_on_the_port(tokens: TokenServer) -> None:
@@ -131,63 +131,63 @@ async def test_no_tls_on_the_port(tokens: TokenServer) -> None:
 
         tasks.create_task(refuse(), name="peer")
         url = plain.url.replace("http:", "https:")
-        diagnosis = await diagnose(settings_for(upstream=url, token_url=tokens.token_url))
-    assert diagnosis.failed == ["tls"]
-    assert "TLS 1.2 or later" in first(diagnosis, "tls")[2]
+        results = await check(settings_for(upstream=url, token_url=tokens.token_url))
+    assert results.failed == ["tls"]
+    assert "TLS 1.2 or later" in first(results, "tls")[2]
 
 
-async def test_a_host_that_does_not_answer(tokens: TokenServer) -> None:
+async def test_a_host_that_does_not_respond(tokens: TokenServer) -> None:
     """Silence ends with CONNECT_TIMEOUT_SECONDS, which the fix names, and the step is known."""
     async with ByteServer() as silent:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(
                 upstream=silent.url.replace("http:", "https:"),
                 token_url=tokens.token_url,
                 connect_timeout_seconds=0.2,
             )
         )
-    state, detail, fix = first(diagnosis, "tls")
+    state, detail, fix = first(results, "tls")
     assert (state, detail) == ("failed", "no answer within 0.2 s, at: TLS handshake")
     assert "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS" in fix
 
 
-async def test_a_token_endpoint_that_does_not_answer(tokens: TokenServer) -> None:
+async def test_a_token_endpoint_that_does_not_respond(tokens: TokenServer) -> None:
     """The token endpoint's time is TOKEN_TIMEOUT_SECONDS; its client is skipped, and why."""
     async with ByteServer() as silent:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(
                 upstream=tokens.url,
                 token_url=silent.url.replace("http:", "https:") + "/t",
                 token_timeout_seconds=0.2,
             )
         )
-    assert diagnosis.failed == ["tls"]
-    fix = diagnosis.of("tls")[1].fix or ""
+    assert results.failed == ["tls"]
+    fix = results.of("tls")[1].fix or ""
     assert "SIGNICAT_PROXY_TOKEN_TIMEOUT_SECONDS" in fix
     assert "SIGNICAT_PROXY_TOKEN_URL" in fix
     why = f"tls of 127.0.0.1:{silent.port} failed"
-    assert [diagnosis.skipped[check] for check in ("clock", "token", "scope", "call")] == [why] * 4
+    assert [results.skipped[check] for check in ("clock", "token", "scope", "call")] == [why] * 4
 
 
 async def test_an_unknown_host(tokens: TokenServer) -> None:
     """A name without an address fails in DNS; nothing behind it is tried."""
-    diagnosis = await diagnose(
+    results = await check(
         settings_for(upstream="https://no-such-host.invalid", token_url=tokens.token_url)
     )
-    assert diagnosis.failed == ["dns"]
-    assert UPSTREAM in first(diagnosis, "dns")[2]
-    assert (diagnosis.skipped["tcp"], diagnosis.of("tls")[0].detail) == ("dns failed", "dns failed")
+    assert results.failed == ["dns"]
+    assert UPSTREAM in first(results, "dns")[2]
+    assert (results.skipped["tcp"], results.of("tls")[0].detail) == ("dns failed", "dns failed")
 
 
 async def test_a_refused_port(tokens: TokenServer) -> None:
     """A port on which nobody listens fails in TCP."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
-    diagnosis = await diagnose(
+    results = await check(
         settings_for(upstream=f"https://127.0.0.1:{port}", token_url=tokens.token_url)
     )
-    assert diagnosis.failed == ["tcp"]
-    state, detail, fix = first(diagnosis, "tcp")
+    assert results.failed == ["tcp"]
+    state, detail, fix = first(results, "tcp")
     assert (state, detail, UPSTREAM in fix) == ("failed", "ECONNREFUSED", True)
 
 
@@ -201,7 +201,7 @@ async def test_through_an_egress_proxy(ca: trustme.CA, ca_file: Path) -> None:
         ) as egress,
     ):
         url = f"https://signicat.test:{server.port}"
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(
                 upstream=url,
                 token_url=f"{url}/connect/token",
@@ -210,12 +210,12 @@ async def test_through_an_egress_proxy(ca: trustme.CA, ca_file: Path) -> None:
             ),
             with_call=False,
         )
-    assert diagnosis.failed == []
-    assert diagnosis.one("tcp").target == f"http://127.0.0.1:{egress.port}"
-    assert diagnosis.one("egress_proxy").detail == "the egress proxy opens a tunnel"
-    assert diagnosis.one("tls").target == f"signicat.test:{server.port}"
-    assert diagnosis.one("token").state == "ok"
-    assert "MARK-password" not in repr(diagnosis)
+    assert results.failed == []
+    assert results.one("tcp").target == f"http://127.0.0.1:{egress.port}"
+    assert results.one("egress_proxy").detail == "the egress proxy opens a tunnel"
+    assert results.one("tls").target == f"signicat.test:{server.port}"
+    assert results.one("token").state == "ok"
+    assert "MARK-password" not in repr(results)
 
 
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
@@ -232,29 +232,29 @@ REFUSING = {
 async def test_an_egress_proxy_that_opens_no_tunnel(
     egress: ConnectProxy, user: str, detail: str, fix: str
 ) -> None:
-    """Its refusal is a finding of its own, with what to do about this one."""
+    """Its refusal is a result of its own, with what to do about this one."""
     async with egress:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(
                 upstream="https://signicat.test",
                 token_url="https://signicat.test/t",
                 egress_proxy=f"http://{user}127.0.0.1:{egress.port}",
             )
         )
-    assert diagnosis.failed == ["egress_proxy"]
-    state, seen, advice = first(diagnosis, "egress_proxy")
+    assert results.failed == ["egress_proxy"]
+    state, seen, advice = first(results, "egress_proxy")
     assert (state, detail in seen) == ("failed", True), seen
     assert fix in advice
     assert EGRESS in advice
-    assert diagnosis.one("tls").detail == "egress_proxy failed"
-    assert "MARK" not in repr(diagnosis)
+    assert results.one("tls").detail == "egress_proxy failed"
+    assert "MARK" not in repr(results)
 
 
 async def test_an_egress_proxy_that_is_not_there(tokens: TokenServer) -> None:
     """A refused port of the egress proxy is named as such; NO_PROXY is respected."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
-    diagnosis = await diagnose(
+    results = await check(
         settings_for(
             upstream="https://signicat.test",
             token_url=tokens.token_url,
@@ -262,19 +262,19 @@ async def test_an_egress_proxy_that_is_not_there(tokens: TokenServer) -> None:
             no_proxy="127.0.0.1",
         )
     )
-    assert diagnosis.failed == ["tcp"]
-    assert (first(diagnosis, "tcp")[1], EGRESS in first(diagnosis, "tcp")[2]) == (
+    assert results.failed == ["tcp"]
+    assert (first(results, "tcp")[1], EGRESS in first(results, "tcp")[2]) == (
         "ECONNREFUSED",
         True,
     )
-    assert diagnosis.of("egress_proxy")[1].detail.startswith("SIGNICAT_PROXY_NO_PROXY lets")
-    assert diagnosis.one("token").state == "ok"
+    assert results.of("egress_proxy")[1].detail.startswith("SIGNICAT_PROXY_NO_PROXY exempts")
+    assert results.one("token").state == "ok"
 
 
 async def test_a_plain_token_request_has_no_tunnel(tokens: TokenServer) -> None:
     """A plain http:// token request goes to the egress proxy as it is: no CONNECT is tried."""
     async with ByteServer(reply(body=b"{}")) as egress:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(
                 upstream=tokens.url,
                 token_url="http://idp.test/t",
@@ -284,9 +284,9 @@ async def test_a_plain_token_request_has_no_tunnel(tokens: TokenServer) -> None:
             )
         )
         assert [message.method for message in egress.requests] == ["POST"]
-    assert "without a tunnel" in diagnosis.skipped["egress_proxy"]
-    assert diagnosis.failed == ["token"]
-    warned = [finding.target for finding in diagnosis.of("settings")]
+    assert "without a tunnel" in results.skipped["egress_proxy"]
+    assert results.failed == ["token"]
+    warned = [result.target for result in results.of("settings")]
     assert "SIGNICAT_PROXY_UNSAFE_PLAIN_HTTP" in warned
 
 
@@ -296,11 +296,11 @@ async def test_the_clock_is_told_where_a_certificate_seems_out_of_date(
     """A clock of the wrong year makes good certificates look bad, so the fix tells its time."""
     context = context_for(ca, "127.0.0.1", NOW - dt.timedelta(days=1))
     async with ByteServer(reply(), tls=context) as upstream:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(upstream=upstream.url, token_url=tokens.token_url, ca_file=ca_file),
             clock=Clock(wall=lambda: 946_684_800.0),
         )
-    assert "it says 2000-01-01 00:00 UTC" in first(diagnosis, "tls")[2]
+    assert "it says 2000-01-01 00:00 UTC" in first(results, "tls")[2]
 
 
 def test_hosts_are_looked_at_once() -> None:

@@ -1,4 +1,4 @@
-"""The doctor and the API clients: secret, clock, token, scope, and the one authorised call."""
+"""`signicat-proxy check` and the API clients: secret, clock, token, scope, one authorised call."""
 
 import contextlib
 import email.utils
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.check.answer import meaning_of
 from proxy.check.call import call_path
-from proxy.check.text import oddities
-from tests.support.diagnosis import diagnose, settings_for
+from proxy.check.copied_values import oddities
+from proxy.check.response import meaning_of
+from tests.support.checking import check, settings_for
 from tests.support.messages import Message, reply
 from tests.support.peers import ByteServer
 from tests.support.token_server import TokenServer, number_of
@@ -25,12 +25,12 @@ GRANTED = {"access_token": "token-1-of-the-test", "expires_in": 600, "token_type
 
 
 def granted(*lines: str, **members: object) -> bytes:
-    """Return the answer that grants a token."""
+    """Return the response that grants a token."""
     return reply("200 OK", *lines, body=json.dumps(GRANTED | members).encode())
 
 
 def refused(status: str, **members: object) -> bytes:
-    """Return an answer that refuses one, with a text that must never be shown."""
+    """Return a response that refuses one, with a text that must never be shown."""
     body = {"error_description": "MARK\x1b[2J\r\n", **members}
     return reply(status, TRACE, body=json.dumps(body).encode())
 
@@ -38,13 +38,13 @@ def refused(status: str, **members: object) -> bytes:
 async def test_all_is_well(tokens: TokenServer) -> None:
     """A token is granted, and one GET goes to the upstream with it, as the proxy would send it."""
     async with ByteServer(reply("200 OK", TRACE)) as upstream:
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(upstream=f"{upstream.url}/base", token_url=tokens.token_url)
         )
-    assert diagnosis.failed == []
-    assert diagnosis.one("token").detail == "granted for 600 s"
-    assert diagnosis.one("scope").state == "ok"
-    call = diagnosis.one("call")
+    assert results.failed == []
+    assert results.one("token").detail == "granted for 600 s"
+    assert results.one("scope").state == "ok"
+    call = results.one("call")
     assert (call.state, call.target) == ("ok", "client default, GET /base/")
     assert call.detail == "200 (x-trace-id 0123abcd): reached, and the token was not refused"
     (request,) = upstream.requests
@@ -89,19 +89,19 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize(("answer", "detail", "fix"), REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize(("response", "detail", "fix"), REFUSALS.values(), ids=REFUSALS)
 async def test_a_token_that_is_not_granted(
-    tokens: TokenServer, answer: bytes, detail: str, fix: str
+    tokens: TokenServer, response: bytes, detail: str, fix: str
 ) -> None:
-    """`error` and `x-trace-id` are told where they are sane, the endpoint's free text never."""
-    tokens.failure = answer
-    diagnosis = await diagnose(settings_for(upstream=tokens.url, token_url=tokens.token_url))
-    assert diagnosis.failed == ["token"]
-    finding = diagnosis.one("token")
-    assert finding.detail.startswith(detail)
-    assert fix in (finding.fix or "")
-    assert (diagnosis.skipped["scope"], diagnosis.skipped["call"]) == ("token failed",) * 2
-    assert "MARK" not in repr(diagnosis)
+    """`error` and `x-trace-id` are told where they are valid, the endpoint's free text never."""
+    tokens.failure = response
+    results = await check(settings_for(upstream=tokens.url, token_url=tokens.token_url))
+    assert results.failed == ["token"]
+    result = results.one("token")
+    assert result.detail.startswith(detail)
+    assert fix in (result.fix or "")
+    assert (results.skipped["scope"], results.skipped["call"]) == ("token failed",) * 2
+    assert "MARK" not in repr(results)
 
 
 SCOPES = {
@@ -120,10 +120,10 @@ async def test_scope(tokens: TokenServer, asked: str, given: str | None, state: 
     tokens.failure = granted(**({} if given is None else {"scope": given}))
     settings = settings_for(upstream=tokens.url, token_url=tokens.token_url)
     settings = settings.model_copy(update={"scope": asked})
-    diagnosis = await diagnose(settings, with_call=False)
-    finding = diagnosis.one("scope")
-    assert (finding.state, diagnosis.failed) == (state, [])
-    assert ("SIGNICAT_PROXY_SCOPE" in (finding.fix or "")) is (state == "warning")
+    results = await check(settings, with_call=False)
+    result = results.one("scope")
+    assert (result.state, results.failed) == (state, [])
+    assert ("SIGNICAT_PROXY_SCOPE" in (result.fix or "")) is (state == "warning")
 
 
 def date(seconds: float) -> str:
@@ -136,22 +136,22 @@ CLOCKS = {
     "the server is ahead": (300.0, "warning", "behind the server"),
     "the server is behind": (-300.0, "warning", "ahead of the server"),
     "no zone": ("Date: Thu, 01 Jan 1970 00:00:00", "warning", "ahead of the server"),
-    "no date": ("X: y", "skipped", "tells no time"),
-    "no number": ("Date: yesterday", "skipped", "tells no time"),
-    "no such day": ("Date: Thu, 99 Jan 1970 99:00:00 GMT", "skipped", "tells no time"),
+    "no date": ("X: y", "skipped", "no valid Date"),
+    "no number": ("Date: yesterday", "skipped", "no valid Date"),
+    "no such day": ("Date: Thu, 99 Jan 1970 99:00:00 GMT", "skipped", "no valid Date"),
 }
 
 
 @pytest.mark.parametrize(("line", "state", "detail"), CLOCKS.values(), ids=CLOCKS)
 async def test_the_clock(tokens: TokenServer, line: str | float, state: str, detail: str) -> None:
-    """The `Date` of the token endpoint's answer is compared with this machine's clock."""
+    """The `Date` of the token endpoint's response is compared with this machine's clock."""
     tokens.failure = granted(line if isinstance(line, str) else date(line))
-    diagnosis = await diagnose(
+    results = await check(
         settings_for(upstream=tokens.url, token_url=tokens.token_url), with_call=False
     )
-    finding = diagnosis.one("clock")
-    assert (finding.state, detail in finding.detail) == (state, True), finding
-    assert diagnosis.failed == []
+    result = results.one("clock")
+    assert (result.state, detail in result.detail) == (state, True), result
+    assert results.failed == []
 
 
 STATUSES = {
@@ -170,15 +170,15 @@ STATUSES = {
 @pytest.mark.parametrize("status", STATUSES)
 async def test_what_the_call_means(tokens: TokenServer, status: int) -> None:
     """Only 401 is a refused token; what else comes has reached the upstream and says so."""
-    answer = reply(f"{status} X", body=b"" if status == 204 else b"MARK")
-    async with ByteServer(answer) as upstream:
-        diagnosis = await diagnose(settings_for(upstream=upstream.url, token_url=tokens.token_url))
+    response = reply(f"{status} X", body=b"" if status == 204 else b"MARK")
+    async with ByteServer(response) as upstream:
+        results = await check(settings_for(upstream=upstream.url, token_url=tokens.token_url))
     state, detail = STATUSES[status]
-    call = diagnosis.one("call")
+    call = results.one("call")
     assert (call.state, detail in call.detail) == (state, True), call
     assert call.detail.startswith(f"{status}: ")
-    assert diagnosis.failed == (["call"] if state == "failed" else [])
-    assert "MARK" not in repr(diagnosis)
+    assert results.failed == (["call"] if state == "failed" else [])
+    assert "MARK" not in repr(results)
 
 
 def test_a_host_that_has_no_api() -> None:
@@ -192,7 +192,7 @@ def test_a_host_that_has_no_api() -> None:
 
 
 async def hang_up(_: Message) -> None:
-    """Close instead of answering."""
+    """Close instead of responding."""
 
 
 async def wait(_: Message) -> bytes:
@@ -202,29 +202,29 @@ async def wait(_: Message) -> bytes:
 
 BROKEN = {
     "no HTTP": (b"220 mail ready\r\n\r\n", "not HTTP with one reading", "UPSTREAM_URL"),
-    "hangs up": (hang_up, "closed without an answer", "UPSTREAM_URL"),
+    "hangs up": (hang_up, "closed without a response", "UPSTREAM_URL"),
     "cut": (
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nA",
-        "closed within an answer",
+        "closed within a response",
         "UPSTREAM_URL",
     ),
-    "silent": (wait, "no answer within 0.3 s", "READ_TIMEOUT_SECONDS"),
+    "silent": (wait, "no response within 0.3 s", "READ_TIMEOUT_SECONDS"),
 }
 
 
-@pytest.mark.parametrize(("answer", "detail", "fix"), BROKEN.values(), ids=BROKEN)
-async def test_a_call_without_an_answer(
-    tokens: TokenServer, answer: bytes, detail: str, fix: str
+@pytest.mark.parametrize(("response", "detail", "fix"), BROKEN.values(), ids=BROKEN)
+async def test_a_call_without_a_response(
+    tokens: TokenServer, response: bytes, detail: str, fix: str
 ) -> None:
-    """What is no answer fails, in bounded time."""
-    async with ByteServer(answer) as upstream:
-        diagnosis = await diagnose(
+    """What is no response fails, in bounded time."""
+    async with ByteServer(response) as upstream:
+        results = await check(
             settings_for(
                 upstream=upstream.url, token_url=tokens.token_url, read_timeout_seconds=0.3
             )
         )
-    assert diagnosis.failed == ["call"]
-    call = diagnosis.one("call")
+    assert results.failed == ["call"]
+    call = results.one("call")
     assert detail in call.detail
     assert f"SIGNICAT_PROXY_{fix}" in (call.fix or "")
 
@@ -236,22 +236,22 @@ async def test_an_upstream_that_goes_away_meanwhile(tokens: TokenServer) -> None
         settings = settings_for(upstream=upstream.url, token_url=tokens.token_url)
         tokens.gate.clear()
         async with task_group() as tasks:
-            diagnosing = tasks.create_task(diagnose(settings), name="peer")
+            checking = tasks.create_task(check(settings), name="peer")
             await eventually(lambda: bool(tokens.requests), "the token request")
             await stack.aclose()
             tokens.gate.set()
-            diagnosis = await within(diagnosing, "the diagnosis")
-    assert diagnosis.failed == ["call"]
-    call = diagnosis.one("call")
+            results = await within(checking, "the results")
+    assert results.failed == ["call"]
+    call = results.one("call")
     assert (call.detail, "UPSTREAM_URL" in (call.fix or "")) == ("ECONNREFUSED", True)
 
 
-async def test_interim_answers_are_waited_through(tokens: TokenServer) -> None:
-    """A 103 is not yet the answer."""
+async def test_interim_responses_are_waited_through(tokens: TokenServer) -> None:
+    """A 103 is not yet the response."""
     early = b"HTTP/1.1 103 Early Hints\r\n\r\n" + reply("200 OK", body=b"x")
     async with ByteServer(early) as upstream:
-        diagnosis = await diagnose(settings_for(upstream=upstream.url, token_url=tokens.token_url))
-    assert diagnosis.one("call").detail.startswith("200: ")
+        results = await check(settings_for(upstream=upstream.url, token_url=tokens.token_url))
+    assert results.one("call").detail.startswith("200: ")
 
 
 CLIENTS = """
@@ -318,43 +318,43 @@ async def test_odd_secrets_and_ids_are_warned_about() -> None:
             client_id='"dev-tester-1"',
             client_secret="of-the\u200btest",
         )
-        diagnosis = await diagnose(settings)
-    finding = diagnosis.one("secret")
-    assert diagnosis.failed == []
-    assert (finding.state, finding.detail) == (
+        results = await check(settings)
+    result = results.one("secret")
+    assert results.failed == []
+    assert (result.state, result.detail) == (
         "warning",
         "the secret has an invisible character in it (U+200B), the client id has quotes around it",
     )
     for name in ("SIGNICAT_PROXY_CLIENT_SECRET", "SIGNICAT_PROXY_CLIENT_ID"):
-        assert name in (finding.fix or "")
+        assert name in (result.fix or "")
 
 
-async def test_every_client_is_examined(tokens: TokenServer, tmp_path: Path) -> None:
-    """Each client of a file has its findings; a fix names its own settings where it has such."""
+async def test_every_client_is_checked(tokens: TokenServer, tmp_path: Path) -> None:
+    """Each client of a file has its results; a fix names its own settings where it has such."""
     secret, config = tmp_path / "secret", tmp_path / "p.toml"
     secret.write_text(" of-sign\n")
     async with TokenServer() as other, ByteServer(reply("200 OK")) as upstream:
         other.failure = refused("400 Bad Request", error="invalid_client")
         config.write_text(CLIENTS.format(secret=secret, token_url=other.token_url))
-        diagnosis = await diagnose(
+        results = await check(
             settings_for(config_file=config, upstream=upstream.url, token_url=tokens.token_url)
         )
-    assert [finding.target for finding in diagnosis.of("token")] == [
+    assert [result.target for result in results.of("token")] == [
         "client auth",
         "client sign",
         "client send",
     ]
-    assert [finding.state for finding in diagnosis.of("token")] == ["ok", "failed", "ok"]
-    fix = diagnosis.of("token")[1].fix or ""
+    assert [result.state for result in results.of("token")] == ["ok", "failed", "ok"]
+    fix = results.of("token")[1].fix or ""
     assert "clients.sign.client_id and clients.sign.client_secret_file" in fix
-    blank = diagnosis.of("secret")[1]
-    assert (blank.state, "clients.sign.client_secret_file" in (blank.fix or "")) == (
+    spaced = results.of("secret")[1]
+    assert (spaced.state, "clients.sign.client_secret_file" in (spaced.fix or "")) == (
         "warning",
         True,
     )
     assert [message.target for message in upstream.requests] == ["/auth"]
-    assert "let no GET through" in diagnosis.of("call")[2].detail
-    assert len(diagnosis.of("clock")) == 2
+    assert "allow no GET" in results.of("call")[2].detail
+    assert len(results.of("clock")) == 2
 
 
 def test_the_path_of_the_call(tmp_path: Path) -> None:
@@ -379,10 +379,10 @@ async def test_a_secret_file_that_has_gone(tokens: TokenServer, tmp_path: Path) 
         upstream=tokens.url, token_url=tokens.token_url, client_secret_file=secret
     )
     secret.unlink()
-    diagnosis = await diagnose(settings)
-    assert diagnosis.failed == ["secret"]
-    finding = diagnosis.one("secret")
-    assert finding.detail == f"{secret}: No such file or directory"
-    assert "SIGNICAT_PROXY_CLIENT_SECRET_FILE" in (finding.fix or "")
-    assert diagnosis.skipped["token"] == "secret failed"
-    assert diagnosis.one("tcp").state == "ok"
+    results = await check(settings)
+    assert results.failed == ["secret"]
+    result = results.one("secret")
+    assert result.detail == f"{secret}: No such file or directory"
+    assert "SIGNICAT_PROXY_CLIENT_SECRET_FILE" in (result.fix or "")
+    assert results.skipped["token"] == "secret failed"
+    assert results.one("tcp").state == "ok"

@@ -1,12 +1,15 @@
-"""What the status of the doctor's one authorised call says of the proxy's settings.
+"""What the status of the one authorised call says of the proxy's settings.
 
 Nothing is known that every API client may read, so only 401 is taken for a
-refused token; whatever else comes has at least reached the upstream.
+refused token; any other response shows that the call has reached the upstream.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
 
-from proxy.check.finding import State
+from proxy.check.result import State
 
 __all__ = ["Meaning", "meaning_of"]
 
@@ -26,8 +29,8 @@ class Meaning:
 _REDIRECTED = Meaning(
     "warning",
     "reached, and redirected elsewhere, which no API does unasked",
-    f"Check that {_UPSTREAM} names the API and not a page; a login page of the network may have "
-    "answered.",
+    f"Check that {_UPSTREAM} names the API and not a web page; this may be a login page of the "
+    "network.",
 )
 _TOKEN_REFUSED = Meaning(
     "failed",
@@ -54,11 +57,11 @@ _NOTHING_THERE = Meaning(
 _TOO_MANY = Meaning(
     "warning",
     "reached, but too many requests are being made",
-    "Wait, and let the application ask less often; no setting is at fault.",
+    "Wait, and have the application send fewer requests; no setting is wrong.",
 )
 _FAILING = Meaning(
     "warning",
-    "reached, but the upstream or a box before it is failing",
+    "reached, but the upstream or a middlebox in front of it is failing",
     f"Check again in a while; if it lasts, check {_UPSTREAM} and ask Signicat, naming the "
     "x-trace-id.",
 )
@@ -66,12 +69,17 @@ _OTHER_OBJECTION = Meaning("ok", "reached; the token was not refused, only this 
 _ACCEPTED = Meaning("ok", "reached, and the token was not refused")
 
 
+_OF_STATUS: Final[Mapping[int, Meaning]] = {
+    HTTPStatus.UNAUTHORIZED: _TOKEN_REFUSED,
+    HTTPStatus.FORBIDDEN: _NO_PERMISSION,
+    HTTPStatus.NOT_FOUND: _NOTHING_THERE,
+    HTTPStatus.TOO_MANY_REQUESTS: _TOO_MANY,
+}
+_OF_CLASS: Final = {2: _ACCEPTED, 3: _REDIRECTED, 4: _OTHER_OBJECTION}
+
+
 def meaning_of(status: int, host: str) -> Meaning:
-    """Return what it means that the upstream on `host` answered `status` (200 to 599)."""
-    known = {401: _TOKEN_REFUSED, 403: _NO_PERMISSION, 404: _NOTHING_THERE, 429: _TOO_MANY}
-    if status == 404 and host != _API_HOST and host.endswith(".signicat.com"):  # noqa: PLR2004 (as above)
+    """Return what a response with `status` (200 to 599) of the upstream on `host` means."""
+    if status == HTTPStatus.NOT_FOUND and host != _API_HOST and host.endswith(".signicat.com"):
         return _OTHER_HOST
-    if status in known:
-        return known[status]
-    of_class = {2: _ACCEPTED, 3: _REDIRECTED, 4: _OTHER_OBJECTION}
-    return of_class.get(status // 100, _FAILING)
+    return _OF_STATUS.get(status) or _OF_CLASS.get(status // 100, _FAILING)

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from proxy.check.finding import CHECKS, Finding
 from proxy.check.report import Report
+from proxy.check.result import CHECKS, Result
 from proxy.mock import RunningMock, serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
 from proxy.settings.loader import PREFIX
 from proxy.telemetry.logs import Redactor
-from tests.support.diagnosis import diagnose, settings_for
+from tests.support.checking import check, settings_for
 from tests.support.messages import reply
 from tests.support.peers import ByteServer
 from tests.support.proxy_process import command, proxy_process
@@ -51,7 +51,7 @@ def environment_of(mock: RunningMock, **overrides: object) -> dict[str, str]:
 
 
 def states(output: str) -> dict[str, str]:
-    """Return the state of each check; columns are separated by two blanks or more."""
+    """Return the state of each check; columns are separated by two spaces or more."""
     rows = [re.split(r" {2,}", line) for line in output.splitlines()]
     assert all(len(row) in {5, 6} for row in rows), output
     return {row[1]: row[0] for row in rows}
@@ -68,7 +68,7 @@ async def test_all_is_well_against_the_mock(mock: RunningMock, tmp_path: Path) -
 
 
 async def test_a_failure_is_exit_code_1(mock: RunningMock, tmp_path: Path) -> None:
-    """One line says what failed and which setting mends it; lines after it say why they are not."""
+    """One line says what failed and which setting fixes it; later ones why they were skipped."""
     environ = environment_of(mock, client_secret="wrong-secret")
     code, out, _ = await command("check", directory=tmp_path, environ=environ)
     assert code == 1
@@ -80,16 +80,16 @@ async def test_a_failure_is_exit_code_1(mock: RunningMock, tmp_path: Path) -> No
 
 
 async def test_json_is_for_programs(mock: RunningMock, tmp_path: Path) -> None:
-    """One list of findings, each with the same six members, in order; `--no-call` is obeyed."""
+    """One list of results, each with the same six members, in order; `--no-call` is obeyed."""
     code, out, err = await command(
         "check", "--json", "--no-call", directory=tmp_path, environ=environment_of(mock)
     )
-    findings: list[dict[str, Any]] = json.loads(out)
+    results: list[dict[str, Any]] = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(dict.fromkeys(finding["id"] for finding in findings)) == list(CHECKS)
+    assert list(dict.fromkeys(result["id"] for result in results)) == list(CHECKS)
     members = {"id", "state", "target", "detail", "fix", "milliseconds"}
-    assert all(set(finding) == members for finding in findings)
-    (call,) = [finding for finding in findings if finding["id"] == "call"]
+    assert all(set(result) == members for result in results)
+    (call,) = [result for result in results if result["id"] == "call"]
     assert (call["state"], call["detail"]) == ("skipped", "--no-call was given")
 
 
@@ -115,7 +115,7 @@ BAD = {
 async def test_settings_that_cannot_be_used(
     mock: RunningMock, tmp_path: Path, settings: dict[str, str], name: str, detail: str
 ) -> None:
-    """Bad configuration is exit code 2; its faults are findings too, all else is skipped."""
+    """Bad configuration is exit code 2; its errors are results too, all else is skipped."""
     (tmp_path / "empty").touch()
     (tmp_path / "folder").mkdir()
     environ = environment_of(mock, **settings)
@@ -234,7 +234,7 @@ ADDRESSES = {
 async def test_addresses_to_listen_on(
     tokens: TokenServer, tmp_path: Path, text: str, reason: str | None
 ) -> None:
-    """The doctor says what the proxy would, and leaves nothing behind."""
+    """`check` says what the proxy would, and leaves nothing behind."""
     (tmp_path / "file").touch()
     with socket.socket(socket.AF_UNIX) as leftover:
         leftover.bind(str(tmp_path / "leftover.sock"))
@@ -243,16 +243,16 @@ async def test_addresses_to_listen_on(
     settings = settings_for(
         upstream=tokens.url, token_url=tokens.token_url, listen=text.format(tmp_path)
     )
-    finding = (await diagnose(settings, with_call=False)).of("port")[0]
-    assert finding.state == ("ok" if reason is None else "failed")
-    assert finding.detail == (reason or "free")
+    result = (await check(settings, with_call=False)).of("port")[0]
+    assert result.state == ("ok" if reason is None else "failed")
+    assert result.detail == (reason or "free")
     with os.scandir(tmp_path) as entries:
         assert {entry.name for entry in entries} == before
 
 
 # --- the report ---
 
-FAULT = Finding("tls", "failed", "a\x1b[2J  b", "x\r\n\u202ey \t z", "do  it", 1.2345)
+FAILED = Result("tls", "failed", "a\x1b[2J  b", "x\r\n\u202ey \t z", "do  it", 1.2345)
 PLAIN = (
     r"failed   tls           a\x1b[2J b                      1234 ms  x\r\n\u202ey \t z  "
     "fix: do it"
@@ -263,20 +263,20 @@ def test_lines_have_columns_and_no_commands_for_terminals() -> None:
     """What peers say cannot move a cursor, turn text round, or look like another column."""
     stream = io.StringIO()
     report = Report(stream, Redactor(), as_json=False)
-    report.add(FAULT)
+    report.add(FAILED)
     report.end()
     assert stream.getvalue() == PLAIN + "\n"
     assert (report.has_failed, report.summary()) == (True, "1 failed")
 
 
-def test_the_net_is_under_the_report() -> None:
-    """Should a secret get into a finding, it is not shown (G7)."""
+def test_the_report_is_redacted() -> None:
+    """Should a secret get into a result, it is not shown (G7)."""
     redact = Redactor()
     redact.watch(lambda: {"s3cret-value"})
     for as_json in (False, True):
         stream = io.StringIO()
         report = Report(stream, redact, as_json=as_json)
-        report.add(Finding("call", "ok", "s3cret-value", "Bearer abcdefgh", "s3cret-value"))
+        report.add(Result("call", "ok", "s3cret-value", "Bearer abcdefgh", "s3cret-value"))
         report.end()
         assert "s3cret" not in stream.getvalue()
         assert "abcdefgh" not in stream.getvalue()
@@ -288,14 +288,14 @@ def test_colour_is_for_terminals(*, no_color: bool) -> None:
     """On a terminal the state has a colour, unless NO_COLOR is set; the text is the same."""
     leader, follower = os.openpty()
     with os.fdopen(follower, "w", encoding="utf-8") as terminal:
-        Report(terminal, Redactor(), as_json=False, no_color=no_color).add(FAULT)
+        Report(terminal, Redactor(), as_json=False, no_color=no_color).add(FAILED)
         shown = os.read(leader, 4096).decode().replace("\r\n", "\n")
     os.close(leader)
     assert ("\x1b[31mfailed " in shown) is not no_color
     assert re.sub(r"\x1b\[\d+m", "", shown) == PLAIN + "\n"
 
 
-def test_the_proxy_starts_without_the_doctor() -> None:
+def test_the_proxy_starts_without_check() -> None:
     """`run` imports nothing of `check`: a start must not wait for it."""
     code = (
         "import sys, proxy.commands.cli, proxy.server.process; "

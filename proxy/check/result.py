@@ -1,9 +1,9 @@
-"""What the doctor has found out: one finding is one line."""
+"""What a check brings: one result is one line."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["CHECKS", "Finding", "State"]
+__all__ = ["CHECKS", "Result", "State"]
 
 State = Literal["ok", "warning", "failed", "skipped"]
 
@@ -24,7 +24,7 @@ CHECKS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Result:
     """How one check of one target ended; `detail` says what was seen, `fix` what to do.
 
     A `failed` one is what keeps the proxy from working; after a `warning` it works.

@@ -16,17 +16,19 @@ def oddities(text: str) -> Iterator[str]:
     """Yield what is odd, each as the end of a sentence about `text`, without any of its letters."""
     if len(text) > 1 and text[0] + text[-1] in _QUOTES:
         yield "has quotes around it"
-    spaces = [place for place, sign in enumerate(text) if sign in " \t"]
+    spaces = [place for place, character in enumerate(text) if character in " \t"]
     if spaces:
         yield f"has a space {_where(spaces, text)}"
-    unseen = [place for place, sign in enumerate(text) if _is_unseen(sign)]
+    unseen = [place for place, character in enumerate(text) if _is_unseen(character)]
     if unseen:
         codes = dict.fromkeys(f"U+{ord(text[place]):04X}" for place in unseen)
         yield f"has an invisible character {_where(unseen, text)} ({', '.join(codes)})"
 
 
-def _is_unseen(sign: str) -> bool:
-    return sign not in " \t" and (not sign.isprintable() or sign.isspace() or sign in _FILLERS)
+def _is_unseen(character: str) -> bool:
+    return character not in " \t" and (
+        not character.isprintable() or character.isspace() or character in _FILLERS
+    )
 
 
 def _where(places: list[int], text: str) -> str:
