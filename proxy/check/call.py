@@ -27,6 +27,7 @@ from proxy.http1.serializer import UpstreamNames, request_head
 from proxy.net.dialer import DialError
 from proxy.net.name_cache import NameCache
 from proxy.oauth.endpoint import valid_trace_id
+from proxy.oauth.token import Token
 from proxy.server.assembly import new_guard
 from proxy.server.outgoing import host_and_port, new_upstream_dialer
 from proxy.settings.loader import ClientSettings, Settings
@@ -122,20 +123,20 @@ class _Receiver:
         """Do nothing."""
 
 
-async def _get(path: str, token: str, settings: Settings, tls: ssl.SSLContext) -> _Head:
+async def _get(path: str, token: Token, settings: Settings, tls: ssl.SSLContext) -> _Head:
     """Return the head of the response; raise `DialError`, `_NoResponseError`, `TimeoutError`."""
     receiver = _Receiver()
     parser = RequestHeadParser(receiver.loop)
     start = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
     request = RequestReader(parser).read(start.encode())
     names = UpstreamNames.from_url(settings.upstream_url)
-    request_bytes = request_head(request, names, f"Authorization: Bearer {token}\r\n".encode())
+    head = request_head(request, names, token.header_line)
     afresh = NameCache(clock=SYSTEM_CLOCK)
     dialer = new_upstream_dialer(settings, tls, afresh)
     transport, connection = await dialer.dial(lambda: UpstreamConnection(receiver))
     connection.receiver = receiver
     try:
-        transport.write(request_bytes)
+        transport.write(head)
         async with asyncio.timeout(settings.read_timeout_seconds):
             return await receiver.future
     finally:
@@ -144,7 +145,7 @@ async def _get(path: str, token: str, settings: Settings, tls: ssl.SSLContext) -
 
 async def call_upstream(
     path: str,
-    token: str,
+    token: Token,
     settings: Settings,
     tls: ssl.SSLContext,
     wall: Callable[[], float],

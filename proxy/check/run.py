@@ -33,6 +33,7 @@ from proxy.net.listeners import CannotListenError, check_address
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.response import Grant
+from proxy.oauth.token import Token
 from proxy.server.assembly import configured_secrets
 from proxy.server.outgoing import egress_for, new_token_endpoint
 from proxy.server.process import harden
@@ -132,7 +133,8 @@ class Checker:
             return
         self.secrets.add(grant.access_token)
         yield scope_result(grant, client, self._settings)
-        yield await self._call_result(client, grant)
+        token = Token.granted(grant.access_token, grant.lifetime_seconds, asked.before, draw=0.0)
+        yield await self._call_result(client, token)
 
     async def _ask_for_token(self, client: ClientSettings, secret: str) -> Asked:
         names = NameCache(clock=self._clock)  # empty, so that the system is asked afresh
@@ -144,7 +146,7 @@ class Checker:
             await endpoint.close()
         return Asked(attempt, before, self._clock.now())
 
-    async def _call_result(self, client: ClientSettings, grant: Grant) -> Result:
+    async def _call_result(self, client: ClientSettings, token: Token) -> Result:
         target = f"client {client.name}"
         if not self._with_call:
             return Result("call", "skipped", target, "--no-call was given")
@@ -160,9 +162,7 @@ class Checker:
                 "GET",
             )
         started = self._clock.monotonic()
-        result = await call_upstream(
-            path, grant.access_token, self._settings, self._tls, self._clock.wall
-        )
+        result = await call_upstream(path, token, self._settings, self._tls, self._clock.wall)
         return replace(
             result,
             target=f"client {client.name}, {result.target}",
