@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.check.network import Destination, dial_fix
+from proxy.check.network import dial_fix, upstream_destination
 from proxy.check.response import meaning_of
 from proxy.check.result import Result
 from proxy.clock import SYSTEM_CLOCK
@@ -155,13 +155,8 @@ async def call_upstream(
     try:
         head = await _get(path, token, settings, tls)
     except DialError as error:
-        upstream = Destination(
-            settings.upstream_url,
-            _UPSTREAM,
-            "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS",
-            settings.connect_timeout_seconds,
-        )
-        return Result("call", "failed", target, error.cause, dial_fix(error, upstream, wall))
+        fix = dial_fix(error, upstream_destination(settings), wall)
+        return Result("call", "failed", target, error.cause, fix)
     except _NoResponseError as error:
         fix = f"Check that {_UPSTREAM} names Signicat; this may be the response of a middlebox."
         return Result("call", "failed", target, str(error), fix)

@@ -32,6 +32,7 @@ __all__ = [
     "destination_key",
     "destinations",
     "dial_fix",
+    "upstream_destination",
 ]
 
 _CHECK_OF_STEP: Final = {
@@ -72,16 +73,19 @@ def destination_key(url: str) -> DestinationKey:
     return urlsplit(url).scheme, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def upstream_destination(settings: Settings) -> Destination:
+    """Return the host of the upstream."""
+    return Destination(
+        settings.upstream_url,
+        "SIGNICAT_PROXY_UPSTREAM_URL",
+        "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS",
+        settings.connect_timeout_seconds,
+    )
+
+
 def destinations(settings: Settings) -> dict[DestinationKey, Destination]:
     """Return every host once, by its key: the upstream first, then the token endpoints."""
-    found = [
-        Destination(
-            settings.upstream_url,
-            "SIGNICAT_PROXY_UPSTREAM_URL",
-            "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS",
-            settings.connect_timeout_seconds,
-        )
-    ]
+    found = [upstream_destination(settings)]
     found += [
         Destination(
             client.token_url,
