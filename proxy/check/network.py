@@ -6,20 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from proxy.check.result import Result
 from proxy.clock import SYSTEM_CLOCK
-from proxy.net.dialer import (
-    CONNECT_STEP,
-    DNS_STEP,
-    EGRESS_TLS_STEP,
-    TCP_STEP,
-    TLS_STEP,
-    DialError,
-    Progress,
-)
+from proxy.net.dialer import DialError, Progress, Step
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import NameCache
 from proxy.server.outgoing import egress_for, host_and_port, new_dialer
@@ -36,16 +29,18 @@ __all__ = [
 ]
 
 _CHECK_OF_STEP: Final = {
-    DNS_STEP: "dns",
-    TCP_STEP: "tcp",
-    EGRESS_TLS_STEP: "egress_proxy",
-    CONNECT_STEP: "egress_proxy",
-    TLS_STEP: "tls",
+    Step.DNS: "dns",
+    Step.TCP: "tcp",
+    Step.EGRESS_TLS: "egress_proxy",
+    Step.CONNECT: "egress_proxy",
+    Step.TLS: "tls",
 }
 _CHECKS: Final = ("dns", "tcp", "egress_proxy", "tls")
 _DAY: Final = 86_400
 _FEW_DAYS: Final = 14
 _MOST_ADDRESSES: Final = 4
+_OUT_OF_DATE: Final = (9, 10)
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 
 
 DestinationKey = tuple[str, str]
@@ -107,10 +102,10 @@ class _Stopwatch(Progress):
 
     began: dict[str, float] = field(default_factory=dict)
 
-    def begin(self, step: str) -> None:
+    def begin(self, step: Step) -> None:
         """Note the time; a second attempt (F8) begins anew."""
         self.step = step
-        if step == DNS_STEP:
+        if step is Step.DNS:
             self.began.clear()
         self.began.setdefault(_CHECK_OF_STEP[step], time.monotonic())
 
@@ -127,13 +122,13 @@ def dial_fix(error: DialError, destination: Destination, wall: Callable[[], floa
             f"Check the host in {destination.setting}, the firewall and "
             f"SIGNICAT_PROXY_EGRESS_PROXY; {destination.timeout_setting} is the time allowed."
         )
-    if "expired" in error.cause or "not yet valid" in error.cause:
+    if error.verify_code in _OUT_OF_DATE:
         now = datetime.fromtimestamp(wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
         return (
             f"The certificate of the host in {destination.setting} must be renewed there, unless "
             f"the clock of this machine is wrong: it says {now}."
         )
-    if " 407" in error.cause:
+    if error.connect_status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return (
             "The egress proxy wants another user and password: put them into "
             "SIGNICAT_PROXY_EGRESS_PROXY (http://user:password@host:port, percent-encoded)."

@@ -4,14 +4,15 @@ import errno
 import re
 import ssl
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 __all__ = [
-    "DNS_STEP",
     "TOO_MANY_OPEN_FILES",
     "DialError",
     "Peer",
     "Reason",
+    "Step",
     "closed_early",
     "lacks_descriptors",
     "no_address",
@@ -25,10 +26,19 @@ Reason = Literal["dns", "connect", "connect_timeout", "tls", "egress_proxy", "to
 TOO_MANY_OPEN_FILES: Final = "too_many_open_files"
 """Reason of a dial, outcome of a token request: this machine's doing, and no peer's."""
 
-DNS_STEP: Final = "DNS lookup"
 _EGRESS_SETTING: Final = "SIGNICAT_PROXY_EGRESS_PROXY"
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE))
+
+
+class Step(StrEnum):
+    """What an attempt to connect is at, in the order in which it happens, as people read it."""
+
+    DNS = "DNS lookup"
+    TCP = "TCP connection"
+    EGRESS_TLS = "TLS handshake with the egress proxy"
+    CONNECT = "CONNECT through the egress proxy"
+    TLS = "TLS handshake"
 
 
 class DialError(Exception):
@@ -36,17 +46,28 @@ class DialError(Exception):
 
     `detail` is fixed text for callers that names the setting to look at;
     `cause` is short text for the log. Neither holds a secret. `is_transient`
-    says that another attempt may help.
+    says that another attempt may help. `verify_code` is OpenSSL's number for what
+    is wrong with a certificate, `connect_status` the status of a response to
+    CONNECT that is no tunnel; each is None for any other failure.
     """
 
     def __init__(
-        self, reason: Reason, detail: str, cause: str, *, is_transient: bool = False
+        self,
+        reason: Reason,
+        detail: str,
+        cause: str,
+        *,
+        is_transient: bool = False,
+        verify_code: int | None = None,
+        connect_status: int | None = None,
     ) -> None:
         super().__init__(f"{reason}: {cause}")
         self.reason = reason
         self.detail = detail
         self.cause = cause
         self.is_transient = is_transient
+        self.verify_code = verify_code
+        self.connect_status = connect_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +155,20 @@ def closed_early(peer: Peer) -> DialError:
     )
 
 
-def timed_out(peer: Peer, step: str, seconds: float) -> DialError:
+def timed_out(peer: Peer, step: Step, seconds: float) -> DialError:
     """Name the step that was under way when the time was over."""
-    if step == DNS_STEP:
+    if step is Step.DNS:
         return DialError(
             peer.reason("dns"),
             f"The name of the host in {peer.setting} was not resolved in time. Check the DNS of "
             f"this machine; where only a proxy has DNS, set {_EGRESS_SETTING}.",
-            f"no answer within {seconds:g} s, at: {step}",
+            f"no response within {seconds:g} s, at: {step}",
         )
     return DialError(
         "connect_timeout",
-        f"The host in {peer.setting} did not answer in time. Check the address and the firewall; "
+        f"The host in {peer.setting} did not respond in time. Check the address and the firewall; "
         "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS is the time allowed.",
-        f"no answer within {seconds:g} s, at: {step}",
+        f"no response within {seconds:g} s, at: {step}",
     )
 
 
@@ -159,6 +180,7 @@ def tls_failed(peer: Peer, error: OSError) -> DialError:
             f"The certificate of the host in {peer.setting} is not valid for it or not trusted. If "
             "an authority of your own signed it, name that in SIGNICAT_PROXY_CA_FILE.",
             f"certificate verify failed: {error.verify_message}",
+            verify_code=error.verify_code,
         )
     is_cut = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
     failure = error.reason if isinstance(error, ssl.SSLError) else None
@@ -171,12 +193,13 @@ def tls_failed(peer: Peer, error: OSError) -> DialError:
     )
 
 
-def tunnel_refused(cause: str, *, may_pass: bool) -> DialError:
-    """Name an egress proxy's response that is no tunnel."""
+def tunnel_refused(cause: str, *, may_pass: bool, status: int | None = None) -> DialError:
+    """Name an egress proxy's response that is no tunnel; `status` is its own, where it has one."""
     return DialError(
         "egress_proxy",
         f"The egress proxy opened no tunnel to the upstream. Check {_EGRESS_SETTING} (address and "
         "credentials) and the proxy's rules, or list the host in SIGNICAT_PROXY_NO_PROXY.",
         cause,
         is_transient=may_pass,
+        connect_status=status,
     )

@@ -16,9 +16,9 @@ from typing import Final, TypeVar, cast
 import aiohappyeyeballs
 
 from proxy.net.dial_errors import (
-    DNS_STEP,
     DialError,
     Peer,
+    Step,
     closed_early,
     no_address,
     timed_out,
@@ -26,31 +26,28 @@ from proxy.net.dial_errors import (
     tunnel_refused,
     unreachable,
 )
-from proxy.net.egress import EgressProxy, cannot_become_a_response, connect_refusal, connect_request
+from proxy.net.egress import (
+    NOT_HTTP,
+    EgressProxy,
+    cannot_become_a_response,
+    connect_refusal,
+    connect_request,
+)
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
 from proxy.net.stream import StreamProtocol
 
 __all__ = [
-    "CONNECT_STEP",
-    "DNS_STEP",
-    "EGRESS_TLS_STEP",
-    "TCP_STEP",
-    "TLS_STEP",
     "DialError",
     "Dialer",
     "Progress",
+    "Step",
 ]
-
-TCP_STEP: Final = "TCP connection"
-EGRESS_TLS_STEP: Final = "TLS handshake with the egress proxy"
-CONNECT_STEP: Final = "CONNECT through the egress proxy"
-TLS_STEP: Final = "TLS handshake"
 
 _Protocol = TypeVar("_Protocol", bound=StreamProtocol)
 
 # RFC 8305 §5: how long one address may hesitate before the next is tried beside it.
 _NEXT_ADDRESS_SECONDS: Final = 0.25
-# A peer that does not answer our close_notify must not keep the descriptor for long.
+# A peer that does not return our close_notify must not keep the descriptor for long.
 _TLS_SHUTDOWN_SECONDS: Final = 1.0
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -77,7 +74,7 @@ class _Handover(asyncio.Protocol):
         if not self._changed.done():
             self._changed.set_result(None)
 
-    async def wait_answer(self) -> tuple[bytes, bytes, bytes]:
+    async def wait_response(self) -> tuple[bytes, bytes, bytes]:
         """Return head, its end and the rest; the end is empty where no head will come."""
         while not (
             self.is_lost or _HEAD_END in self.received or cannot_become_a_response(self.received)
@@ -94,11 +91,11 @@ class Progress:
     `below_tls` is the TCP transport of a connection that is secured.
     """
 
-    step: str = ""
+    step: Step = Step.DNS
     addresses: tuple[str, ...] = ()
     below_tls: asyncio.Transport | None = None
 
-    def begin(self, step: str) -> None:
+    def begin(self, step: Step) -> None:
         """Note that the steps before this one are done."""
         self.step = step
 
@@ -194,16 +191,16 @@ class Dialer:
         if self._egress is not None:
             transport = await self._open_tunnel(self._egress, transport, handover, progress)
         if self._tls is not None:
-            progress.begin(TLS_STEP)
+            progress.begin(Step.TLS)
             transport = await self._start_tls(transport, handover, self._tls, self._target)
         if handover.is_lost:
             raise closed_early(self._target)
         return transport
 
     async def _connect(self, progress: Progress) -> socket.socket:
-        """Look the name up and connect to whichever of its addresses answers first (RFC 8305)."""
+        """Look the name up and connect to whichever of its addresses responds first (RFC 8305)."""
         peer = self._next
-        progress.begin(DNS_STEP)
+        progress.begin(Step.DNS)
         try:
             addresses = await self._names.look_up(
                 peer.host, peer.port, patience_seconds=self._timeout_seconds * PATIENCE_SHARE
@@ -211,7 +208,7 @@ class Dialer:
         except (OSError, UnicodeError) as error:
             raise no_address(peer, error) from error
         progress.addresses = tuple(str(address[4][0]) for address in addresses)
-        progress.begin(TCP_STEP)
+        progress.begin(Step.TCP)
         try:
             return await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS
@@ -228,21 +225,21 @@ class Dialer:
     ) -> asyncio.Transport:
         """Ask the egress proxy for a tunnel; nothing may follow the head of its response."""
         if self._egress_tls is not None:
-            progress.begin(EGRESS_TLS_STEP)
+            progress.begin(Step.EGRESS_TLS)
             transport = await self._start_tls(transport, handover, self._egress_tls, self._next)
-        progress.begin(CONNECT_STEP)
+        progress.begin(Step.CONNECT)
         try:
             ask = connect_request(egress, self._target.host, self._target.port)
         except UnicodeError as error:
             raise no_address(self._target, error) from error
         transport.write(ask)
-        head, end, rest = await handover.wait_answer()
+        head, end, rest = await handover.wait_response()
         if not end:
             is_closed = not cannot_become_a_response(head)
-            cause = "closed by the egress proxy" if is_closed else "not answered in HTTP/1"
-            raise tunnel_refused(f"CONNECT was {cause}", may_pass=is_closed)
+            cause = "CONNECT was closed by the egress proxy" if is_closed else NOT_HTTP
+            raise tunnel_refused(cause, may_pass=is_closed)
         if refusal := connect_refusal(head, has_rest=bool(rest)):
-            raise tunnel_refused(refusal.cause, may_pass=refusal.may_pass)
+            raise tunnel_refused(refusal.cause, may_pass=refusal.may_pass, status=refusal.status)
         handover.received = b""
         return transport
 

@@ -1,15 +1,17 @@
-"""The egress proxy: its URL, who goes past it, and the words of CONNECT (RFC 9110 §9.3.6)."""
+"""The egress proxy: its URL, who goes past it, and the bytes of CONNECT (RFC 9110 §9.3.6)."""
 
 import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 __all__ = [
-    "MAX_ANSWER_BYTES",
+    "MAX_HEAD_BYTES",
+    "NOT_HTTP",
     "EgressProxy",
     "Refusal",
     "cannot_become_a_response",
@@ -19,14 +21,17 @@ __all__ = [
     "parse_egress_proxy",
 ]
 
-MAX_ANSWER_BYTES: Final = 16 * 1024
+MAX_HEAD_BYTES: Final = 16 * 1024
 """The longest head of a response to CONNECT that is read."""
+
+NOT_HTTP: Final = "the response to CONNECT is not HTTP/1"
+"""The cause where what came begins no response."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNPRINTABLE: Final = re.compile(r"[^!-~]")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?")
-_ANSWER_START: Final = b"HTTP/1."
+_START: Final = b"HTTP/1."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class EgressProxy:
     """A CONNECT proxy between us and the world; its `repr` holds no credentials.
 
     `authorization` is the value of `Proxy-Authorization`, `None` without
-    credentials; `is_tls` says that the way to the proxy itself is TLS.
+    credentials; `is_tls` says that the proxy itself is reached by TLS.
     """
 
     host: str
@@ -70,7 +75,7 @@ def parse_egress_proxy(url: str) -> EgressProxy:
     defaults to the scheme's. Raises `ValueError` whose text never holds the value.
     """
     if _UNPRINTABLE.search(url):
-        raise ValueError("holds a blank, a control character or a letter outside ASCII")
+        raise ValueError("holds a space, a control character or a letter outside ASCII")
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
@@ -99,29 +104,33 @@ def connect_request(proxy: EgressProxy, host: str, port: int) -> bytes:
 
 def cannot_become_a_response(data: bytes) -> bool:
     """Say whether the beginning of a response can no longer become a good one."""
-    return data[: len(_ANSWER_START)] != _ANSWER_START[: len(data)] or len(data) > MAX_ANSWER_BYTES
+    return data[: len(_START)] != _START[: len(data)] or len(data) > MAX_HEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no tunnel, in safe words, and whether that may pass."""
+    """Why there is no tunnel, in safe words; `status` is that of the response, if it is one."""
 
     cause: str
-    may_pass: bool = False
+    status: int | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """Is it worth another attempt: 5xx stands for trouble behind the proxy."""
+        return self.status is not None and self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def connect_refusal(head: bytes, *, has_rest: bool) -> Refusal | None:
     """Read the head of a response to CONNECT; return `None` where the tunnel stands.
 
-    A refusal with 5xx may pass: it stands for trouble behind the proxy. No
-    peer speaks before we do, so anything after the head belongs to nobody.
+    No peer speaks before we do, so anything after the head belongs to nobody.
     """
     match = _STATUS_LINE.fullmatch(head.partition(b"\r\n")[0])
     if match is None:
-        return Refusal("CONNECT was not answered in HTTP/1")
+        return Refusal(NOT_HTTP)
     if not match[1].startswith(b"2"):  # any 2xx, RFC 9110 §9.3.6
-        return Refusal(f"CONNECT was answered {int(match[1])}", match[1].startswith(b"5"))
-    return Refusal("bytes after the answer to CONNECT") if has_rest else None
+        return Refusal(f"CONNECT was refused with {int(match[1])}", int(match[1]))
+    return Refusal("bytes after the response to CONNECT") if has_rest else None
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -68,12 +68,12 @@ def _descriptor(transport: asyncio.BaseTransport) -> int:
 
 def _queued(transport: asyncio.BaseTransport, queue: int) -> int:
     """Return how many bytes lie in a queue of the system; 0 where it does not tell."""
-    answer = bytearray(4)
+    size = bytearray(4)
     try:
-        fcntl.ioctl(_descriptor(transport), queue, answer)
+        fcntl.ioctl(_descriptor(transport), queue, size)
     except (OSError, ValueError):
         return 0
-    return int.from_bytes(answer, sys.byteorder)
+    return int.from_bytes(size, sys.byteorder)
 
 
 def read_rest(transport: asyncio.BaseTransport) -> Iterator[bytes]:

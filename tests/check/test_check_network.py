@@ -21,6 +21,7 @@ from tests.support.waiting import eventually, task_group
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
 UPSTREAM = "SIGNICAT_PROXY_UPSTREAM_URL"
 EGRESS = "SIGNICAT_PROXY_EGRESS_PROXY"
 
@@ -74,14 +75,21 @@ async def test_a_good_path_is_told_step_by_step(
 
 
 UNTRUSTED = {
-    "unknown authority": (trustme.CA, "127.0.0.1", None, "unable to get local issuer", "CA_FILE"),
-    "wrong name": (None, "elsewhere.test", None, "not valid for '127.0.0.1'", UPSTREAM),
-    "expired": (None, "127.0.0.1", NOW - dt.timedelta(days=1), "expired", "clock of this machine"),
+    "unknown authority": (trustme.CA, "127.0.0.1", {}, "unable to get local issuer", "CA_FILE"),
+    "wrong name": (None, "elsewhere.test", {}, "not valid for '127.0.0.1'", UPSTREAM),
+    "expired": (None, "127.0.0.1", {"not_after": NOW - DAY}, "expired", "clock of this machine"),
+    "not yet valid": (
+        None,
+        "127.0.0.1",
+        {"not_before": NOW + DAY},
+        "not yet valid",
+        "clock of this machine",
+    ),
 }
 
 
 @pytest.mark.parametrize(
-    ("foreign", "name", "end", "detail", "fix"), UNTRUSTED.values(), ids=UNTRUSTED.keys()
+    ("foreign", "name", "dates", "detail", "fix"), UNTRUSTED.values(), ids=UNTRUSTED.keys()
 )
 async def test_a_certificate_that_is_not_valid(
     ca: trustme.CA,
@@ -89,12 +97,12 @@ async def test_a_certificate_that_is_not_valid(
     tokens: TokenServer,
     foreign: type[trustme.CA] | None,
     name: str,
-    end: dt.datetime | None,
+    dates: dict[str, dt.datetime],
     detail: str,
     fix: str,
 ) -> None:
     """What is wrong with a certificate is told in OpenSSL's words; the token is looked at still."""
-    context = context_for(ca if foreign is None else foreign(), name, end)
+    context = context_for(ca if foreign is None else foreign(), name, **dates)
     async with ByteServer(reply(), tls=context) as upstream:
         results = await check(
             settings_for(upstream=upstream.url, token_url=tokens.token_url, ca_file=ca_file)
@@ -110,7 +118,7 @@ async def test_a_certificate_that_ends_soon(
     ca: trustme.CA, ca_file: Path, tokens: TokenServer
 ) -> None:
     """Less than two weeks are a warning: everything works, still."""
-    context = context_for(ca, "127.0.0.1", NOW + dt.timedelta(days=3))
+    context = context_for(ca, "127.0.0.1", not_after=NOW + 3 * DAY)
     async with ByteServer(reply(), tls=context) as upstream:
         results = await check(
             settings_for(upstream=upstream.url, token_url=tokens.token_url, ca_file=ca_file)
@@ -147,7 +155,7 @@ async def test_a_host_that_does_not_respond(tokens: TokenServer) -> None:
             )
         )
     state, detail, fix = first(results, "tls")
-    assert (state, detail) == ("failed", "no answer within 0.2 s, at: TLS handshake")
+    assert (state, detail) == ("failed", "no response within 0.2 s, at: TLS handshake")
     assert "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS" in fix
 
 
@@ -220,11 +228,11 @@ async def test_through_an_egress_proxy(ca: trustme.CA, ca_file: Path) -> None:
 
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 REFUSING = {
-    "rules": (ConnectProxy(answer=FORBIDDEN), "", "CONNECT was answered 403", "rules"),
+    "rules": (ConnectProxy(answer=FORBIDDEN), "", "CONNECT was refused with 403", "rules"),
     "no password": (ConnectProxy(credentials="u:p"), "", "407", "user:password"),
     "wrong password": (ConnectProxy(credentials="u:p"), "u:MARK@", "407", "user:password"),
     "hangs up": (ConnectProxy(behaviour="close"), "", "closed by the egress proxy", EGRESS),
-    "no proxy": (ConnectProxy(answer=b"220 mail ready\r\n"), "", "not answered in HTTP/1", EGRESS),
+    "no proxy": (ConnectProxy(answer=b"220 mail ready\r\n"), "", "not HTTP/1", EGRESS),
 }
 
 
@@ -294,7 +302,7 @@ async def test_the_clock_is_told_where_a_certificate_seems_out_of_date(
     ca: trustme.CA, ca_file: Path, tokens: TokenServer
 ) -> None:
     """A clock of the wrong year makes good certificates look bad, so the fix tells its time."""
-    context = context_for(ca, "127.0.0.1", NOW - dt.timedelta(days=1))
+    context = context_for(ca, "127.0.0.1", not_after=NOW - DAY)
     async with ByteServer(reply(), tls=context) as upstream:
         results = await check(
             settings_for(upstream=upstream.url, token_url=tokens.token_url, ca_file=ca_file),

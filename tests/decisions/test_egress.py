@@ -5,7 +5,7 @@ from base64 import b64encode
 import pytest
 
 from proxy.net.egress import (
-    MAX_ANSWER_BYTES,
+    MAX_HEAD_BYTES,
     EgressProxy,
     cannot_become_a_response,
     connect_refusal,
@@ -102,23 +102,23 @@ def test_connect_request_names_the_host_and_carries_credentials() -> None:
         (b"HTTP/1.1 204", False, None, False),
         (b"HTTP/1.1 200 ", False, None, False),
         (b"HTTP/1.1 200 OK", True, "bytes after", False),
-        (b"HTTP/1.1 407 Proxy Authentication Required", True, "answered 407", False),
-        (b"HTTP/1.1 403 Forbidden", False, "answered 403", False),
-        (b"HTTP/1.1 101 Switching", False, "answered 101", False),
-        (b"HTTP/1.1 302 Found", False, "answered 302", False),
-        (b"HTTP/1.1 502 Bad Gateway", False, "answered 502", True),
-        (b"HTTP/1.1 503", False, "answered 503", True),
-        (b"HTTP/1.1 2000 OK", False, "not answered in HTTP/1", False),
-        (b"HTTP/1.1 20", False, "not answered in HTTP/1", False),
-        (b"HTTP/1.1  200 OK", False, "not answered in HTTP/1", False),
-        (b"HTTP/1.1 +20 OK", False, "not answered in HTTP/1", False),
-        (b"HTTP/1.1 200OK", False, "not answered in HTTP/1", False),
-        (b"HTTP/2 200", False, "not answered in HTTP/1", False),
-        (b"ICY 200 OK", False, "not answered in HTTP/1", False),
-        (b"", False, "not answered in HTTP/1", False),
+        (b"HTTP/1.1 407 Proxy Authentication Required", True, "refused with 407", False),
+        (b"HTTP/1.1 403 Forbidden", False, "refused with 403", False),
+        (b"HTTP/1.1 101 Switching", False, "refused with 101", False),
+        (b"HTTP/1.1 302 Found", False, "refused with 302", False),
+        (b"HTTP/1.1 502 Bad Gateway", False, "refused with 502", True),
+        (b"HTTP/1.1 503", False, "refused with 503", True),
+        (b"HTTP/1.1 2000 OK", False, "not HTTP/1", False),
+        (b"HTTP/1.1 20", False, "not HTTP/1", False),
+        (b"HTTP/1.1  200 OK", False, "not HTTP/1", False),
+        (b"HTTP/1.1 +20 OK", False, "not HTTP/1", False),
+        (b"HTTP/1.1 200OK", False, "not HTTP/1", False),
+        (b"HTTP/2 200", False, "not HTTP/1", False),
+        (b"ICY 200 OK", False, "not HTTP/1", False),
+        (b"", False, "not HTTP/1", False),
     ],
 )
-def test_answer_to_connect_is_read_exactly(
+def test_response_to_connect_is_read_exactly(
     head: bytes, cause: str | None, *, has_rest: bool, may_pass: bool
 ) -> None:
     """Only a whole 2xx with nothing after its head is a tunnel."""
@@ -137,8 +137,8 @@ def test_answer_to_connect_is_read_exactly(
         (b"", False),
         (b"H", False),
         (b"HTTP/1.1 200", False),
-        (b"HTTP/1.1 200 OK\r\n" + b"x" * (MAX_ANSWER_BYTES - 17), False),
-        (b"HTTP/1.1 200 OK\r\n" + b"x" * MAX_ANSWER_BYTES, True),
+        (b"HTTP/1.1 200 OK\r\n" + b"x" * (MAX_HEAD_BYTES - 17), False),
+        (b"HTTP/1.1 200 OK\r\n" + b"x" * MAX_HEAD_BYTES, True),
         (b"SSH-2.0-OpenSSH", True),
         (b"\x15\x03\x01", True),
         (b"HTTP/2", True),

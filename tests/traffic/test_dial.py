@@ -546,7 +546,7 @@ def test_deadline_holds_for_both_attempts_together(run: Run, ca_file: Path) -> N
             assert asyncio.get_running_loop().time() - started < 2
             assert accepted == [1, 2]
         assert error.reason == "connect_timeout"
-        assert error.cause == "no answer within 0.2 s, at: TLS handshake"
+        assert error.cause == "no response within 0.2 s, at: TLS handshake"
         assert "SIGNICAT_PROXY_CONNECT_TIMEOUT_SECONDS" in error.detail
 
     run(scenario())
@@ -769,16 +769,16 @@ def test_connection_through_an_egress_proxy(
 @pytest.mark.parametrize(
     ("answer", "cause", "attempts"),
     [
-        (b"HTTP/1.1 403 Filtered\r\n\r\n", "CONNECT was answered 403", 1),
-        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "CONNECT was answered 502", 2),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "CONNECT was not answered in HTTP/1", 1),
-        (b"HTTP/1.1 20x OK\r\n\r\n", "CONNECT was not answered in HTTP/1", 1),
-        (b"HTTP/1.1 200 OK\r\n\r\nx", "bytes after the answer to CONNECT", 1),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "CONNECT was not answered in HTTP/1", 1),
+        (b"HTTP/1.1 403 Filtered\r\n\r\n", "CONNECT was refused with 403", 1),
+        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "CONNECT was refused with 502", 2),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the response to CONNECT is not HTTP/1", 1),
+        (b"HTTP/1.1 20x OK\r\n\r\n", "the response to CONNECT is not HTTP/1", 1),
+        (b"HTTP/1.1 200 OK\r\n\r\nx", "bytes after the response to CONNECT", 1),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "the response to CONNECT is not HTTP/1", 1),
     ],
     ids=["403", "502", "other protocol", "bad status", "bytes after", "endless head"],
 )
-def test_answer_of_an_egress_proxy_that_is_no_tunnel_is_named(
+def test_response_of_an_egress_proxy_that_is_no_tunnel_is_named(
     run: Run, ca_file: Path, answer: bytes, cause: str, attempts: int
 ) -> None:
     """Anything but 2xx with nothing after it is a failure of the proxy; only 5xx is tried again."""
@@ -803,7 +803,8 @@ def test_wrong_credentials_for_the_egress_proxy_are_named(run: Run) -> None:
             egress = parse_egress_proxy(f"http://user:{SECRET}@127.0.0.1:{proxy.port}")
             error = await failure_of(make_dialer(443, egress=egress))
             assert len(proxy.requests) == 1
-        assert (error.reason, error.cause) == ("egress_proxy", "CONNECT was answered 407")
+        assert (error.reason, error.cause) == ("egress_proxy", "CONNECT was refused with 407")
+        assert error.connect_status == 407
         assert "credentials" in error.detail
 
     run(scenario())
@@ -823,7 +824,7 @@ def test_name_that_no_egress_proxy_can_be_told_is_named(run: Run) -> None:
 
 
 def test_egress_proxy_that_hangs_up_is_tried_twice(run: Run) -> None:
-    """A proxy that closes in answer to CONNECT gets a second attempt, then is reported."""
+    """A proxy that closes at CONNECT gets a second attempt, then is reported."""
 
     async def scenario() -> None:
         async with ConnectProxy(behaviour="close") as proxy:
@@ -1045,8 +1046,8 @@ def test_real_tinyproxy(run: Run, authority: trustme.CA, ca_file: Path, tmp_path
                     else:
                         error = await failure_of(dialer)
                         assert error.cause in (
-                            "CONNECT was answered 401",
-                            "CONNECT was answered 407",
+                            "CONNECT was refused with 401",
+                            "CONNECT was refused with 407",
                         )
 
     run(scenario())

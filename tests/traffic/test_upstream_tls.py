@@ -127,7 +127,7 @@ async def test_an_unverified_upstream_gets_nothing(
     end: dt.datetime | None,
 ) -> None:
     """502 `upstream_unreachable`; no byte of the request, and no token, leaves (G8)."""
-    context = context_for(foreign() if foreign else ca, name, end)
+    context = context_for(foreign() if foreign else ca, name, not_after=end)
     async with (
         ByteServer(reply(), tls=context) as upstream,
         running_proxy(upstream=upstream.url, token_url=tokens.token_url, ca_file=ca_file) as proxy,
