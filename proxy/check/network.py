@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from proxy.check.result import Result
+from proxy.check.result import CheckId, Result
 from proxy.clock import SYSTEM_CLOCK
 from proxy.net.dialer import DialError, Progress, Step
 from proxy.net.egress import EgressProxy
@@ -28,14 +28,14 @@ __all__ = [
     "upstream_destination",
 ]
 
-_CHECK_OF_STEP: Final = {
+_CHECK_OF_STEP: Final[Mapping[Step, CheckId]] = {
     Step.DNS: "dns",
     Step.TCP: "tcp",
     Step.EGRESS_TLS: "egress_proxy",
     Step.CONNECT: "egress_proxy",
     Step.TLS: "tls",
 }
-_CHECKS: Final = ("dns", "tcp", "egress_proxy", "tls")
+_CHECKS: Final[tuple[CheckId, ...]] = ("dns", "tcp", "egress_proxy", "tls")
 _DAY: Final = 86_400
 _FEW_DAYS: Final = 14
 _MOST_ADDRESSES: Final = 4
@@ -100,7 +100,7 @@ def destinations(settings: Settings) -> dict[DestinationKey, Destination]:
 class _Stopwatch(Progress):
     """Notes when each check of an attempt began."""
 
-    began: dict[str, float] = field(default_factory=dict)
+    began: dict[CheckId, float] = field(default_factory=dict)
 
     def begin(self, step: Step) -> None:
         """Note the time; a second attempt (F8) begins anew."""
@@ -109,7 +109,7 @@ class _Stopwatch(Progress):
             self.began.clear()
         self.began.setdefault(_CHECK_OF_STEP[step], time.monotonic())
 
-    def seconds(self, check: str, end: float) -> float:
+    def seconds(self, check: CheckId, end: float) -> float:
         """Return how long a check took; the last one lasted until `end`."""
         later = [began for began in self.began.values() if began > self.began[check]]
         return min(later, default=end) - self.began[check]
@@ -197,7 +197,7 @@ class _OutboundPath:
 
     def result(
         self,
-        check: str,
+        check: CheckId,
         error: DialError | None,
         certificate: _Certificate | None,
         wall: Callable[[], float],
@@ -217,7 +217,7 @@ class _OutboundPath:
             return self._tls_result(certificate, seconds)
         return Result(check, "ok", target, self._seen(check), seconds=seconds)
 
-    def _why_not(self, check: str, failed: str | None) -> str:
+    def _why_not(self, check: CheckId, failed: CheckId | None) -> str:
         if check == "egress_proxy" and self.egress is None:
             if self.has_egress_setting:
                 return "SIGNICAT_PROXY_NO_PROXY exempts this host from the egress proxy"
@@ -226,7 +226,7 @@ class _OutboundPath:
             return f"{self.destination.setting} is plain http://"
         return f"{failed} failed"
 
-    def _seen(self, check: str) -> str:
+    def _seen(self, check: CheckId) -> str:
         addresses = self.watch.addresses
         if check == "dns":
             more = len(addresses) - _MOST_ADDRESSES

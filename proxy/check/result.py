@@ -1,13 +1,13 @@
 """What a check brings: one result is one line."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-__all__ = ["CHECKS", "Result", "State"]
+__all__ = ["CHECKS", "CheckId", "Result", "State"]
 
 State = Literal["ok", "warning", "failed", "skipped"]
 
-CHECKS: Final = (
+CheckId = Literal[
     "settings",
     "dns",
     "tcp",
@@ -19,8 +19,9 @@ CHECKS: Final = (
     "scope",
     "call",
     "port",
-)
-"""The id of every check, in the order in which they run; docs/troubleshoot.md explains each."""
+]
+CHECKS: Final[tuple[CheckId, ...]] = get_args(CheckId)
+"""Every check, in the order in which they run; docs/troubleshoot.md explains each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Result:
     `skipped` does not apply, or could not be tried because another check failed.
     """
 
-    check: str
+    check: CheckId
     state: State
     target: str
     detail: str

@@ -26,7 +26,7 @@ from proxy.check.network import (
     destinations,
 )
 from proxy.check.report import Report
-from proxy.check.result import CHECKS, Result
+from proxy.check.result import CHECKS, CheckId, Result
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.http1.parser import require_c_parsers
 from proxy.net.listeners import CannotListenError, check_address
@@ -117,8 +117,8 @@ class Checker:
         place = destination_key(client.token_url)
         why_not = "secret failed" if secret is None else self._unreachable.get(place)
         if secret is None or why_not is not None:
-            for check in ("clock", "token", "scope", "call"):
-                yield Result(check, "skipped", f"client {client.name}", str(why_not))
+            for result in _skipped(client, str(why_not), "clock", "token", "scope", "call"):
+                yield result
             return
         self.secrets.add(secret)
         asked = await self._ask_for_token(client, secret)
@@ -128,8 +128,8 @@ class Checker:
         yield token_result(asked, client, self._settings)
         grant = asked.attempt.result
         if not isinstance(grant, Grant):
-            for check in ("scope", "call"):
-                yield Result(check, "skipped", f"client {client.name}", "token failed")
+            for result in _skipped(client, "token failed", "scope", "call"):
+                yield result
             return
         self.secrets.add(grant.access_token)
         yield scope_result(grant, client, self._settings)
@@ -168,6 +168,12 @@ class Checker:
             target=f"client {client.name}, {result.target}",
             seconds=self._clock.monotonic() - started,
         )
+
+
+def _skipped(client: ClientSettings, why: str, *checks: CheckId) -> Iterator[Result]:
+    """Yield `checks` of a client as not tried."""
+    for check in checks:
+        yield Result(check, "skipped", f"client {client.name}", why)
 
 
 async def _port_result(setting: str, address: ListenAddress, timeout_seconds: float) -> Result:

@@ -9,7 +9,7 @@ import asyncio
 import math
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from structlog.typing import FilteringBoundLogger
 
@@ -22,7 +22,7 @@ PATIENCE_SHARE: Final = 0.2
 """Of the time for a whole connection: a second by default; after twice that old addresses serve."""
 
 LookupOutcome = Literal["ok", "stale", "failed"]
-LOOKUP_OUTCOMES: Final = ("ok", "stale", "failed")
+LOOKUP_OUTCOMES: Final[tuple[str, ...]] = get_args(LookupOutcome)
 """How the need of an address ended: a fresh one, the last good one, none."""
 
 _MOST_QUESTIONS: Final = 2
