@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from proxy.check.result import CheckId, Result
 from proxy.clock import SYSTEM_CLOCK
+from proxy.net.addresses import authority
 from proxy.net.dialer import DialError, Progress, Step
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import NameCache
@@ -64,8 +65,7 @@ class Destination:
 
 def destination_key(url: str) -> DestinationKey:
     """Return what two URLs have in common that lead to the same host."""
-    host, port = host_and_port(url)
-    return urlsplit(url).scheme, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return urlsplit(url).scheme, authority(*host_and_port(url))
 
 
 def upstream_destination(settings: Settings) -> Destination:

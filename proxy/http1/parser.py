@@ -15,7 +15,14 @@ from typing import Any, Final
 
 from aiohttp import http_parser
 
-from proxy.http1.grammar import CRLF, METHODS, TOKEN, VERSIONS
+from proxy.http1.grammar import (
+    CRLF,
+    METHODS,
+    RESPONSE_START,
+    STATUS_LINE_PATTERN,
+    TOKEN,
+    VERSIONS,
+)
 from proxy.http1.message_faults import (
     CHUNKED_BODY,
     CHUNKS_WITHOUT_DATA,
@@ -55,8 +62,6 @@ _VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
 _MAX_KNOWN: Final = 256
 _MAX_KNOWN_LINE: Final = 64
 _BLANKS: Final = (b" ", b"\t")
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n]*)?")
-_RESPONSE_START: Final = b"HTTP/1."
 _CHUNKED_HEAD: Final = (
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
     # An upgrade makes the parser stop at the end of the body and give back the
@@ -106,7 +111,7 @@ def cannot_become_a_response(data: bytes, checked: int = 0) -> bool:
 
     The first `checked` bytes were found good before, as for `cannot_become_a_request`.
     """
-    return not data.startswith(_RESPONSE_START[: len(data)]) or _has_bad_bytes(data, checked)
+    return not data.startswith(RESPONSE_START[: len(data)]) or _has_bad_bytes(data, checked)
 
 
 def _has_bad_bytes(data: bytes, checked: int) -> bool:
@@ -232,7 +237,7 @@ class ResponseHeadParser(_HeadParser):
 
     def _read_status(self, line: bytes) -> tuple[int, bool]:
         """Read a status line (RFC 9112 §4) and remember it: there are few."""
-        match = _STATUS_LINE.fullmatch(line)
+        match = STATUS_LINE_PATTERN.fullmatch(line)
         if match is None:
             raise MalformedMessageError(STATUS_LINE)
         status = int(match[2]), match[1] == b"0"

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ListenAddress", "is_loopback", "parse_listen_address"]
+__all__ = ["ListenAddress", "authority", "is_loopback", "parse_listen_address"]
 
 _HOST_PORT: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]*)):(?P<port>\d{1,5})"
@@ -13,6 +13,11 @@ _HOST_PORT: Final = re.compile(
 _MAX_PORT: Final = 65535
 _THIS_MACHINE: Final = "localhost"
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 (looked for, not listened on)
+
+
+def authority(host: str, port: int) -> str:
+    """Return `host:port`, with brackets around an IPv6 address (RFC 3986 §3.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -49,8 +54,7 @@ class ListenAddress:
     def __str__(self) -> str:
         if self.path is not None:
             return f"unix:{self.path}"
-        host = self.host or ""
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return authority(self.host or "", self.port or 0)
 
     @property
     def is_local(self) -> bool:

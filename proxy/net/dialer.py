@@ -15,6 +15,7 @@ from typing import Final, TypeVar, cast
 
 import aiohappyeyeballs
 
+from proxy.http1.grammar import HEAD_END
 from proxy.net.dial_errors import (
     DialError,
     Peer,
@@ -49,7 +50,6 @@ _Protocol = TypeVar("_Protocol", bound=StreamProtocol)
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 # A peer that does not return our close_notify must not keep the descriptor for long.
 _TLS_SHUTDOWN_SECONDS: Final = 1.0
-_HEAD_END: Final = b"\r\n\r\n"
 
 
 class _Handover(asyncio.Protocol):
@@ -77,11 +77,11 @@ class _Handover(asyncio.Protocol):
     async def wait_response(self) -> tuple[bytes, bytes, bytes]:
         """Return head, its end and the rest; the end is empty where no head will come."""
         while not (
-            self.is_lost or _HEAD_END in self.received or cannot_become_a_response(self.received)
+            self.is_lost or HEAD_END in self.received or cannot_become_a_response(self.received)
         ):
             self._changed = self._loop.create_future()
             await self._changed
-        return self.received.partition(_HEAD_END)
+        return self.received.partition(HEAD_END)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
+from proxy.http1.grammar import CRLF, DEFAULT_PORTS, RESPONSE_START, STATUS_LINE_PATTERN
+from proxy.net.addresses import authority
+
 __all__ = [
     "MAX_HEAD_BYTES",
     "NOT_HTTP",
@@ -27,11 +30,8 @@ MAX_HEAD_BYTES: Final = 16 * 1024
 NOT_HTTP: Final = "the response to CONNECT is not HTTP/1"
 """The cause where what came begins no response."""
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNPRINTABLE: Final = re.compile(r"[^!-~]")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?")
-_START: Final = b"HTTP/1."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,7 @@ class EgressProxy:
     @property
     def url(self) -> str:
         """The URL without credentials: for logs, and for clients that get those apart."""
-        return f"{'https' if self.is_tls else 'http'}://{_authority(self.host, self.port)}"
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return f"{'https' if self.is_tls else 'http'}://{authority(self.host, self.port)}"
 
 
 def _basic(parts: SplitResult) -> bytes | None:
@@ -82,7 +78,7 @@ def parse_egress_proxy(url: str) -> EgressProxy:
     except ValueError:
         # The standard library's own text may quote the password.
         raise ValueError("is no URL of the form http://user:password@host:port") from None
-    if parts.scheme not in _DEFAULT_PORTS:
+    if parts.scheme not in DEFAULT_PORTS:
         raise ValueError("must begin with http:// or https:// (no SOCKS)")
     if not host or port == 0 or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(
@@ -90,21 +86,21 @@ def parse_egress_proxy(url: str) -> EgressProxy:
             "in user and password"
         )
     is_tls = parts.scheme == "https"
-    return EgressProxy(host, port or _DEFAULT_PORTS[parts.scheme], is_tls, _basic(parts))
+    return EgressProxy(host, port or DEFAULT_PORTS[parts.scheme], is_tls, _basic(parts))
 
 
 def connect_request(proxy: EgressProxy, host: str, port: int) -> bytes:
     """Return the bytes that ask `proxy` for a tunnel to `host`:`port`."""
-    authority = _authority(host, port).encode("idna")
+    target = authority(host, port).encode("idna")
     credentials = (
         b"" if proxy.authorization is None else b"Proxy-Authorization: %b\r\n" % proxy.authorization
     )
-    return b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (authority, authority, credentials)
+    return b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, target, credentials)
 
 
 def cannot_become_a_response(data: bytes) -> bool:
     """Say whether the beginning of a response can no longer become a good one."""
-    return data[: len(_START)] != _START[: len(data)] or len(data) > MAX_HEAD_BYTES
+    return not data.startswith(RESPONSE_START[: len(data)]) or len(data) > MAX_HEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +121,12 @@ def connect_refusal(head: bytes, *, has_rest: bool) -> Refusal | None:
 
     No peer speaks before we do, so anything after the head belongs to nobody.
     """
-    match = _STATUS_LINE.fullmatch(head.partition(b"\r\n")[0])
+    match = STATUS_LINE_PATTERN.fullmatch(head.partition(CRLF)[0])
     if match is None:
         return Refusal(NOT_HTTP)
-    if not match[1].startswith(b"2"):  # any 2xx, RFC 9110 §9.3.6
-        return Refusal(f"CONNECT was refused with {int(match[1])}", int(match[1]))
+    status = int(match[2])
+    if not match[2].startswith(b"2"):  # any 2xx, RFC 9110 §9.3.6
+        return Refusal(f"CONNECT was refused with {status}", status)
     return Refusal("bytes after the response to CONNECT") if has_rest else None
 
 

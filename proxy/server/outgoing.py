@@ -1,10 +1,10 @@
 """From settings to the parts that reach out: secret, token endpoint, connections."""
 
 import ssl
-from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.clock import Clock
+from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.dialer import Dialer
 from proxy.net.egress import EgressProxy, is_bypassed, parse_egress_proxy
 from proxy.net.name_cache import NameCache
@@ -21,13 +21,11 @@ __all__ = [
     "new_upstream_dialer",
 ]
 
-_PORTS: Final = {"http": 80, "https": 443}
-
 
 def host_and_port(url: str) -> tuple[str, int]:
     """Return where a URL of the settings leads."""
     parts = urlsplit(url)
-    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
 
 
 def egress_for(url: str, settings: Settings) -> EgressProxy | None:
