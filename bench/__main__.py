@@ -15,19 +15,18 @@ from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bench.chart import chart
-from bench.faults import BenchError, Refused
-from bench.install import output_of
+from bench.failures import BenchError, Refused
+from bench.install import ROOT, WORK, output_of
 from bench.interpreter import AUTO, Interpreter, chosen, prepared
-from bench.lineup import PEERS, lineup, versions
+from bench.load.rounds import Plan, measure_all
+from bench.load.scenarios import SCENARIOS, Scenario
 from bench.machine import cores, describe_machine, describe_versions, require_programs
-from bench.page import PAGE, page_with, write_page
-from bench.report import tables
-from bench.rounds import Plan, measure_all
-from bench.scenarios import SCENARIOS, Scenario
-from bench.upstream import started_upstream
+from bench.peers.lineup import PEERS, lineup, versions
+from bench.peers.upstream import started_upstream
+from bench.report.chart import chart
+from bench.report.page import PAGE, page_with, write_page
+from bench.report.tables import tables
 
-BENCH = Path(__file__).parent
 PICTURE = PAGE.with_suffix(".svg")
 OPEN_FILES = 16384
 
@@ -94,16 +93,15 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         page_with(PAGE.read_text(encoding="utf-8"), "bench", "")
     proxy_core, load_core = cores()
     raise_file_limit()
-    work = BENCH / "work"
-    work.mkdir(exist_ok=True)
-    interpreter = prepared(chosen(options.python), work)
-    peers = lineup(names, interpreter, work)
-    facts = describe(interpreter, [*versions(names, work)], arguments)
+    WORK.mkdir(exist_ok=True)
+    interpreter = prepared(chosen(options.python), WORK)
+    peers = lineup(names, interpreter, WORK)
+    facts = describe(interpreter, [*versions(names, WORK)], arguments)
     os.sched_setaffinity(0, {load_core})
     scenarios = chosen_scenarios(options.scenario)
     plan = Plan(scenarios, peers, options.rounds, options.seconds, proxy_core)
     with (
-        tempfile.TemporaryDirectory(dir=work, prefix="run-") as folder,
+        tempfile.TemporaryDirectory(dir=WORK, prefix="run-") as folder,
         started_upstream(Path(folder), core=load_core) as upstream,
     ):
         results = measure_all(plan, upstream)
@@ -118,9 +116,11 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
 def budgets(interpreter: Interpreter) -> str:
     """Return the budget of the compiled proxy, and that of its sources."""
     said = []
-    for source in (interpreter.compiled, BENCH.parent):
-        environ = {"PYTHONPATH": os.pathsep.join(map(str, (source, BENCH.parent)))}
-        said.append(output_of(interpreter.program, "-P", "-m", "bench.budget", environ=environ))
+    for source in (interpreter.compiled, ROOT):
+        environ = {"PYTHONPATH": os.pathsep.join(map(str, (source, ROOT)))}
+        said.append(
+            output_of(interpreter.program, "-P", "-m", "bench.inside.budget", environ=environ)
+        )
     return "\n".join(said)
 
 

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.faults import Refused
-from bench.nginx import SIZES
+from bench.failures import Refused
 from bench.processes import Process
 
 __all__ = [
+    "SIZES",
     "Endpoint",
     "download",
     "fetch",
@@ -22,6 +22,9 @@ __all__ = [
     "upload",
     "wait_until_served",
 ]
+
+SIZES = {"1k": 1024, "64k": 64 * 1024, "200m": 200 * 1024 * 1024}
+"""The bodies that the upstream has, by name, in bytes."""
 
 CHUNK = 1024 * 1024
 START_SECONDS = 30.0

@@ -6,12 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.faults import BenchError
-from bench.install import environment, kept, output_of
+from bench.failures import BenchError
+from bench.install import ROOT, environment, kept, output_of
 
 __all__ = ["compiled"]
 
-ROOT = Path(__file__).parent.parent
 SOURCES = ("LICENSE", "README.md", "proxy", "pyproject.toml", "setup.py")
 HEADERS = "import sysconfig; print(sysconfig.get_path('include'))"
 

@@ -8,9 +8,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.faults import BenchError
+from bench.failures import BenchError
 
-__all__ = ["environment", "kept", "node_modules", "output_of"]
+__all__ = ["ROOT", "WORK", "environment", "kept", "node_modules", "output_of"]
+
+ROOT = Path(__file__).parent.parent
+WORK = ROOT / "bench" / "work"
+"""Where everything is put that the bench makes; not in git."""
 
 
 def output_of(*command: str | Path, environ: Mapping[str, str] | None = None) -> str:

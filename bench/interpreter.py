@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compiled import compiled
-from bench.faults import BenchError
-from bench.install import environment, output_of
+from bench.failures import BenchError
+from bench.install import ROOT, environment, output_of
 
 __all__ = ["AUTO", "Build", "Interpreter", "chosen", "prepared"]
 
 AUTO = "auto"
-ROOT = Path(__file__).parent.parent
 SYSTEM = Path("/usr/bin/python3")
 LEAST = (3, 11)
 

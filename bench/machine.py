@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.faults import BenchError
+from bench.failures import BenchError
 from bench.interpreter import Interpreter
 from proxy import __version__
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.faults import BenchError, Refused
+from bench.failures import BenchError, Refused
 
 __all__ = ["Process", "free_port", "on_core", "running"]
 

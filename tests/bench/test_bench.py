@@ -6,19 +6,19 @@ import pytest
 
 from bench.__main__ import chosen_scenarios
 from bench.__main__ import parse as parse_arguments
-from bench.chart import Bar, chart, drawn
 from bench.client import Endpoint
-from bench.faults import BenchError, Refused
-from bench.figures import Cell, Results, ratio, spread
-from bench.page import PAGE, page_with
-from bench.peers import DIRECT, PROXY
-from bench.report import tables
-from bench.rounds import in_turn
-from bench.scenarios import SCENARIOS
+from bench.failures import BenchError, Refused
+from bench.load.figures import Cell, Results, ratio, spread
+from bench.load.rounds import in_turn
+from bench.load.scenarios import SCENARIOS
+from bench.load.wrk import Request, parse, script
+from bench.peers.peer import DIRECT, PROXY
+from bench.peers.token_endpoint import TOKEN
+from bench.report.chart import Bar, chart, drawn
+from bench.report.page import PAGE, page_with
+from bench.report.tables import tables
+from bench.report.targets import Target, targets
 from bench.table import fixed, grouped, percent, render, times
-from bench.targets import Target, targets
-from bench.token_endpoint import TOKEN
-from bench.wrk import Request, parse, script
 
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"

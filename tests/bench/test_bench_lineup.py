@@ -9,22 +9,22 @@ from types import ModuleType
 
 import pytest
 
-from bench import caddy, haproxy
 from bench.__main__ import parse as parse_arguments
 from bench.client import Endpoint
-from bench.envoy import configuration
-from bench.faults import BenchError
+from bench.failures import BenchError
 from bench.install import kept
 from bench.interpreter import Build, faster
-from bench.lineup import PEERS
+from bench.load.progress import Progress, expected_seconds
+from bench.load.scenarios import SCENARIOS
+from bench.load.wrk import Request, script
 from bench.machine import missing_packages
-from bench.nginx import proxy_configuration, upstream_configuration
-from bench.peers import Launch, Program, Site
-from bench.progress import Progress, expected_seconds
-from bench.scenarios import SCENARIOS
-from bench.signicat import Signicat
-from bench.token_endpoint import TOKEN, new_token, token_endpoint
-from bench.wrk import Request, script
+from bench.peers import caddy, haproxy
+from bench.peers.envoy import configuration
+from bench.peers.lineup import PEERS
+from bench.peers.nginx import proxy_configuration, upstream_configuration
+from bench.peers.peer import Launch, Program, Site
+from bench.peers.signicat import Signicat
+from bench.peers.token_endpoint import TOKEN, new_token, token_endpoint
 from proxy.settings.loader import load
 from tests.support.source_tree import ROOT
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.age import COLUMNS, taken
 from bench.client import Endpoint, fetch_once, resting_connections
-from bench.faults import Refused
+from bench.failures import Refused
 from bench.interpreter import Build, Interpreter
-from bench.lineup import lineup
-from bench.token_endpoint import new_token
-from bench.upstream import Upstream, started_upstream
-from bench.wrk import Request, put_under_load
+from bench.load.age import COLUMNS, taken
+from bench.load.wrk import Request, put_under_load
+from bench.peers.lineup import lineup
+from bench.peers.token_endpoint import new_token
+from bench.peers.upstream import Upstream, started_upstream
 from tests.support.source_tree import ROOT
 
 pytestmark = [

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.budget import KINDS, PHASES, Kind, budget, main
-from bench.in_memory import in_memory
-from bench.token_endpoint import TOKEN
+from bench.inside.budget import KINDS, PHASES, Kind, budget, main
+from bench.inside.in_memory import in_memory
+from bench.peers.token_endpoint import TOKEN
 
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.in_memory import InMemory, in_memory
+from bench.inside.in_memory import InMemory, in_memory
 from proxy.forward.caller import CallerConnection
 
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from bench.token_endpoint import TOKEN
+from bench.peers.token_endpoint import TOKEN
 from proxy.clock import SYSTEM_CLOCK
 from proxy.forward.caller import CallerConnection
 from proxy.forward.context import Context

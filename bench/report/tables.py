@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.figures import Results, ratio
-from bench.peers import PROXY
-from bench.samples import RESTING
-from bench.scenarios import Scenario
+from bench.load.figures import Results, ratio
+from bench.load.samples import RESTING
+from bench.load.scenarios import Scenario
+from bench.peers.peer import PROXY
+from bench.report.targets import ENVOY, NGINX, Target, targets
 from bench.table import fixed, grouped, percent, render, times
-from bench.targets import ENVOY, NGINX, Target, targets
 
 __all__ = ["tables"]
 

@@ -4,8 +4,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.peers import Peer
-from bench.scenarios import Scenario
+from bench.load.scenarios import Scenario
+from bench.peers.peer import Peer
 
 __all__ = ["WARM_UP_SECONDS", "Progress", "expected_seconds"]
 

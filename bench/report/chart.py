@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from bench.figures import Results, ratio
-from bench.peers import DIRECT, LOGGED, PROXY, PUMP
-from bench.scenarios import SCENARIOS
-from bench.targets import ENVOY
+from bench.load.figures import Results, ratio
+from bench.load.scenarios import SCENARIOS
+from bench.peers.peer import DIRECT, LOGGED, PROXY, PUMP
+from bench.report.targets import ENVOY
 
 __all__ = ["Bar", "chart", "drawn"]
 

@@ -4,16 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench.client import Endpoint, fetch_once, resting_connections
-from bench.faults import Refused
-from bench.figures import Sample
-from bench.nginx import SIZES
-from bench.peers import Peer, Running
+from bench.client import SIZES, Endpoint, fetch_once, resting_connections
+from bench.failures import Refused
+from bench.load.figures import Sample
+from bench.load.wrk import Request, put_under_load
+from bench.peers.peer import Peer, Running
+from bench.peers.signicat import Signicat, client_path
+from bench.peers.token_endpoint import token_endpoint
+from bench.peers.upstream import Upstream
 from bench.processes import Process
-from bench.signicat import Signicat, client_path
-from bench.token_endpoint import token_endpoint
-from bench.upstream import Upstream
-from bench.wrk import Request, put_under_load
 
 __all__ = [
     "RESTING",

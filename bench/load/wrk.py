@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.client import Endpoint
-from bench.faults import Refused
+from bench.failures import Refused
 
 __all__ = ["Load", "Request", "parse", "put_under_load", "script"]
 

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from bench.token_endpoint import SALT, TOKEN
+from bench.client import SIZES
+from bench.peers.token_endpoint import SALT, TOKEN
 
-__all__ = ["SIZES", "proxy_configuration", "upstream_configuration"]
-
-SIZES = {"1k": 1024, "64k": 64 * 1024, "200m": 200 * 1024 * 1024}
+__all__ = ["proxy_configuration", "upstream_configuration"]
 
 # One process is all that one core can use; without a master there is one to account for.
 MAIN = """\

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import trustme
 
-from bench.client import Endpoint, wait_until_served
-from bench.nginx import SIZES, upstream_configuration
+from bench.client import SIZES, Endpoint, wait_until_served
+from bench.peers.nginx import upstream_configuration
+from bench.peers.token_endpoint import TOKEN, token_endpoint
 from bench.processes import free_port, running
-from bench.token_endpoint import TOKEN, token_endpoint
 
 __all__ = ["Upstream", "started_upstream"]
 

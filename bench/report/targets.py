@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.figures import Results, ratio
-from bench.peers import DIRECT, LOGGED, PROXY
+from bench.load.figures import Results, ratio
+from bench.peers.peer import DIRECT, LOGGED, PROXY
 
 __all__ = ["Target", "targets"]
 

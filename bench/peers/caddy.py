@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.token_endpoint import TOKEN
+from bench.peers.token_endpoint import TOKEN
 
 __all__ = ["configuration"]
 

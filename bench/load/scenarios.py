@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from bench.client import Endpoint, download, upload
-from bench.figures import Sample
-from bench.nginx import SIZES
-from bench.peers import DIRECT, LOGGED, PROXY, SLOW
-from bench.samples import (
+from bench.client import SIZES, Endpoint, download, upload
+from bench.load.figures import Sample
+from bench.load.samples import (
     RESTING,
     Subject,
     measure_clients,
@@ -20,7 +18,8 @@ from bench.samples import (
     measure_start,
     measure_transfer,
 )
-from bench.wrk import Request
+from bench.load.wrk import Request
+from bench.peers.peer import DIRECT, LOGGED, PROXY, SLOW
 
 __all__ = ["SCENARIOS", "Scenario"]
 

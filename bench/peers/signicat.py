@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.peers import PROXY, Launch, Running, Site, served
-from bench.upstream import Upstream
+from bench.peers.peer import PROXY, Launch, Running, Site, served
+from bench.peers.upstream import Upstream
 
 __all__ = ["Signicat", "client_path"]
 

@@ -1,4 +1,4 @@
-"""What a request costs a proxy that has run for long: `python -m bench.age --minutes 60`.
+"""What a request costs a proxy that has run for long: `python -m bench.load.age --minutes 60`.
 
 One process serves a few requests a second the whole time, with tokens that end after five seconds;
 again and again its cost under load, and its memory, are taken. Every request must be answered.
@@ -14,20 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.client import connect, fetch
-from bench.faults import BenchError, Refused
+from bench.failures import BenchError, Refused
+from bench.install import WORK
 from bench.interpreter import AUTO, Interpreter, chosen, prepared
+from bench.load.wrk import Request, put_under_load
 from bench.machine import cores, require_programs
-from bench.peers import PROXY, Running
+from bench.peers.peer import PROXY, Running
+from bench.peers.signicat import Signicat
+from bench.peers.token_endpoint import TokenEndpoint, token_endpoint
+from bench.peers.upstream import started_upstream
 from bench.processes import Process
-from bench.signicat import Signicat
 from bench.table import fixed, grouped, render
-from bench.token_endpoint import TokenEndpoint, token_endpoint
-from bench.upstream import started_upstream
-from bench.wrk import Request, put_under_load
 
 __all__ = ["COLUMNS", "main", "taken"]
 
-BENCH = Path(__file__).parent
 LIFETIME_SECONDS = 5
 PAUSE_SECONDS = 0.02
 BURST = Request("/1k", 1024)
@@ -47,7 +47,7 @@ class Aging:
 
 def main(arguments: Sequence[str]) -> int:
     """Print a row for each time that the cost is taken; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bench.age", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.load.age", description=__doc__)
     add = parser.add_argument
     add("--minutes", type=float, default=60, help="from the first row to the last (default 60)")
     add("--rows", type=int, default=3, help="times that the cost is taken (default 3)")
@@ -57,13 +57,12 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--rows must be at least 2, --minutes more than 0")
     try:
         require_programs([PROXY])
-        work = BENCH / "work"
-        work.mkdir(exist_ok=True)
-        interpreter = prepared(chosen(options.python), work)
-        rows = taken(options.minutes * 60 / (options.rows - 1), options.rows, interpreter, work)
+        WORK.mkdir(exist_ok=True)
+        interpreter = prepared(chosen(options.python), WORK)
+        rows = taken(options.minutes * 60 / (options.rows - 1), options.rows, interpreter, WORK)
         print(render(COLUMNS, list(rows), names=0))
     except (BenchError, Refused) as error:
-        print(f"bench.age: {error}", file=sys.stderr)
+        print(f"bench.load.age: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from bench.faults import BenchError
+from bench.failures import BenchError
+from bench.install import ROOT
 
 __all__ = ["PAGE", "page_with", "write_page"]
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "performance.md"
 
 
 def page_with(page: str, block: str, generated: str) -> str:

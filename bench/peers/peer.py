@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.client import Endpoint, wait_until_served
+from bench.peers.upstream import Upstream
 from bench.processes import Process, free_port, running
-from bench.upstream import Upstream
 
 __all__ = [
     "DIRECT",

@@ -1,4 +1,4 @@
-"""Where the time of one exchange goes inside the proxy: `python -m bench.budget`.
+"""Where the time of one exchange goes inside the proxy: `python -m bench.inside.budget`.
 
 The real connections run over transports in memory. Every figure is the least of many short
 repetitions, so that other work on the machine hardly shows: run it before and after a change.
@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.in_memory import InMemory, in_memory
+from bench.inside.in_memory import InMemory, in_memory
 from bench.interpreter import Build
+from bench.peers.token_endpoint import TOKEN
 from bench.table import render, times
-from bench.token_endpoint import TOKEN
 from proxy.build import build
 from proxy.http1.body import NO_BODY
 from proxy.http1.headers import MessageHeaders, read_response_headers
@@ -87,7 +87,7 @@ ANSWERS = [ANSWER % (number % 60, number * 7919) + BODY for number in range(64)]
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.budget", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.inside.budget", description=__doc__)
     parser.add_argument(
         "--repetitions", type=int, default=REPETITIONS, metavar="N", help="of each figure"
     )

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from bench.faults import Refused
-from bench.figures import Results
-from bench.peers import Peer
-from bench.progress import WARM_UP_SECONDS, Progress, expected_seconds
-from bench.samples import Subject
-from bench.scenarios import Scenario
-from bench.upstream import Upstream
+from bench.failures import Refused
+from bench.load.figures import Results
+from bench.load.progress import WARM_UP_SECONDS, Progress, expected_seconds
+from bench.load.samples import Subject
+from bench.load.scenarios import Scenario
+from bench.peers.peer import Peer
+from bench.peers.upstream import Upstream
 
 __all__ = ["Plan", "in_turn", "measure_all"]
 
