@@ -18,7 +18,7 @@ __all__ = [
     "download",
     "fetch",
     "fetch_once",
-    "resting_connections",
+    "idle_connections",
     "upload",
     "wait_until_served",
 ]
@@ -64,7 +64,7 @@ def connect(endpoint: Endpoint, *, timeout_seconds: float = 30.0) -> http.client
 
 
 def fetch(connection: http.client.HTTPConnection, endpoint: Endpoint, target: str = "/1k") -> int:
-    """Send a GET, read the whole answer, and return its size; Refused unless it is a 200."""
+    """Send a GET, read the whole response, and return its size; Refused unless it is a 200."""
     buffer = bytearray(CHUNK)
     try:
         connection.request("GET", target, headers=endpoint.headers)
@@ -75,12 +75,12 @@ def fetch(connection: http.client.HTTPConnection, endpoint: Endpoint, target: st
     except (OSError, http.client.HTTPException) as error:
         raise Refused(f"GET failed: {named(error)}") from None
     if response.status != 200:
-        raise Refused(f"GET answered with {response.status}")
+        raise Refused(f"GET got status {response.status}")
     return size
 
 
 def fetch_once(endpoint: Endpoint, target: str) -> None:
-    """Send a GET on a connection of its own; Refused unless it is answered with 200."""
+    """Send a GET on a connection of its own; Refused unless it gets a 200."""
     connection = connect(endpoint)
     try:
         fetch(connection, endpoint, target)
@@ -121,12 +121,12 @@ def upload(endpoint: Endpoint) -> float:
     finally:
         connection.close()
     if response.status != 200:
-        raise Refused(f"the upload was answered with {response.status}")
+        raise Refused(f"the upload got status {response.status}")
     return time.perf_counter() - started
 
 
 @contextmanager
-def resting_connections(endpoint: Endpoint, count: int) -> Iterator[None]:
+def idle_connections(endpoint: Endpoint, count: int) -> Iterator[None]:
     """Keep connections open for the block that have made one GET each before."""
     with ExitStack() as stack:
         for _ in range(count):
@@ -137,7 +137,7 @@ def resting_connections(endpoint: Endpoint, count: int) -> Iterator[None]:
 
 
 def wait_until_served(endpoint: Endpoint, process: Process) -> None:
-    """Ask in short intervals until a GET is answered with 200; Refused if that never happens."""
+    """Ask in short intervals until a GET gets a 200; Refused if that never happens."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         connection = connect(endpoint, timeout_seconds=START_SECONDS)

@@ -38,7 +38,7 @@ REQUEST = (
     b"Connection: keep-alive\r\n%b\r\n"
 )
 POSTED = b"Content-Type: application/json\r\nContent-Length: 1024\r\n"
-ANSWER = (
+RESPONSE = (
     b"HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 10:00:%02d GMT\r\n"
     b"Content-Type: application/json; charset=UTF-8\r\nContent-Length: 1024\r\n"
     b"Connection: keep-alive\r\nx-trace-id: %032x\r\n"
@@ -48,9 +48,9 @@ PHASES = (
     "reading the request",
     "guard and route",
     "head up",
-    "reading the answer",
+    "reading the response",
     "head down",
-    "books",
+    "request log",
     "the rest: states, deadlines, pool, bodies",
     "whole exchange",
 )
@@ -82,7 +82,7 @@ KINDS = (
     Kind("POST 1 KiB", method=b"POST"),
     Kind("GET, logged", access_log="all"),
 )
-ANSWERS = [ANSWER % (number % 60, number * 7919) + BODY for number in range(64)]
+RESPONSES = [RESPONSE % (number % 60, number * 7919) + BODY for number in range(64)]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -104,15 +104,15 @@ def main(arguments: Sequence[str]) -> int:
 async def budget(kind: Kind, repetitions: int) -> Mapping[str, float]:
     """Return microseconds by phase; each is measured by itself, the rest is what they leave."""
     requests = kind.requests()
-    async with in_memory(requests[0], ANSWERS[0], kind.access_log) as proxy:
+    async with in_memory(requests[0], RESPONSES[0], kind.access_log) as proxy:
         work = _Work(proxy, kind, requests)
         calls = (
             work.read_requests,
             work.admit,
             work.write_request_heads,
-            work.read_answers,
-            work.write_answer_heads,
-            work.book,
+            work.read_responses,
+            work.write_response_heads,
+            work.record,
         )
         gc.collect()
         whole = _least(work.exchange, repetitions)
@@ -145,13 +145,13 @@ class _Work:
     def __init__(self, proxy: InMemory, kind: Kind, requests: list[bytes]) -> None:
         context = proxy.context
         self._proxy, self._context, self._is_new = proxy, context, kind.has_new_header
-        self._pairs = [*zip(_in_turn(requests), _in_turn(ANSWERS), strict=True)]
-        self._heads = _in_turn(requests, heads=True)
-        self._answers = _in_turn(ANSWERS, heads=True)
+        self._pairs = [*zip(_in_turn(requests), _in_turn(RESPONSES), strict=True)]
+        self._request_heads = _in_turn(requests, heads=True)
+        self._response_heads = _in_turn(RESPONSES, heads=True)
         self._reader = RequestReader(context.parser)
-        self._requests = [self._reader.read(head) for head in self._heads]
-        self._lines = [context.pool.parser.parse(head)[0] for head in self._answers]
-        self._read = [self._read_answer(head) for head in self._answers]
+        self._requests = [self._reader.read(head) for head in self._request_heads]
+        self._lines = [context.pool.parser.parse(head)[0] for head in self._response_heads]
+        self._read = [self._read_response(head) for head in self._response_heads]
         self._entry = self._finished(self._requests[0])
 
     def _finished(self, request: Request) -> RequestRecord:
@@ -163,21 +163,21 @@ class _Work:
         entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
         return entry
 
-    def _read_answer(self, head: bytes) -> MessageHeaders:
+    def _read_response(self, head: bytes) -> MessageHeaders:
         lines, raw, status, is_http_10 = self._context.pool.parser.parse(head)
         return read_response_headers(b"GET", status, lines, raw, is_http_10=is_http_10)
 
     def exchange(self) -> None:
         """Run whole exchanges."""
-        ask, answer = self._proxy.ask, self._proxy.answer
-        for request, answered in self._pairs:
+        ask, respond = self._proxy.ask, self._proxy.respond
+        for request, response in self._pairs:
             ask(request)
-            answer(answered)
+            respond(response)
 
     def read_requests(self) -> None:
         """Read the callers' heads."""
         read = self._reader.read
-        for head in self._heads:
+        for head in self._request_heads:
             read(head)
 
     def admit(self) -> None:
@@ -196,22 +196,22 @@ class _Work:
                 request.known.upstream_parts = None
             request_head(request, names, AUTHORIZATION)
 
-    def read_answers(self) -> None:
+    def read_responses(self) -> None:
         """Read the upstream's heads."""
-        for head in self._answers:
-            self._read_answer(head)
+        for head in self._response_heads:
+            self._read_response(head)
 
-    def write_answer_heads(self) -> None:
+    def write_response_heads(self) -> None:
         """Make the heads that go down."""
         request, names = self._requests[0], self._context.names
         for lines, headers in zip(self._lines, self._read, strict=True):
             response_head(lines, headers, request, names, is_chunked=False, close=False)
 
-    def book(self) -> None:
-        """Enter the exchange into metrics and, if it is on, access log."""
-        over, entry = self._context.request_log.record, self._entry
+    def record(self) -> None:
+        """Record the exchange in metrics and, if it is on, access log."""
+        record, entry = self._context.request_log.record, self._entry
         for _ in range(EXCHANGES):
-            over(entry)
+            record(entry)
 
 
 if __name__ == "__main__":

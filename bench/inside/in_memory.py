@@ -74,7 +74,7 @@ class _MemoryDialer(Dialer):
     async def dial(
         self, protocol_factory: Callable[[], P], progress: Progress | None = None
     ) -> tuple[asyncio.Transport, P]:
-        """Return a connection whose answers the measurement brings."""
+        """Return a connection whose responses the measurement brings."""
         del progress
         link = protocol_factory()
         self.link, self.transport = link, MemoryTransport()
@@ -87,19 +87,19 @@ class _MemoryDialer(Dialer):
 class InMemory:
     """One caller's connection and one to the upstream, as the proxy sees them.
 
-    `ask` brings bytes from the caller, `answer` bytes from the upstream.
+    `ask` brings bytes from the caller, `respond` bytes from the upstream.
     """
 
     context: Context
     ask: Callable[[bytes], None]
-    answer: Callable[[bytes], None]
+    respond: Callable[[bytes], None]
     to_caller: MemoryTransport
     to_upstream: MemoryTransport
 
 
 @asynccontextmanager
 async def in_memory(
-    request: bytes, answer: bytes, access_log: str = "off"
+    request: bytes, response: bytes, access_log: str = "off"
 ) -> AsyncIterator[InMemory]:
     """Assemble the proxy for the block; the first exchange has run and left a connection."""
     with Path(os.devnull).open("w", encoding="utf-8") as stream:  # noqa: ASYNC230 - never waits
@@ -111,7 +111,7 @@ async def in_memory(
             caller.data_received(request)
             await dialer.connected.wait()
             await asyncio.sleep(0)  # the pool hands the connection over
-            dialer.link.data_received(answer)
+            dialer.link.data_received(response)
             yield InMemory(
                 context,
                 caller.data_received,
@@ -124,7 +124,7 @@ async def in_memory(
 def _assembled(
     stream: TextIO, tasks: asyncio.TaskGroup, access_log: str
 ) -> tuple[Context, _MemoryDialer]:
-    """Build the proxy as it is built to serve, but for its way to the upstream."""
+    """Build the proxy as it is built to serve, but for its path to the upstream."""
     values = {
         "CLIENT_ID": "bench",
         "CLIENT_SECRET": "bench",

@@ -1,7 +1,7 @@
 """What a request costs a proxy that has run for long: `python -m bench.load.age --minutes 60`.
 
 One process serves a few requests a second the whole time, with tokens that end after five seconds;
-again and again its cost under load, and its memory, are taken. Every request must be answered.
+again and again its cost under load, and its memory, are taken. Every request must get a 200.
 """
 
 import argparse
@@ -77,8 +77,8 @@ def taken(
         for number in range(count):
             if number:
                 requests += served_until(began + number * spacing_seconds, aging)
-            answered, row = burst(aging)
-            requests += answered
+            sent, row = burst(aging)
+            requests += sent
             minute = fixed((time.monotonic() - began) / 60)
             whole = [minute, grouped(requests), grouped(aging.tokens.granted), *row]
             print("  ".join(whole), file=sys.stderr, flush=True)
@@ -103,15 +103,15 @@ def started(interpreter: Interpreter, work: Path) -> Iterator[Aging]:
 
 
 def served_until(end: float, aging: Aging) -> int:
-    """Ask for something some fifty times a second; return how many requests were answered."""
+    """Ask for something some fifty times a second; return how many requests that were."""
     connection = connect(aging.running.endpoint)
-    answered = 0
+    requests = 0
     while time.monotonic() < end:
         fetch(connection, aging.running.endpoint)
-        answered += 1
+        requests += 1
         time.sleep(PAUSE_SECONDS)
     connection.close()
-    return answered
+    return requests
 
 
 def burst(aging: Aging) -> tuple[int, list[str]]:

@@ -12,7 +12,7 @@ __all__ = ["WARM_UP_SECONDS", "Progress", "expected_seconds"]
 WARM_UP_SECONDS = 1
 START_SECONDS = 1.0
 # What one sample takes beside its load, and all of one that has no length.
-BESIDE = {"load": 0.3, "log": 0.3, "growth": 0.5, "resting": 1.5, "roll": 2.0, "clients": 2.0}
+BESIDE = {"load": 0.3, "log": 0.3, "growth": 0.5, "idle": 1.5, "roll": 2.0, "clients": 2.0}
 WHOLE = {"transfer": 0.5, "memory": 2.0, "start": 1.0}
 
 

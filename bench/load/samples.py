@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench.client import SIZES, Endpoint, fetch_once, resting_connections
+from bench.client import SIZES, Endpoint, fetch_once, idle_connections
 from bench.failures import Refused
 from bench.load.figures import Sample
 from bench.load.wrk import Request, put_under_load
@@ -15,19 +15,19 @@ from bench.peers.upstream import Upstream
 from bench.processes import Process
 
 __all__ = [
-    "RESTING",
+    "IDLE_CONNECTIONS",
     "Subject",
+    "measure_beside_idle",
     "measure_clients",
     "measure_growth",
     "measure_load",
     "measure_memory",
-    "measure_resting",
     "measure_roll_over",
     "measure_start",
     "measure_transfer",
 ]
 
-RESTING = 1000
+IDLE_CONNECTIONS = 1000
 LEAST_ROLL_OVERS = 2
 
 
@@ -43,7 +43,7 @@ class Subject:
 
 
 def measure_load(subject: Subject, *, request: Request, connections: int) -> Sample:
-    """Run wrk; CPU time is the peer's over the whole run, per request that was answered."""
+    """Run wrk; CPU time is the peer's over the whole run, per request."""
     process = subject.running.process
     before = process.cpu_seconds() if process else 0.0
     load = put_under_load(
@@ -61,9 +61,9 @@ def measure_load(subject: Subject, *, request: Request, connections: int) -> Sam
     return sample
 
 
-def measure_resting(subject: Subject, *, request: Request, connections: int) -> Sample:
-    """Run wrk beside connections that have made one request each and rest."""
-    with resting_connections(subject.running.endpoint, RESTING):
+def measure_beside_idle(subject: Subject, *, request: Request, connections: int) -> Sample:
+    """Run wrk beside connections that have made one request each and are idle."""
+    with idle_connections(subject.running.endpoint, IDLE_CONNECTIONS):
         return measure_load(subject, request=request, connections=connections)
 
 
@@ -88,18 +88,18 @@ def measure_transfer(subject: Subject, *, transfer: Callable[[Endpoint], float])
 
 
 def measure_memory(subject: Subject) -> Sample:
-    """Take the resident memory before any load, then with 1,000 resting connections."""
+    """Take the resident memory before any load, then with 1,000 idle connections."""
     process = subject.running.process
     if process is None:
         raise Refused("there is no process")
     idle = process.rss_mib()
-    with resting_connections(subject.running.endpoint, RESTING):
-        resting = process.rss_mib()
-    return {"idle": idle, "resting": resting, "peak": process.peak_mib()}
+    with idle_connections(subject.running.endpoint, IDLE_CONNECTIONS):
+        connected = process.rss_mib()
+    return {"idle": idle, "connected": connected, "peak": process.peak_mib()}
 
 
 def measure_start(subject: Subject) -> Sample:
-    """Start the peer once more and return the milliseconds until a GET was answered with 200."""
+    """Start the peer once more and return the milliseconds until a GET got a 200."""
     started = time.perf_counter()
     with subject.peer.started(subject.upstream, tls=False, core=subject.core):
         return {"milliseconds": (time.perf_counter() - started) * 1e3}
@@ -126,13 +126,13 @@ def measure_roll_over(
     return {**sample, "tokens": float(renewed)}
 
 
-def measure_clients(subject: Subject, *, count: int, answer_bytes: int) -> Sample:
+def measure_clients(subject: Subject, *, count: int, response_bytes: int) -> Sample:
     """Run wrk on a process of its own that has so many clients, taking their paths in turn."""
     if not isinstance(subject.peer, Signicat):
         raise Refused("it has no clients")
     peer = replace(subject.peer, clients=count)
     paths = tuple(client_path(number) for number in range(count))
-    request = Request(paths[0], answer_bytes, others=paths[1:])
+    request = Request(paths[0], response_bytes, others=paths[1:])
     with peer.started(subject.upstream, tls=False, core=subject.core) as running:
         for path in paths:  # until each client has its token
             fetch_once(running.endpoint, path)

@@ -28,8 +28,8 @@ ERRORS = {
     "connect": "connections refused",
     "read": "read errors",
     "write": "write errors",
-    "timeout": "time-outs",
-    "status": "answers with an error status",
+    "timeout": "timeouts",
+    "status": "responses with an error status",
 }
 
 
@@ -67,7 +67,7 @@ class Request:
     """
 
     target: str
-    answer_bytes: int
+    response_bytes: int
     body_bytes: int = 0
     headers: int = 1
     has_new_header: bool = False
@@ -100,19 +100,19 @@ def script(request: Request, endpoint: Endpoint) -> str:
 
 
 def parse(output: str, request: Request) -> Load:
-    """Return the figures of a run; Refused if a single request failed or an answer was short."""
+    """Return the figures of a run; Refused if a single request failed or a response was short."""
     line = next((line for line in output.splitlines() if line.startswith(MARK)), None)
     if line is None:
         words = output.strip().splitlines()
         raise Refused(f"wrk printed no figures: {words[-1] if words else 'no output'}")
     seen: dict[str, int] = json.loads(line.removeprefix(MARK))
-    faults = [f"{seen[name]} {text}" for name, text in ERRORS.items() if seen[name]]
-    if faults:
-        raise Refused(f"{', '.join(faults)} of {seen['requests']} requests")
+    failures = [f"{seen[name]} {text}" for name, text in ERRORS.items() if seen[name]]
+    if failures:
+        raise Refused(f"{', '.join(failures)} of {seen['requests']} requests")
     if not seen["requests"]:
-        raise Refused("no request was answered")
-    if seen["bytes"] < seen["requests"] * request.answer_bytes:
-        raise Refused("answers were shorter than what was asked for")
+        raise Refused("no request got a response")
+    if seen["bytes"] < seen["requests"] * request.response_bytes:
+        raise Refused("responses were shorter than what was asked for")
     return Load(seen["requests"], seen["microseconds"] / 1e6, seen["p50"], seen["p99"])
 
 

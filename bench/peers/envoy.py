@@ -41,7 +41,7 @@ def _typed(name: str, type_name: str, **values: Any) -> dict[str, Any]:
 
 
 def _connection_manager() -> dict[str, Any]:
-    # A transfer of 200 MiB may take its time: no time-out for a whole request.
+    # A transfer of 200 MiB may take its time: no timeout for a whole request.
     route = {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "0s"}}
     return _typed(
         "envoy.filters.network.http_connection_manager",

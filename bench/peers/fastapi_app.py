@@ -28,8 +28,10 @@ class Token:
         """Return the value for `Authorization`."""
         if time.monotonic() >= self._expires:
             form = {"grant_type": "client_credentials", "scope": "signicat-api"}
-            answer = await client.post(os.environ["TOKEN_URL"], data=form, auth=("bench", "bench"))
-            grant = answer.raise_for_status().json()
+            response = await client.post(
+                os.environ["TOKEN_URL"], data=form, auth=("bench", "bench")
+            )
+            grant = response.raise_for_status().json()
             self._line = f"Bearer {grant['access_token']}"
             self._expires = time.monotonic() + grant["expires_in"] * 0.9
         return self._line
@@ -61,10 +63,10 @@ async def forward(request: Request) -> StreamingResponse:
         headers=headers,
         content=request.stream() if has_body else None,
     )
-    answer = await client.send(sent, stream=True)
-    kept = {name: value for name, value in answer.headers.items() if name not in HOP_BY_HOP}
+    response = await client.send(sent, stream=True)
+    kept = {name: value for name, value in response.headers.items() if name not in HOP_BY_HOP}
     return StreamingResponse(
-        answer.aiter_raw(), answer.status_code, kept, background=BackgroundTask(answer.aclose)
+        response.aiter_raw(), response.status_code, kept, background=BackgroundTask(response.aclose)
     )
 
 

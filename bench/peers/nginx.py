@@ -30,8 +30,8 @@ http {{
 }}
 """
 
-# `mirror` makes nginx read the whole body, into memory, before a POST is answered; a bare
-# `return` would answer before the body has come. One cipher suite, so that all proxies
+# `mirror` makes nginx read the whole body, into memory, before it responds to a POST;
+# a bare `return` would respond before the body has come. One cipher suite, so that all proxies
 # do the same work whatever their own preference is. The second server takes tokens that
 # say when they end, and none from then on.
 UPSTREAM = """\

@@ -1,4 +1,4 @@
-"""What a peer is: a way from a caller to the upstream that can be started and asked."""
+"""What a peer is: a path from a caller to the upstream that can be started and asked."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -37,14 +37,14 @@ SLOW = (INTERPRETED, "caddy", "undici", "fastapi", "mitmproxy", PUMP)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A peer that answers with 200; no process if there is no proxy."""
+    """A peer that has responded with 200; no process if there is no proxy."""
 
     endpoint: Endpoint
     process: Process | None
 
 
 class Peer(Protocol):
-    """A way from a caller to the upstream."""
+    """A path from a caller to the upstream."""
 
     @property
     def name(self) -> str:
@@ -53,7 +53,7 @@ class Peer(Protocol):
     def started(
         self, upstream: Upstream, *, tls: bool, core: int
     ) -> AbstractContextManager[Running]:
-        """Run it on a core for the block, from when it answered with 200. May raise Refused."""
+        """Run it on a core for the block, from when it responds with 200. May raise Refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def served(
     core: int,
     token: str | None = None,
 ) -> Iterator[Running]:
-    """Run a program for the block, from when it answered with 200; its output goes to a file."""
+    """Run a program for the block, from when it responds with 200; its output goes to a file."""
     port = free_port()
     folder = upstream.folder / f"{name}-{port}"
     folder.mkdir()

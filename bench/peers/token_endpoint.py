@@ -1,4 +1,4 @@
-"""A token endpoint that answers at once: with the one fixed token, or with tokens that end."""
+"""A token endpoint that responds at once: with the one fixed token, or with tokens that end."""
 
 import hashlib
 import json
@@ -31,13 +31,13 @@ class TokenEndpoint(ThreadingHTTPServer):
     request_queue_size = 256  # a hundred clients ask at once
 
     def __init__(self, lifetime_seconds: int | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self._lifetime = lifetime_seconds
         self._lock = threading.Lock()  # each request has a thread of its own
         self.granted = 0
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a peer that is stopped leaves a connection in the middle of an answer."""
+        """Say nothing: a peer that is stopped leaves a connection in the middle of a response."""
 
     def grant(self) -> tuple[str, int]:
         """Return a token and how many seconds it works."""
@@ -49,7 +49,7 @@ class TokenEndpoint(ThreadingHTTPServer):
         return new_token(int(time.time()) + self._lifetime + 1), self._lifetime
 
 
-class _Answer(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: TokenEndpoint
 

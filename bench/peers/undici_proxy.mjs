@@ -12,7 +12,7 @@ let token = { line: '', expires: 0 }
 
 async function authorization () {
   if (Date.now() >= token.expires) {
-    const answer = await request(TOKEN_URL, {
+    const response = await request(TOKEN_URL, {
       method: 'POST',
       headers: {
         authorization: `Basic ${Buffer.from('bench:bench').toString('base64')}`,
@@ -20,7 +20,7 @@ async function authorization () {
       },
       body: 'grant_type=client_credentials&scope=signicat-api'
     })
-    const grant = await answer.body.json()
+    const grant = await response.body.json()
     token = { line: `Bearer ${grant.access_token}`, expires: Date.now() + grant.expires_in * 900 }
   }
   return token.line
@@ -35,7 +35,7 @@ async function forward (incoming, outgoing) {
   const headers = { ...kept(incoming.headers), authorization: await authorization() }
   const { method, url: path } = incoming
   await pool.stream({ method, path, headers, body: hasBody ? incoming : null },
-    ({ statusCode, headers: answered }) => outgoing.writeHead(statusCode, kept(answered)))
+    ({ statusCode, headers: received }) => outgoing.writeHead(statusCode, kept(received)))
 }
 
 const server = createServer((incoming, outgoing) => {

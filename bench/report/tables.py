@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.load.figures import Results, ratio
-from bench.load.samples import RESTING
+from bench.load.samples import IDLE_CONNECTIONS
 from bench.load.scenarios import Scenario
 from bench.peers.peer import PROXY
 from bench.report.targets import ENVOY, NGINX, Target, targets
@@ -90,10 +90,10 @@ COLUMNS: dict[str, tuple[str, tuple[Column, ...]]] = {
         "Memory",
         (
             Column("idle MiB", "idle", fixed),
-            Column(f"{RESTING:,} idle connections MiB", "resting", fixed),
+            Column(f"{IDLE_CONNECTIONS:,} idle connections MiB", "connected", fixed),
         ),
     ),
-    "start": ("Start to first answer", (Column("ms", "milliseconds", grouped),)),
+    "start": ("Start to first response", (Column("ms", "milliseconds", grouped),)),
 }
 
 

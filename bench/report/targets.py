@@ -90,12 +90,12 @@ def _process(results: Results) -> Iterator[Target]:
         results.median("access-log", LOGGED, "rate"), results.median("access-log", PROXY, "rate")
     )
     yield Target("with the access log, of without", (0.5, 0.7), logged)
-    resting = results.median("memory", PROXY, "resting")
+    connected = results.median("memory", PROXY, "connected")
     start = results.median("start-up", PROXY, "milliseconds")
     yield _lower("RSS idle, MiB", (45, 40), results.median("memory", PROXY, "idle"))
-    yield _lower("RSS with 1,000 idle connections, MiB", (55, 45), resting)
+    yield _lower("RSS with 1,000 idle connections, MiB", (55, 45), connected)
     yield _lower("RSS at its peak, MiB", (60, 45), results.largest(PROXY, "peak"))
-    yield _lower("start to first answer, ms", (250, 150), start)
+    yield _lower("start to first response, ms", (250, 150), start)
 
 
 def _lower(title: str, bounds: tuple[float, float], measured: float | None) -> Target:

@@ -47,11 +47,11 @@ def test_a_run_of_wrk_is_read() -> None:
 @pytest.mark.parametrize(
     ("was", "now", "reason"),
     [
-        ('"status":0', '"status":3', "3 answers with an error status of 117284 requests"),
+        ('"status":0', '"status":3', "3 responses with an error status of 117284 requests"),
         ('"read":0', '"read":1', "1 read errors of 117284 requests"),
-        ('"timeout":0', '"timeout":2', "2 time-outs of 117284 requests"),
-        ('"requests":117284', '"requests":0', "no request was answered"),
-        ('"bytes":146496520', '"bytes":9000', "answers were shorter"),
+        ('"timeout":0', '"timeout":2', "2 timeouts of 117284 requests"),
+        ('"requests":117284', '"requests":0', "no request got a response"),
+        ('"bytes":146496520', '"bytes":9000', "responses were shorter"),
         ("BENCH {", "{", "wrk printed no figures"),
         (RECORDED, "unable to connect to 127.0.0.1:9 Connection refused\n", "unable to connect"),
         (RECORDED, "", "no output"),
@@ -102,7 +102,7 @@ def test_a_cell_gives_medians() -> None:
 
 def test_a_refused_cell_has_no_figure() -> None:
     """One failed round refuses the rounds that went well, too."""
-    cell = Cell([{"rate": 10.0}], refusal="3 answers with an error status")
+    cell = Cell([{"rate": 10.0}], refusal="3 responses with an error status")
     assert cell.median("rate") is None
     assert cell.spread("rate") is None
 
@@ -163,7 +163,7 @@ def recorded_results() -> Results:
     for peer, rate, p50 in ((PROXY, 40000.0, 60.0), ("envoy", 20000.0, 100.0), (DIRECT, 6e4, 20.0)):
         results.cell("get-1k-16", peer).samples.append({"rate": rate, "p50": p50, "p99": 2 * p50})
         results.cell("get-1k-1", peer).samples.append({"rate": rate, "p50": p50, "p99": 2 * p50})
-    results.cell("memory", PROXY).samples.append({"idle": 40.0, "resting": 44.0, "peak": 50.0})
+    results.cell("memory", PROXY).samples.append({"idle": 40.0, "connected": 44.0, "peak": 50.0})
     results.cell("get-64k-16", PROXY).refusal = "3 read errors of 9 requests"
     return results
 

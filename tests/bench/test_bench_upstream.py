@@ -1,4 +1,4 @@
-"""The bench with real programs: who brings no good token gets no answer, and so no figure."""
+"""The bench with real programs: who brings no good token gets no 200, and so no figure."""
 
 import http.client
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.client import Endpoint, fetch_once, resting_connections
+from bench.client import Endpoint, fetch_once, idle_connections
 from bench.failures import Refused
 from bench.interpreter import Build, Interpreter
 from bench.load.age import COLUMNS, taken
@@ -47,11 +47,11 @@ def status(port: int, token: str | None) -> int:
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_only_the_token_is_let_in(upstream: Upstream, *, tls: bool) -> None:
-    """The same requests that are answered with the token are refused without it."""
+    """The same requests that get a 200 with the token are refused without it."""
     direct = upstream.direct(tls=tls)
     for target in ("/1k", "/64k", "/clients/7/1k"):
         fetch_once(direct, target)
-        with pytest.raises(Refused, match="answered with 401"):
+        with pytest.raises(Refused, match="got status 401"):
             fetch_once(Endpoint(direct.port, direct.ca_file, "another"), target)
 
 
@@ -68,9 +68,9 @@ def test_a_rolling_token_works_until_its_end(upstream: Upstream) -> None:
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_load_without_the_token_gives_no_figure(upstream: Upstream, tmp_path: Path) -> None:
-    """A proxy that adds nothing is as if there were none: each of its answers is an error."""
+    """A proxy that adds nothing is as if there were none: each of its responses is an error."""
     bare = Endpoint(upstream.plain_port)
-    with pytest.raises(Refused, match="answers with an error status"):
+    with pytest.raises(Refused, match="responses with an error status"):
         put_under_load(bare, Request("/1k", 1024), connections=2, seconds=1, folder=tmp_path)
 
 
@@ -83,7 +83,7 @@ def test_load_without_the_token_gives_no_figure(upstream: Upstream, tmp_path: Pa
     ],
     ids=["a new header", "several targets"],
 )
-def test_what_the_script_makes_is_answered(
+def test_what_the_script_makes_gets_a_response(
     upstream: Upstream, tmp_path: Path, request_of_wrk: Request
 ) -> None:
     """Requests that differ from each other are good ones, every one of them."""
@@ -109,7 +109,7 @@ def test_the_cost_of_an_aged_process_is_taken_again_and_again(
 def test_a_proxy_of_the_lineup_brings_the_token(
     upstream: Upstream, tmp_path: Path, name: str, *, tls: bool
 ) -> None:
-    """Callers without credentials are answered through it; the pump's load has the token."""
+    """Callers without credentials get a 200 through it; the pump's load has the token."""
     if name in ("nginx", "haproxy") and shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     python = Path(sys.executable)
@@ -117,6 +117,6 @@ def test_a_proxy_of_the_lineup_brings_the_token(
     with peer.started(upstream, tls=tls, core=CORE) as running:
         assert (running.endpoint.token is None) == (name != "pump")
         fetch_once(running.endpoint, "/64k")
-        with resting_connections(running.endpoint, 5):
+        with idle_connections(running.endpoint, 5):
             assert running.process
             assert running.process.rss_mib() <= running.process.peak_mib()

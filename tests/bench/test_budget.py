@@ -7,17 +7,17 @@ from bench.inside.in_memory import in_memory
 from bench.peers.token_endpoint import TOKEN
 
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 async def test_the_proxy_in_memory_forwards_with_the_token() -> None:
     """What goes up and down is what the proxy sends over sockets, exchange after exchange."""
-    async with in_memory(GET, ANSWER) as proxy:
+    async with in_memory(GET, RESPONSE) as proxy:
         for target in (b"/a", b"/b"):
             proxy.ask(GET.replace(b"/a", target))
             assert proxy.to_upstream.last.startswith(b"GET %b HTTP/1.1\r\n" % target)
             assert b"\r\nAuthorization: Bearer %b\r\n" % TOKEN.encode() in proxy.to_upstream.last
-            proxy.answer(ANSWER)
+            proxy.respond(RESPONSE)
             assert proxy.to_caller.last.startswith(b"HTTP/1.1 200 OK\r\n")
             assert proxy.to_caller.last.endswith(b"\r\n\r\nok")
         assert proxy.context.metrics.totals()["default"].requests == 3

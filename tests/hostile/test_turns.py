@@ -137,7 +137,7 @@ async def test_a_connection_that_takes_no_bytes_does_not_rest() -> None:
         (link,) = proxy.context.pool._all  # noqa: SLF001 - the one connection
         link.transport = transport = Transport()
         link.pause_writing()
-        proxy.answer(ANSWER)
+        proxy.respond(ANSWER)
         assert transport.has_ended
         assert proxy.context.pool.states()["idle"] == 0
 
