@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
-from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from proxy.http1.grammar import CRLF, DEFAULT_PORTS, RESPONSE_START, STATUS_LINE_PATTERN
 from proxy.net.addresses import authority
@@ -22,6 +22,7 @@ __all__ = [
     "connect_request",
     "is_bypassed",
     "parse_egress_proxy",
+    "secrets_in",
 ]
 
 MAX_HEAD_BYTES: Final = 16 * 1024
@@ -64,6 +65,18 @@ def _basic(parts: SplitResult) -> bytes | None:
     return b"Basic " + b64encode(user + b":" + password)
 
 
+def _split(url: str) -> SplitResult:
+    return urlsplit(url if "://" in url else f"http://{url}")
+
+
+def secrets_in(url: str) -> tuple[str, ...]:
+    """Return what must not be shown of a valid URL: itself and its password, if it has any (G7)."""
+    parts = _split(url)
+    if parts.username is None:
+        return ()
+    return (url, unquote(parts.password), parts.password) if parts.password else (url,)
+
+
 def parse_egress_proxy(url: str) -> EgressProxy:
     """Read `[http[s]://][user:password@]host[:port]`; credentials are percent-encoded.
 
@@ -73,7 +86,7 @@ def parse_egress_proxy(url: str) -> EgressProxy:
     if _UNPRINTABLE.search(url):
         raise ValueError("holds a space, a control character or a letter outside ASCII")
     try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        parts = _split(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         # The standard library's own text may quote the password.

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
@@ -23,6 +22,7 @@ from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
 from proxy.http1.parser import RequestHeadParser
 from proxy.http1.serializer import UpstreamNames
+from proxy.net.egress import secrets_in
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.cache import TokenCache
@@ -86,9 +86,7 @@ def configured_secrets(settings: Settings) -> tuple[str, ...]:
     secrets = [client.client_secret for client in settings.clients]
     found = [secret.get_secret_value() for secret in secrets if secret is not None]
     if settings.egress_proxy is not None:
-        url = settings.egress_proxy.get_secret_value()
-        password = urlsplit(url).password
-        found += [url, *([unquote(password), password] if password else [])]
+        found += secrets_in(settings.egress_proxy.get_secret_value())
     return tuple(found)
 
 

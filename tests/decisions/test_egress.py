@@ -1,4 +1,4 @@
-"""The egress proxy's URL, who goes past it, and what its answers mean."""
+"""The egress proxy's URL, who goes past it, and what its responses mean."""
 
 from base64 import b64encode
 
@@ -12,6 +12,7 @@ from proxy.net.egress import (
     connect_request,
     is_bypassed,
     parse_egress_proxy,
+    secrets_in,
 )
 
 
@@ -42,6 +43,21 @@ def basic(credentials: bytes) -> bytes:
 def test_proxy_url_is_read(url: str, expected: EgressProxy) -> None:
     """Scheme, host, port and percent-encoded credentials are taken from the URL."""
     assert parse_egress_proxy(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://proxy.test:3128", set()),
+        ("proxy.test:3128", set()),
+        ("http://u:p%2Bw@proxy.test:1", {"http://u:p%2Bw@proxy.test:1", "p%2Bw", "p+w"}),
+        ("u:p%2Bw@proxy.test:1", {"u:p%2Bw@proxy.test:1", "p%2Bw", "p+w"}),
+        ("http://u@proxy.test:1", {"http://u@proxy.test:1"}),
+    ],
+)
+def test_only_a_url_with_credentials_is_a_secret(url: str, expected: set[str]) -> None:
+    """G7: its password is looked for however it is spelled; an address alone may be shown."""
+    assert set(secrets_in(url)) == expected
 
 
 @pytest.mark.parametrize(
