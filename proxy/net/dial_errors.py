@@ -27,6 +27,8 @@ TOO_MANY_OPEN_FILES: Final = "too_many_open_files"
 """Reason of a dial, outcome of a token request: this machine's doing, and no peer's."""
 
 _EGRESS_SETTING: Final = "SIGNICAT_PROXY_EGRESS_PROXY"
+_ONLY_PROXY_HAS_DNS: Final = "if only a proxy has DNS"
+_PATH_HAS_PROXY: Final = "if the outbound path leads through a proxy"
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _NO_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE))
 
@@ -84,6 +86,10 @@ class Peer:
         """Return the egress proxy as a peer."""
         return cls(host, port, _EGRESS_SETTING, is_egress=True)
 
+    def or_egress(self, condition: str) -> str:
+        """Return the advice to use an egress proxy; none where that is the peer."""
+        return "" if self.is_egress else f"; {condition}, set {_EGRESS_SETTING}"
+
     def reason(self, reason: Reason) -> Reason:
         """Return `reason`, or that it was the egress proxy."""
         return "egress_proxy" if self.is_egress else reason
@@ -125,7 +131,7 @@ def no_address(peer: Peer, error: OSError | UnicodeError) -> DialError:
     return DialError(
         peer.reason("dns"),
         f"The name of the host in {peer.setting} cannot be resolved. Check it and the DNS of this "
-        f"machine; where only a proxy has DNS, set {_EGRESS_SETTING}.",
+        f"machine{peer.or_egress(_ONLY_PROXY_HAS_DNS)}.",
         cause,
         is_transient=not isinstance(error, UnicodeError),
     )
@@ -139,7 +145,7 @@ def unreachable(peer: Peer, error: OSError | RuntimeError) -> DialError:
     return DialError(
         peer.reason("connect"),
         f"The host in {peer.setting} accepts no connection. Check the address, the port and the "
-        f"firewall; where the way out leads through a proxy, set {_EGRESS_SETTING}.",
+        f"firewall{peer.or_egress(_PATH_HAS_PROXY)}.",
         ", ".join(names) or "connection failed",
         is_transient=True,
     )
@@ -161,7 +167,7 @@ def timed_out(peer: Peer, step: Step, seconds: float) -> DialError:
         return DialError(
             peer.reason("dns"),
             f"The name of the host in {peer.setting} was not resolved in time. Check the DNS of "
-            f"this machine; where only a proxy has DNS, set {_EGRESS_SETTING}.",
+            f"this machine{peer.or_egress(_ONLY_PROXY_HAS_DNS)}.",
             f"no response within {seconds:g} s, at: {step}",
         )
     return DialError(

@@ -393,7 +393,8 @@ def test_refused_connection_is_tried_twice_and_named(run: Run) -> None:
         with refusing_port() as port:
             error = await failure_of(make_dialer(port, resolver=resolver))
         assert (error.reason, error.cause) == ("connect", "ECONNREFUSED")
-        assert "SIGNICAT_PROXY_UPSTREAM_URL" in error.detail
+        assert "host in SIGNICAT_PROXY_UPSTREAM_URL" in error.detail
+        assert "set SIGNICAT_PROXY_EGRESS_PROXY" in error.detail
         assert len(resolver.asked) == 2
 
     run(scenario())
@@ -599,7 +600,8 @@ def test_failed_look_up_is_named(run: Run) -> None:
         resolver = ScriptedResolver(failure, failure)
         error = await failure_of(make_dialer(443, resolver=resolver))
         assert (error.reason, error.cause) == ("dns", "Name or service not known")
-        assert "SIGNICAT_PROXY_UPSTREAM_URL" in error.detail
+        assert "host in SIGNICAT_PROXY_UPSTREAM_URL" in error.detail
+        assert "set SIGNICAT_PROXY_EGRESS_PROXY" in error.detail
         assert len(resolver.asked) == 2
 
     run(scenario())
@@ -852,21 +854,33 @@ def test_egress_proxy_that_is_silent_ends_at_the_deadline(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "resolver",
-    [ScriptedResolver, lambda: ScriptedResolver(*[socket.gaierror(-2, "Name not known")] * 2)],
-    ids=["refused", "dns"],
+    ("resolver", "timeout_seconds"),
+    [
+        (ScriptedResolver, PATIENCE_SECONDS),
+        (
+            lambda: ScriptedResolver(*[socket.gaierror(-2, "Name not known")] * 2),
+            PATIENCE_SECONDS,
+        ),
+        (lambda: ScriptedResolver(None, None), 0.2),
+    ],
+    ids=["refused", "dns", "silent dns"],
 )
 def test_unreachable_egress_proxy_is_not_taken_for_the_upstream(
-    run: Run, resolver: Callable[[], ScriptedResolver]
+    run: Run, resolver: Callable[[], ScriptedResolver], timeout_seconds: float
 ) -> None:
-    """When the proxy itself cannot be reached, the message names its setting."""
+    """When the proxy itself cannot be reached, its setting is the one to look at, not to set."""
 
     async def scenario() -> None:
         with refusing_port() as port:
             egress = EgressProxy("proxy.test", port)
-            error = await failure_of(make_dialer(443, egress=egress, resolver=resolver()))
+            error = await failure_of(
+                make_dialer(
+                    443, egress=egress, resolver=resolver(), timeout_seconds=timeout_seconds
+                )
+            )
         assert error.reason == "egress_proxy"
-        assert "SIGNICAT_PROXY_EGRESS_PROXY" in error.detail
+        assert "host in SIGNICAT_PROXY_EGRESS_PROXY" in error.detail
+        assert "set SIGNICAT_PROXY_EGRESS_PROXY" not in error.detail
         assert "SIGNICAT_PROXY_UPSTREAM_URL" not in error.detail
 
     run(scenario())
