@@ -85,4 +85,8 @@ def parse_listen_address(text: str) -> ListenAddress:
     host = match["v6"] or match["host"]
     if not host:
         raise ValueError("name the host to listen on, as in 127.0.0.1:8080 (0.0.0.0 for all)")
+    try:
+        host.encode("idna")  # as whoever looks the name up does
+    except UnicodeError:
+        raise ValueError("the host has a part that is empty or longer than 63 letters") from None
     return ListenAddress(host, int(match["port"]))

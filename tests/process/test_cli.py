@@ -181,6 +181,13 @@ def test_addresses(text: str) -> None:
     assert is_loopback("127.9.9.9")
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'x' * 64}.test", "."])
+def test_a_host_to_listen_on_is_a_name(host: str) -> None:
+    """What no lookup takes for a name is refused as it is read, by every command alike (C1)."""
+    with pytest.raises(ValueError, match="empty or longer than 63"):
+        parse_listen_address(f"{host}:80")
+
+
 async def test_the_demo_shows_a_request_and_ends(tmp_path: Path) -> None:
     """`demo` needs no account, shows one request and three lines to try, and ends cleanly."""
     flags = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
