@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ from proxy.http1.parser import require_c_parsers
 from proxy.mock import serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
 from proxy.net.addresses import ListenAddress, parse_listen_address
+from proxy.net.listeners import CannotListenError, why_not_listening
 from proxy.server.lifecycle import Control, serve
 from proxy.server.process import harden, listen_to_signals
 from proxy.settings.loader import Loaded, load
@@ -23,8 +26,12 @@ from proxy.telemetry.logs import open_logs
 
 __all__ = ["add_arguments", "run"]
 
-_DEFAULTS: Final = {"listen": "127.0.0.1:8080", "admin_listen": "127.0.0.1:8081"}
-_MOCK_DEFAULT: Final = "127.0.0.1:9090"
+_FAILED, _BAD_USAGE = 1, 2
+_DEFAULTS: Final = {
+    "--listen": "127.0.0.1:8080",
+    "--admin-listen": "127.0.0.1:8081",
+    "--mock-listen": "127.0.0.1:9090",
+}
 _SESSION: Final = (
     '{"flow":"redirect","allowedProviders":["nbid"],"externalReference":"mock-success",'
     '"callbackUrls":{"success":"https://shop.example/ok","abort":"https://shop.example/abort",'
@@ -34,11 +41,7 @@ _SESSION: Final = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the demo."""
-    for flag, default in (
-        ("--listen", _DEFAULTS["listen"]),
-        ("--admin-listen", _DEFAULTS["admin_listen"]),
-        ("--mock-listen", _MOCK_DEFAULT),
-    ):
+    for flag, default in _DEFAULTS.items():
         parser.add_argument(
             flag, metavar="HOST:PORT", help=f"default: {default}, or a free port if it is taken"
         )
@@ -49,21 +52,40 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _free(wanted: str | None, default: str) -> ListenAddress:
-    """Return the address to listen on: a default that is taken gives way to a free port."""
-    if wanted is not None:
-        return parse_listen_address(wanted)
+def _complain(text: str) -> None:
+    sys.stderr.write(f"signicat-proxy: {text}\n")
+
+
+def _parsed(flag: str, text: str) -> ListenAddress:
+    """Return a TCP address; raise `ValueError` with a line that names the flag."""
+    try:
+        address = parse_listen_address(text)
+    except ValueError:
+        address = None
+    if address is None or address.path is not None:
+        raise ValueError(f"{flag}: write host:port, as in {_DEFAULTS[flag]}")
+    return address
+
+
+def _free(default: str) -> ListenAddress:
+    """Return a default address, or one with a free port where it is taken."""
     address = parse_listen_address(default)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address.host, address.port))
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            _say(f"{default} is in use, a free port is taken instead")
-            return ListenAddress(address.host, 0)
+            if error.errno == errno.EADDRINUSE:
+                _say(f"{default} is in use, a free port is taken instead")
+                return ListenAddress(address.host, 0)
     return address
+
+
+def _addresses(args: argparse.Namespace) -> dict[str, ListenAddress]:
+    """Return where to listen, by flag; raise `ValueError` before anything is opened."""
+    wanted = {flag: getattr(args, flag[2:].replace("-", "_")) for flag in _DEFAULTS}
+    given = {flag: _parsed(flag, text) for flag, text in wanted.items() if text is not None}
+    return {flag: given.get(flag) or _free(default) for flag, default in _DEFAULTS.items()}
 
 
 def _settings(mock_url: str, listen: ListenAddress, admin: ListenAddress) -> Loaded:
@@ -88,13 +110,13 @@ async def _show_one_request(url: str) -> None:
         aiohttp.ClientSession() as session,
         session.post(
             url + target, data=_SESSION, headers={"Content-Type": "application/json"}
-        ) as answer,
+        ) as response,
     ):
-        _say(f"HTTP/1.1 {answer.status} {answer.reason}")
+        _say(f"HTTP/1.1 {response.status} {response.reason}")
         for name in ("Content-Type", "x-trace-id", "X-Mock", "Via"):
-            if name in answer.headers:
-                _say(f"{name}: {', '.join(answer.headers.getall(name))}")
-        _say(f"\n{await answer.text()}")
+            if name in response.headers:
+                _say(f"{name}: {', '.join(response.headers.getall(name))}")
+        _say(f"\n{await response.text()}")
 
 
 def _lines_to_try(url: str, admin_url: str) -> str:
@@ -108,31 +130,37 @@ The proxy listens on {url}, its admin port on {admin_url}. Try:
 Ctrl-C ends it."""
 
 
-async def _play(args: argparse.Namespace) -> int:
-    host_port = _free(args.mock_listen, _MOCK_DEFAULT)
-    async with serve_mock(new_mock(), host_port.host or "", host_port.port or 0) as running:
+async def _play(addresses: Mapping[str, ListenAddress]) -> int:
+    place = addresses["--mock-listen"]
+    async with contextlib.AsyncExitStack() as stack:
+        mock = serve_mock(new_mock(), place.host or "", place.port or 0)
+        try:
+            running = await stack.enter_async_context(mock)
+        except OSError as error:
+            _complain(f"--mock-listen: cannot listen on {place}: {why_not_listening(error)}")
+            return _FAILED
         _say(f"MOCK Signicat listens on {running.url}")
-        loaded = _settings(
-            running.url,
-            _free(args.listen, _DEFAULTS["listen"]),
-            _free(args.admin_listen, _DEFAULTS["admin_listen"]),
-        )
+        loaded = _settings(running.url, addresses["--listen"], addresses["--admin-listen"])
         control = Control()
         listen_to_signals(control)
-        logs = open_logs(level="warning", log_format="auto", stream=sys.stderr)
         async with asyncio.TaskGroup() as tasks:
-            server = tasks.create_task(
-                serve(
-                    loaded.settings,
-                    control=control,
-                    logs=logs,
-                    settings_report=settings_report(loaded),
-                )
-            )
+            server = tasks.create_task(_serve(loaded, control))
             shown = tasks.create_task(_show(control))
             code = await server
             shown.cancel()
     return code
+
+
+async def _serve(loaded: Loaded, control: Control) -> int:
+    logs = open_logs(level="warning", log_format="auto", stream=sys.stderr)
+    try:
+        return await serve(
+            loaded.settings, control=control, logs=logs, settings_report=settings_report(loaded)
+        )
+    except CannotListenError as error:
+        flag = f"--{error.setting.lower().replace('_', '-')}"
+        _complain(f"{flag}: cannot listen on {error.address}: {error.reason}")
+        return _FAILED
 
 
 async def _show(control: Control) -> None:
@@ -146,5 +174,10 @@ def run(args: argparse.Namespace) -> int:
     """Play until Ctrl-C; return the exit code."""
     require_c_parsers()
     harden()
+    try:
+        addresses = _addresses(args)
+    except ValueError as error:
+        _complain(str(error))
+        return _BAD_USAGE
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_play(args))
+        return runner.run(_play(addresses))

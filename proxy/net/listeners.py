@@ -14,7 +14,7 @@ from aiohttp import web
 from proxy.net.addresses import ListenAddress
 from proxy.net.stream import StreamProtocol
 
-__all__ = ["AdminPort", "CannotListenError", "TrafficPorts", "check_address"]
+__all__ = ["AdminPort", "CannotListenError", "TrafficPorts", "check_address", "why_not_listening"]
 
 _BACKLOG: Final = 1024
 _ADMIN_IDLE_SECONDS: Final = 75.0
@@ -22,16 +22,23 @@ _ADMIN_SHUTDOWN_SECONDS: Final = 1.0
 _MAX_ADMIN_CONNECTIONS: Final = 32  # half of the files that are spared for other than callers
 
 
+def why_not_listening(error: OSError) -> str:
+    """Return why an address cannot be listened on, as the system says it."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return "the name cannot be resolved"
+    return os.strerror(error.errno)
+
+
 class CannotListenError(Exception):
     """An address cannot be listened on; the text is one line and names the setting.
 
-    `is_taken`: somebody else listens there.
+    `setting` is its name without the prefix. `is_taken`: somebody else listens there.
     """
 
     def __init__(self, setting: str, address: ListenAddress, error: OSError) -> None:
-        is_look_up = isinstance(error, socket.gaierror)
-        known = None if is_look_up or error.errno is None else os.strerror(error.errno)
-        self.reason = known or "the name cannot be resolved"
+        self.setting = setting
+        self.address = address
+        self.reason = why_not_listening(error)
         self.is_taken = error.errno == errno.EADDRINUSE
         super().__init__(f"SIGNICAT_PROXY_{setting}: cannot listen on {address}: {self.reason}")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -202,6 +203,30 @@ async def test_the_demo_shows_a_request_and_ends(tmp_path: Path) -> None:
         caller.close()
         process.interrupt()
         assert await process.ended() == 0
+
+
+DEMO_FLAGS = ("--listen", "--admin-listen", "--mock-listen")
+
+
+@pytest.mark.parametrize("flag", DEMO_FLAGS)
+@pytest.mark.parametrize("text", ["nonsense", "a..b:80", "unix:/run/a.sock", ""])
+async def test_the_demo_refuses_what_is_no_address(tmp_path: Path, flag: str, text: str) -> None:
+    """A malformed address is one line that names the flag, and exit code 2, as with `run` (C1)."""
+    code, out, err = await command("demo", flag, text, directory=tmp_path, environ={})
+    assert (code, out) == (2, "")
+    assert re.fullmatch(rf"signicat-proxy: {flag}: write host:port, as in [0-9.:]+\n", err)
+
+
+@pytest.mark.parametrize("flag", DEMO_FLAGS)
+async def test_the_demo_says_which_address_is_taken(tmp_path: Path, flag: str) -> None:
+    """An address in use that was asked for is one line, and exit code 1, as with `run` (C1)."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        places = dict.fromkeys(DEMO_FLAGS, "127.0.0.1:0") | {flag: place}
+        arguments = [word for pair in places.items() for word in pair]
+        code, _, err = await command("demo", *arguments, directory=tmp_path, environ={})
+    line = f"signicat-proxy: {flag}: cannot listen on {place}: Address already in use\n"
+    assert (code, err) == (1, line)
 
 
 async def test_the_demo_takes_free_ports(tmp_path: Path) -> None:
