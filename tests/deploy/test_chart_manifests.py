@@ -210,7 +210,7 @@ def test_names_are_valid_and_unique(release: str) -> None:
 
 @pytest.mark.parametrize("release", ["9demo", "a.demo"])
 def test_a_name_that_no_service_can_have_is_refused(release: str) -> None:
-    """Helm allows releases such names, Kubernetes no Service; the refusal names the way out."""
+    """Helm allows releases such names, Kubernetes no Service; the refusal says what to do."""
     with pytest.raises(helm.HelmError, match="fullnameOverride: no Service can be called"):
         render(GATEWAY_VALUES, name=release)
     named = merged(GATEWAY_VALUES, {"fullnameOverride": "signicat"})

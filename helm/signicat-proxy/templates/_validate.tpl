@@ -1,6 +1,6 @@
 {{/*
 What values must be together; values.schema.json knows each by itself.
-Every template that a user can reach includes this one, so nothing is rendered from values at fault.
+Every template that a user can reach includes this one, so nothing is rendered from values that are wrong.
 */}}
 {{- define "signicat-proxy.validate" -}}
 {{- include "signicat-proxy.validateClients" . -}}
@@ -71,8 +71,8 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- end }}
 
 {{/*
-A port that the policy shuts is a silent time-out. What the secret of an egress proxy names is
-not known here; behind one, its port is the only way out.
+A port that the policy blocks ends in a silent timeout. What the secret of an egress proxy names is
+not known here; behind one, only its port must be open.
 */}}
 {{- define "signicat-proxy.validateEgress" -}}
 {{- if and (eq .Values.mode "gateway") .Values.networkPolicy.enabled (not .Values.egressProxy.secretName) -}}
