@@ -55,7 +55,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
     pytest.fail("waited in vain")
 
 
-# The proxy runs on uvloop; the other loop shows that nothing rests on uvloop's ways.
+# The proxy runs on uvloop; the other loop shows that nothing depends on uvloop's ways.
 ASYNCIO = pytest.param(
     asyncio.new_event_loop,
     id="asyncio",
@@ -369,14 +369,14 @@ def test_server_of_tls_1_1_is_refused(run: Run, authority: trustme.CA, ca_file: 
 
 
 def test_plain_server_on_a_tls_port_is_named(run: Run, ca_file: Path) -> None:
-    """A server that answers a TLS handshake with something else is a TLS failure, tried once."""
+    """A server that returns something else than a handshake is a TLS failure, tried once."""
 
     async def scenario() -> None:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(1)
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-        async with serving(answer) as server:
+        async with serving(respond) as server:
             error = await failure_of(make_dialer(server.port, tls=client_context(ca_file)))
             assert server.accepted == 1
         assert error.reason == "tls"
@@ -569,7 +569,7 @@ def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
 
 
 def test_silent_address_ends_at_the_deadline(run: Run) -> None:
-    """An address that never answers is a time-out that names the TCP connection."""
+    """An address that never responds is a timeout that names the TCP connection."""
 
     async def scenario() -> None:
         with black_hole() as port:
@@ -592,7 +592,7 @@ def test_silent_address_does_not_keep_the_next_one_waiting(run: Run) -> None:
     run(scenario())
 
 
-def test_failed_look_up_is_named(run: Run) -> None:
+def test_failed_lookup_is_named(run: Run) -> None:
     """A name that does not resolve is tried twice and reported with the resolver's reason."""
 
     async def scenario() -> None:
@@ -635,7 +635,7 @@ def test_system_resolver_is_asked_by_default(run: Run, host: str) -> None:
     run(scenario())
 
 
-def test_hanging_look_up_ends_at_the_deadline(run: Run) -> None:
+def test_hanging_lookup_ends_at_the_deadline(run: Run) -> None:
     """A resolver that does not come back is the DNS's fault, and is called so (F13)."""
 
     async def scenario() -> None:
@@ -649,7 +649,7 @@ def test_hanging_look_up_ends_at_the_deadline(run: Run) -> None:
 
 
 def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
-    """A look-up that hesitates gets another beside it, well before the time is over (F13)."""
+    """A lookup that hesitates gets another beside it, well before the time is over (F13)."""
 
     async def scenario() -> None:
         async with serving() as server:
@@ -661,7 +661,7 @@ def test_a_lost_question_to_the_name_server_is_asked_again(run: Run) -> None:
     run(scenario())
 
 
-def test_a_look_up_that_fails_late_is_named(run: Run) -> None:
+def test_a_lookup_that_fails_late_is_named(run: Run) -> None:
     """A second question that fails while the first is lost says why there is no address (F13)."""
     failure = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
@@ -769,7 +769,7 @@ def test_connection_through_an_egress_proxy(
 
 
 @pytest.mark.parametrize(
-    ("answer", "cause", "attempts"),
+    ("response", "cause", "attempts"),
     [
         (b"HTTP/1.1 403 Filtered\r\n\r\n", "CONNECT was refused with 403", 1),
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "CONNECT was refused with 502", 2),
@@ -781,12 +781,12 @@ def test_connection_through_an_egress_proxy(
     ids=["403", "502", "other protocol", "bad status", "bytes after", "endless head"],
 )
 def test_response_of_an_egress_proxy_that_is_no_tunnel_is_named(
-    run: Run, ca_file: Path, answer: bytes, cause: str, attempts: int
+    run: Run, ca_file: Path, response: bytes, cause: str, attempts: int
 ) -> None:
     """Anything but 2xx with nothing after it is a failure of the proxy; only 5xx is tried again."""
 
     async def scenario() -> None:
-        async with ConnectProxy(answer=answer) as proxy:
+        async with ConnectProxy(answer=response) as proxy:
             error = await failure_of(
                 make_dialer(443, tls=client_context(ca_file), egress=parse_egress_proxy(proxy.url))
             )
@@ -839,7 +839,7 @@ def test_egress_proxy_that_hangs_up_is_tried_twice(run: Run) -> None:
 
 
 def test_egress_proxy_that_is_silent_ends_at_the_deadline(run: Run) -> None:
-    """A proxy that never answers CONNECT is a time-out that names the proxy."""
+    """A proxy that never responds to CONNECT is a timeout that names the proxy."""
 
     async def scenario() -> None:
         async with ConnectProxy(behaviour="hang") as proxy:
@@ -1003,7 +1003,7 @@ def test_cancellation_while_waiting_leaves_nothing(run: Run, ca_file: Path, step
 
 
 def test_ca_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    """A bundle that is missing, empty or no PEM is a fault that names the setting."""
+    """A bundle that is missing, empty or no PEM is an error that names the setting."""
     empty = tmp_path / "empty.pem"
     empty.write_text("")
     garbage = tmp_path / "garbage.pem"
