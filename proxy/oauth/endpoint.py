@@ -56,12 +56,15 @@ def valid_trace_id(value: str | None) -> str | None:
     return value
 
 
-def _cause_of(error: Exception) -> Failure:
+def _cause_of(error: Exception, egress: EgressProxy | None) -> Failure:
     """Name a failed call by the library's exception; its text may hold anything and is dropped."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if lacks_descriptors(cause):
         return Failure(TOO_MANY_OPEN_FILES, detail="the limit of open files is reached")
+    detail = None
     match error:
+        case aiohttp.ClientConnectorDNSError() if egress is not None:  # no other name is looked up
+            outcome, detail = "egress_proxy", "its name cannot be resolved"
         case aiohttp.ClientConnectorDNSError() | UnicodeError():  # a name that is none (IDNA)
             outcome = "dns_failed"
         case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
@@ -80,7 +83,7 @@ def _cause_of(error: Exception) -> Failure:
             outcome = "connection_lost"
         case _:
             return Failure("connection_lost", detail=f"unexpected {type(error).__name__}")
-    return Failure(outcome)
+    return Failure(outcome, detail=detail)
 
 
 class _Resolver(AbstractResolver):
@@ -189,7 +192,7 @@ class TokenEndpoint:
         except TimeoutError:
             return Attempt(Failure("timeout", detail=f"{self._timeout_seconds:g} seconds"))
         except Exception as error:  # noqa: BLE001 (see above; the outcome names it)
-            return Attempt(_cause_of(error))
+            return Attempt(_cause_of(error, self._egress))
 
     async def _post(self, secret: str) -> Attempt:
         headers, form = self._request(secret)

@@ -411,6 +411,15 @@ async def test_an_egress_proxy_that_refuses_is_named(answer: bytes | None) -> No
         assert await ask("https://127.0.0.1", egress=egress) == Attempt(Failure("egress_proxy"))
 
 
+@pytest.mark.parametrize("url", ["https://signicat.test", "http://signicat.test/token"])
+async def test_an_egress_proxy_without_an_address_is_named(url: str) -> None:
+    """T5: with an egress proxy no other name is looked up, so its setting is the one to check."""
+    failure = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver(failure))
+    attempt = await ask(url, egress=EgressProxy("egress.test", 3128), names=names)
+    assert attempt.result == Failure("egress_proxy", detail="its name cannot be resolved")
+
+
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
 async def test_a_host_that_is_no_name(host: str) -> None:
     """T5: a name that cannot be encoded is a name that cannot be found, not a crash."""
