@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from bench.failures import Refused
@@ -74,7 +75,7 @@ def fetch(connection: http.client.HTTPConnection, endpoint: Endpoint, target: st
             size += count
     except (OSError, http.client.HTTPException) as error:
         raise Refused(f"GET failed: {named(error)}") from None
-    if response.status != 200:
+    if response.status != HTTPStatus.OK:
         raise Refused(f"GET got status {response.status}")
     return size
 
@@ -120,7 +121,7 @@ def upload(endpoint: Endpoint) -> float:
         raise Refused(f"the upload failed: {named(error)}") from None
     finally:
         connection.close()
-    if response.status != 200:
+    if response.status != HTTPStatus.OK:
         raise Refused(f"the upload got status {response.status}")
     return time.perf_counter() - started
 
