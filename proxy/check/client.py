@@ -10,7 +10,7 @@ from proxy.check.network import destination_key
 from proxy.check.result import Result
 from proxy.clock import Instant
 from proxy.oauth.endpoint import Attempt
-from proxy.oauth.response import HINTS, Failure, Grant, lacks_scope
+from proxy.oauth.response import Failure, Grant, hint, lacks_scope
 from proxy.oauth.secret import SecretUnreadableError
 from proxy.server.outgoing import new_secret_source
 from proxy.settings.loader import PREFIX, ClientSettings, Settings
@@ -19,7 +19,6 @@ __all__ = ["Asked", "clock_result", "read_secret", "scope_result", "token_result
 
 _MOST_SKEW_SECONDS: Final = 60.0
 _WAIT: Final = "check again in a while; if it lasts, ask Signicat, naming the x-trace-id"
-_SECRET: Final = f"{PREFIX}CLIENT_SECRET(_FILE)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,14 @@ def clock_result(asked: Asked, client: ClientSettings) -> Result:
 
 def _token_fix(outcome: str, client: ClientSettings, settings: Settings) -> str:
     """Return the hint of the log, with the names of this client's settings."""
-    text = HINTS.get(outcome, _WAIT).replace(_SECRET, _secret_setting(client, settings))
-    for name in ("client_id", "client_secret_file", "client_auth", "token_url", "scope"):
-        text = text.replace(PREFIX + name.upper(), settings.name_of(client, name))
+
+    def name_of(field: str) -> str:
+        if field == "client_secret":
+            return _secret_setting(client, settings)
+        is_own = field in ClientSettings.model_fields
+        return settings.name_of(client, field) if is_own else PREFIX + field.upper()
+
+    text = hint(outcome, name_of) or _WAIT
     return text[0].upper() + text[1:] + "."
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -15,6 +15,7 @@ __all__ = [
     "OUTCOMES",
     "Failure",
     "Grant",
+    "hint",
     "lacks_scope",
     "read_answer",
 ]
@@ -43,23 +44,23 @@ OUTCOMES: Final = (
     "unusable_answer",
 )
 """Every value of the label `outcome` and of `last_error`."""
-HINTS: Final = {
-    "invalid_client": "check SIGNICAT_PROXY_CLIENT_ID and SIGNICAT_PROXY_CLIENT_SECRET(_FILE)",
+_HINTS: Final = {
+    "invalid_client": "check {client_id} and {client_secret}",
     "unauthorized_client": "the client may not use the client-credentials grant; see the Dashboard",
-    "invalid_scope": "check SIGNICAT_PROXY_SCOPE",
-    "secret_unreadable": "check SIGNICAT_PROXY_CLIENT_SECRET_FILE",
-    "dns_failed": "check SIGNICAT_PROXY_TOKEN_URL and the DNS of this host",
-    "connect_failed": "check SIGNICAT_PROXY_TOKEN_URL and the network",
-    "tls_failed": "check SIGNICAT_PROXY_TOKEN_URL and SIGNICAT_PROXY_CA_FILE",
-    "egress_proxy": "check SIGNICAT_PROXY_EGRESS_PROXY",
+    "invalid_scope": "check {scope}",
+    "secret_unreadable": "check {client_secret_file}",
+    "dns_failed": "check {token_url} and the DNS of this host",
+    "connect_failed": "check {token_url} and the network",
+    "tls_failed": "check {token_url} and {ca_file}",
+    "egress_proxy": "check {egress_proxy}",
     "too_many_open_files": "raise the limit of open files of this process",
-    "timeout": "check the network, or raise SIGNICAT_PROXY_TOKEN_TIMEOUT_SECONDS",
-    "redirect": "check SIGNICAT_PROXY_TOKEN_URL",
-    "unusable_answer": "check that SIGNICAT_PROXY_TOKEN_URL names a token endpoint",
-    "http_4xx": "check SIGNICAT_PROXY_TOKEN_URL",
-    "oauth_error": "check SIGNICAT_PROXY_CLIENT_AUTH and SIGNICAT_PROXY_SCOPE",
+    "timeout": "check the network, or raise {token_timeout_seconds}",
+    "redirect": "check {token_url}",
+    "unusable_answer": "check that {token_url} names a token endpoint",
+    "http_4xx": "check {token_url}",
+    "oauth_error": "check {client_auth} and {scope}",
 }
-"""What an operator can do about an outcome."""
+"""What an operator can do about an outcome; settings stand there by their fields."""
 
 _DEFAULT_LIFETIME_SECONDS: Final = 300.0
 _LEAST_LIFETIME_SECONDS: Final = 1.0  # so that steady traffic asks twice a second at most
@@ -70,6 +71,35 @@ _ERROR_CODE: Final = re.compile(r"[a-zA-Z0-9_.:/-]{1,64}")  # RFC 6749 §5.2, wi
 _PERMANENT: Final = frozenset(("invalid_client", "unauthorized_client", "invalid_scope"))
 _OK, _REDIRECT, _BAD_REQUEST, _TIMEOUT, _TOO_MANY, _SERVER_ERROR = 200, 300, 400, 408, 429, 500
 _PERMANENT_STATUS: Final = frozenset((400, 401, 403))
+
+
+class _Names(dict[str, str]):
+    """Asks for the name of each setting that a hint mentions."""
+
+    def __init__(self, name_of: Callable[[str], str]) -> None:
+        super().__init__()
+        self._name_of = name_of
+
+    def __missing__(self, field: str) -> str:
+        return self._name_of(field)
+
+
+def hint(outcome: str, name_of: Callable[[str], str]) -> str | None:
+    """Return what an operator can do about an outcome, None where nothing is known.
+
+    `name_of` says what a setting is called; it gets the name of its field, and
+    `client_secret` for the one of the two that is in use.
+    """
+    text = _HINTS.get(outcome)
+    return None if text is None else text.format_map(_Names(name_of))
+
+
+def _in_environment(field: str) -> str:
+    return f"SIGNICAT_PROXY_{field.upper()}" + ("(_FILE)" if field == "client_secret" else "")
+
+
+HINTS: Final = {outcome: str(hint(outcome, _in_environment)) for outcome in _HINTS}
+"""The hints of the log, where settings have their names in the environment."""
 
 
 @dataclass(frozen=True, slots=True)

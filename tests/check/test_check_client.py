@@ -4,6 +4,7 @@ import contextlib
 import email.utils
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from proxy.check.call import call_path
 from proxy.check.copied_values import oddities
 from proxy.check.response import meaning_of
+from proxy.oauth.response import HINTS, hint
+from proxy.settings.loader import Settings
 from tests.support.checking import check, settings_for
 from tests.support.messages import Message, reply
 from tests.support.peers import ByteServer
@@ -102,6 +105,18 @@ async def test_a_token_that_is_not_granted(
     assert fix in (result.fix or "")
     assert (results.skipped["scope"], results.skipped["call"]) == ("token failed",) * 2
     assert "MARK" not in repr(results)
+
+
+@pytest.mark.parametrize("outcome", HINTS)
+def test_a_hint_asks_for_the_name_of_every_setting(outcome: str) -> None:
+    """The log and `check` give the same advice, each with the names that its reader knows."""
+    said = hint(outcome, lambda field: f"<{field}>")
+    assert said is not None
+    assert "SIGNICAT_PROXY" not in said
+    named = re.findall("<([a-z_]+)>", said)
+    assert all(f"SIGNICAT_PROXY_{field.upper()}" in HINTS[outcome] for field in named)
+    assert set(named) <= set(Settings.model_fields)
+    assert hint("no outcome", str) is None
 
 
 SCOPES = {
