@@ -96,7 +96,10 @@ class Peer:
 
 
 def _numbers(error: BaseException) -> list[int]:
-    """Return the error numbers of all addresses that were tried."""
+    """Return the error numbers of all addresses that were tried.
+
+    Where they differ, aiohappyeyeballs raises one `OSError` that names each in its text alone.
+    """
     number = error.errno if isinstance(error, OSError) else None
     return [number] if number else [int(found) for found in _ERRNO.findall(str(error))]
 

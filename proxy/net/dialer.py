@@ -1,8 +1,8 @@
 """Dialling the upstream: DNS, TCP, CONNECT through an egress proxy, TLS (F8, G8).
 
-Whatever the way, every connection is built the same: a TCP transport that
-`_Handover` reads while CONNECT and TLS are under way, and that goes to the
-real protocol when all of it stands. Whoever fails or is cancelled in between
+Directly or through an egress proxy, every connection is built the same: a TCP
+transport that `_Handover` reads while CONNECT and TLS are under way, and that
+goes to the real protocol when all of it stands. Whoever fails or is cancelled in between
 aborts that transport, so nothing half-open is left behind.
 """
 

@@ -15,8 +15,8 @@ __all__ = ["LastWords"]
 class LastWords:
     """Passes a TCP transport's events on to the protocol of TLS; the loss of it comes last.
 
-    Its methods are those of `asyncio.BufferedProtocol`; the ones on the way of every byte
-    are TLS's own.
+    Its methods are those of `asyncio.BufferedProtocol`; the ones that every byte
+    passes are TLS's own.
     """
 
     def __init__(self, tcp: asyncio.Transport) -> None:
