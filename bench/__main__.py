@@ -23,6 +23,7 @@ from bench.load.scenarios import SCENARIOS, Scenario
 from bench.machine import cores, describe_machine, describe_versions, require_programs
 from bench.peers.lineup import PEERS, lineup, versions
 from bench.peers.upstream import started_upstream
+from bench.report.calm import require_calm
 from bench.report.chart import chart
 from bench.report.page import PAGE, page_with, write_page
 from bench.report.tables import tables
@@ -63,7 +64,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         f"{AUTO}: /usr/bin/python3 where it is fit and faster",
     )
     add("--quick", action="store_true", help="one round of one second: a smoke test")
-    add("--write", action="store_true", help="write the page even after a part of the bench")
+    add(
+        "--write",
+        action="store_true",
+        help="write the page even after a part of the bench; a disturbed machine writes none",
+    )
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.seconds = 1, 1
@@ -84,7 +89,7 @@ def chosen_scenarios(patterns: Sequence[str] | None) -> list[Scenario]:
 
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
-    """Measure, print, and write the page if this was the whole bench."""
+    """Measure and print; write the page if this was the whole bench, on a calm machine."""
     names = options.peer or PEERS
     require_programs(names)
     is_whole = not (options.quick or options.scenario or options.peer)
@@ -108,6 +113,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     generated = f"{facts}\n\n{tables(results, scenarios)}"
     print(generated)
     if is_written:
+        require_calm(results, scenarios)
         write_page(PAGE, "bench", generated)
         write_page(PAGE, "budget", budgets(interpreter))
         PICTURE.write_text(chart(results), encoding="utf-8")

@@ -1,5 +1,6 @@
 """The bench: what it reads from wrk, what it computes, and what it writes. No load here."""
 
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,6 +15,7 @@ from bench.load.scenarios import SCENARIOS
 from bench.load.wrk import Request, parse, script
 from bench.peers.peer import DIRECT, PROXY
 from bench.peers.token_endpoint import TOKEN
+from bench.report.calm import require_calm
 from bench.report.chart import Bar, chart, drawn
 from bench.report.page import PAGE, page_with
 from bench.report.tables import tables
@@ -105,6 +107,31 @@ def test_a_refused_cell_has_no_figure() -> None:
     cell = Cell([{"rate": 10.0}], refusal="3 responses with an error status")
     assert cell.median("rate") is None
     assert cell.spread("rate") is None
+
+
+def rounds(*rates: float) -> Results:
+    """Return results of one peer in one scenario, a rate for each round."""
+    results = Results()
+    results.cell("get-1k-16", PROXY).samples.extend({"rate": rate} for rate in rates)
+    return results
+
+
+GET_16 = [scenario for scenario in SCENARIOS if scenario.name == "get-1k-16"]
+
+
+@pytest.mark.parametrize("rates", [(100.0, 105.0, 110.0), (40.0, 40.0)])
+def test_a_calm_machine_publishes(rates: tuple[float, ...]) -> None:
+    """Rounds that lie up to ten per cent apart may be published; so may what was refused."""
+    results = rounds(*rates)
+    results.cell("get-1k-16", "envoy").refusal = "3 read errors of 9 requests"
+    require_calm(results, GET_16)
+
+
+@pytest.mark.parametrize("rates", [(100.0, 112.0, 100.0), (40.0,)])
+def test_a_disturbed_machine_does_not(rates: tuple[float, ...]) -> None:
+    """Who ran it is told which figures lie apart; a single round shows nothing."""
+    with pytest.raises(BenchError, match=f"{re.escape(GET_16[0].title)}, {PROXY}"):
+        require_calm(rounds(*rates), GET_16)
 
 
 def test_every_round_begins_with_another_peer() -> None:
