@@ -1,143 +1,105 @@
-"""MOCK of the Sign API v2: signing sessions, with a page to sign on."""
+"""MOCK of the Sign API v2: signing sessions, and the product as a whole."""
 
 import uuid
-from typing import Annotated, Any, Final, TypeAlias
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
-from aiohttp import web
-from pydantic import Field
-
-from proxy.mock import sign_documents
-from proxy.mock.body import Body, Url
+from proxy.mock import sign_collections, sign_documents, sign_page
 from proxy.mock.endpoint import Call, Product, Result, endpoint
-from proxy.mock.errors import invalid_param, not_found
-from proxy.mock.page import page
-from proxy.mock.sign_documents import DOCUMENTS, store_document
-from proxy.mock.state import Shelf
+from proxy.mock.errors import invalid_param
+from proxy.mock.sign_body import ListQuery, NewSigningSession, ToSign
+from proxy.mock.sign_collections import COLLECTIONS
+from proxy.mock.sign_documents import DOCUMENTS
+from proxy.mock.sign_life import SIGNING_SESSIONS, SigningSession, end_by_magic
 
 __all__ = ["PRODUCT"]
 
-_ENDED: Final = {"sign": "SIGNED", "reject": "REJECTED"}
+_MOST_DAYS_AHEAD: Final = 30
 _LIST_LIMIT: Final = 100
-_MOST_OFFSET: Final = 1_000_000_000
+_NEWEST_FIRST: Final = "-createdAt"
+_NO_DUE_DATE: Final = datetime.max.replace(tzinfo=UTC)
 
-SigningSession: TypeAlias = dict[str, Any]
-SIGNING_SESSIONS: Final[Shelf[SigningSession]] = Shelf("signing session")
-
-
-class ToSign(Body):
-    """A document of a signing session."""
-
-    action: str | None = None
-    document_id: str | None = None
-    document_collection_id: str | None = None
-
-
-class Redirects(Body):
-    """Where the browser goes once the signing session has ended."""
-
-    success: Url | None = None
-    cancel: Url | None = None
-    error: Url | None = None
-
-
-class NewSigningSession(Body):
-    """What a signing session is created from."""
-
-    title: str | None = None
-    external_reference: str | None = None
-    documents: list[ToSign] | None = None
-    signing_setup: list[dict[str, Any]] | None = None
-    redirect_settings: Redirects | None = None
-    ui: dict[str, Any] | None = None
-    due_date: str | None = None
-    subsequent_to: list[str] | None = None
-
-
-class Paging(Body):
-    """Which part of a list is wanted."""
-
-    limit: Annotated[int, Field(ge=0)] = 20
-    offset: Annotated[int, Field(ge=0, le=_MOST_OFFSET)] = 0
+_Numbered: TypeAlias = tuple[int, SigningSession]
+_KEYS: Final[dict[str, Callable[[_Numbered], int | datetime]]] = {
+    "createdAt": lambda numbered: numbered[0],
+    "dueDate": lambda numbered: numbered[1].wanted.due_date or _NO_DUE_DATE,
+}
 
 
 def _create(call: Call, wanted: list[NewSigningSession]) -> Result:
-    """Create signing sessions: a JSON array in, the same objects with id and URL out."""
+    """Create signing sessions: an array in, the same objects with id and URL out."""
     if not wanted:
         raise invalid_param("body", "must have a signing session")
-    created = []
-    for new in wanted:
-        session_id = str(uuid.uuid4())
-        session = {
-            **new.given(),
-            "id": session_id,
-            "signatureUrl": f"{call.base_url}/mock-sign/{session_id}",
-            "lifecycle": {"state": "READY", "stateIsFinal": False},
-        }
-        call.mock.shelf(SIGNING_SESSIONS)[session_id] = session
-        created.append(session)
-    return created
+    for index, new in enumerate(wanted):
+        _check(call, new, f"[{index}]")
+    sessions = [_new_session(call, new) for new in wanted]
+    return [session.as_json() for session in sessions]
 
 
-def _list(call: Call, paging: Paging) -> Result:
-    sessions = list(call.mock.shelf(SIGNING_SESSIONS).values())
-    limit = min(paging.limit, _LIST_LIMIT)
-    shown = sessions[paging.offset : paging.offset + limit]
-    facts = {"count": len(shown), "limit": limit, "offset": paging.offset, "total": len(sessions)}
+def _new_session(call: Call, wanted: NewSigningSession) -> SigningSession:
+    shelf, session_id = call.mock.shelf(SIGNING_SESSIONS), str(uuid.uuid4())
+    before = wanted.subsequent_to or ()
+    waits_for = {name for name in before if shelf[name].ended != "SIGNED"}
+    url = sign_page.page_url(call.base_url, session_id)
+    shelf[session_id] = SigningSession(session_id, wanted, url, waits_for)
+    return shelf[session_id]
+
+
+def _check(call: Call, wanted: NewSigningSession, place: str) -> None:
+    """Raise `ApiError` 400 for what is well formed and cannot be."""
+    for index, item in enumerate(wanted.documents):
+        _check_document(call, item, f"{place}.documents[{index}]")
+    for index, setup in enumerate(wanted.signing_setup):
+        if setup.signing_flow == "AUTHENTICATION_BASED" and not setup.identity_providers:
+            name = f"{place}.signingSetup[{index}].identityProviders"
+            raise invalid_param(name, "must name a provider")
+    for index, session_id in enumerate(wanted.subsequent_to or ()):
+        if session_id not in call.mock.shelf(SIGNING_SESSIONS):
+            raise invalid_param(f"{place}.subsequentTo[{index}]", "there is no such session")
+    # Of whole days, so that a clock that is a little ahead is no reason to refuse.
+    last = (call.now + timedelta(days=_MOST_DAYS_AHEAD)).date()
+    if wanted.due_date is not None and wanted.due_date.date() > last:
+        raise invalid_param(f"{place}.dueDate", f"must be at most {_MOST_DAYS_AHEAD} days ahead")
+
+
+def _check_document(call: Call, item: ToSign, place: str) -> None:
+    if item.document_id not in call.mock.shelf(DOCUMENTS):
+        raise invalid_param(f"{place}.documentId", "there is no such document")
+    collection = call.mock.shelf(COLLECTIONS).get(item.document_collection_id)
+    if collection is None:
+        raise invalid_param(f"{place}.documentCollectionId", "there is no such collection")
+    if collection.packages:
+        raise invalid_param(f"{place}.documentCollectionId", "the collection has been packaged")
+    if not collection.has(item.document_id):
+        raise invalid_param(f"{place}.documentId", "is not in the collection")
+
+
+def _list(call: Call, wanted: ListQuery) -> Result:
+    orders = [text for name, text in call.query.items() if name.lower() == "sort" and text]
+    numbered = list(enumerate(call.mock.shelf(SIGNING_SESSIONS).values()))
+    # The first key counts most, so it sorts last; each sort keeps the order of equals.
+    for order in reversed([*orders, _NEWEST_FIRST]):
+        # A plus that is not escaped arrives as a space.
+        key = _KEYS.get(order[1:] if order[0] in "+- " else order)
+        if key is None:
+            raise invalid_param("sort", f"must be one of {', '.join(_KEYS)}, after + or -")
+        numbered.sort(key=key, reverse=order.startswith("-"))
+    limit = min(wanted.limit, _LIST_LIMIT)
+    shown = [session.as_json() for _, session in numbered[wanted.offset : wanted.offset + limit]]
+    facts = {"count": len(shown), "limit": limit, "offset": wanted.offset, "total": len(numbered)}
     return {**facts, "data": shown}
 
 
 def _get(call: Call) -> Result:
-    return call.find(SIGNING_SESSIONS)
+    session = call.find(SIGNING_SESSIONS)
+    seen = session.as_json()
+    end_by_magic(call, session)
+    return seen
 
 
 def _delete(call: Call) -> None:
     call.remove(SIGNING_SESSIONS)
-
-
-def _signing_page(call: Call) -> Result:
-    session = call.find(SIGNING_SESSIONS)
-    return page(
-        "sign",
-        f"Signing session {session['id']}: {session['lifecycle']['state']}",
-        facts={"Title": session.get("title", "")},
-        actions={word: f"{session['id']}/{word}" for word in _ENDED},
-    )
-
-
-def _decide(call: Call) -> Result:
-    """Sign or reject; a signed document is a new one, fetched like any other."""
-    session = call.find(SIGNING_SESSIONS)
-    word = call.path["decision"]
-    if word not in _ENDED:
-        raise not_found("decision")
-    if not session["lifecycle"]["stateIsFinal"]:
-        session["lifecycle"] = {"state": _ENDED[word], "stateIsFinal": True}
-        if word == "sign":
-            session["output"] = {"signatures": _signatures(call, session)}
-    redirects = session.get("redirectSettings", {})
-    target = redirects.get("success" if word == "sign" else "cancel")
-    if target is None:
-        return page(session["lifecycle"]["state"], "You can close this page.")
-    return web.Response(status=302, headers={"Location": target})
-
-
-def _signatures(call: Call, session: SigningSession) -> list[dict[str, Any]]:
-    signatures = []
-    for item in session.get("documents", []):
-        original = call.mock.shelf(DOCUMENTS).get(item.get("documentId", ""))
-        if original is None:
-            continue
-        media_type = original.metadata["mimeType"]
-        result = store_document(call, original.data, media_type)
-        signatures.append(
-            {
-                "originalDocumentId": original.metadata["documentId"],
-                "resultDocumentId": result["documentId"],
-                "documentCollectionId": item.get("documentCollectionId"),
-                "signatureType": "PADES" if media_type.endswith("pdf") else "XADES",
-            }
-        )
-    return signatures
 
 
 PRODUCT: Final = Product(
@@ -146,6 +108,7 @@ PRODUCT: Final = Product(
     permission="Signature API",
     endpoints=(
         *sign_documents.ENDPOINTS,
+        *sign_collections.ENDPOINTS,
         endpoint(
             "POST",
             "/signing-sessions",
@@ -154,12 +117,10 @@ PRODUCT: Final = Product(
             status=201,
             creates=True,
         ),
-        endpoint("GET", "/signing-sessions", _list, takes=Paging),
+        endpoint("GET", "/signing-sessions", _list, takes=ListQuery),
         endpoint("GET", "/signing-sessions/{id}", _get),
         endpoint("DELETE", "/signing-sessions/{id}", _delete, status=204),
     ),
-    pages=(
-        endpoint("GET", "/mock-sign/{id}", _signing_page),
-        endpoint("POST", "/mock-sign/{id}/{decision}", _decide),
-    ),
+    pages=sign_page.PAGES,
+    codes={403: "missing_permission"},
 )

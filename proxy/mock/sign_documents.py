@@ -1,4 +1,4 @@
-"""MOCK of the Sign API v2, its documents: they come back byte for byte; and collections of them."""
+"""MOCK of the Sign API v2, its documents: they come back byte for byte."""
 
 import hashlib
 import uuid
@@ -7,12 +7,15 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from proxy.mock.body import Body
 from proxy.mock.endpoint import Call, Endpoint, Result, endpoint
 from proxy.mock.errors import invalid_param
+from proxy.mock.sign_body import Description
 from proxy.mock.state import Shelf
 
-__all__ = ["DOCUMENTS", "ENDPOINTS", "Document", "store_document"]
+__all__ = ["DOCUMENTS", "ENDPOINTS", "PDF", "Document", "store_document"]
+
+PDF: Final = "application/pdf"
+_CAN_BE_SIGNED: Final = frozenset((PDF, "text/plain", "text/markdown"))
 
 
 @dataclass(slots=True)
@@ -22,22 +25,13 @@ class Document:
     data: bytes
     metadata: dict[str, Any]
 
+    @property
+    def media_type(self) -> str:
+        """Return what the bytes are."""
+        return str(self.metadata["mimeType"])
+
 
 DOCUMENTS: Final[Shelf[Document]] = Shelf("document")
-COLLECTIONS: Final[Shelf[dict[str, Any]]] = Shelf("document collection")
-
-
-class Member(Body):
-    """A document of a collection."""
-
-    document_id: str
-
-
-class NewCollection(Body):
-    """What a collection is created from."""
-
-    documents: list[Member]
-    package_to: list[str] | None = None
 
 
 def store_document(call: Call, data: bytes, media_type: str) -> dict[str, Any]:
@@ -53,18 +47,21 @@ def store_document(call: Call, data: bytes, media_type: str) -> dict[str, Any]:
     return metadata
 
 
-def _create_document(call: Call) -> Result:
+def _create(call: Call) -> Result:
+    if call.media_type not in _CAN_BE_SIGNED:
+        known = ", ".join(sorted(_CAN_BE_SIGNED))
+        raise invalid_param("Content-Type", f"must be one of {known}")
     if not call.data:
         raise invalid_param("body", "the document is empty")
     return store_document(call, call.data, call.media_type)
 
 
-def _get_document(call: Call) -> Result:
+def _get(call: Call) -> Result:
     document = call.find(DOCUMENTS)
-    return web.Response(body=document.data, headers={"Content-Type": document.metadata["mimeType"]})
+    return web.Response(body=document.data, headers={"Content-Type": document.media_type})
 
 
-def _delete_document(call: Call) -> None:
+def _delete(call: Call) -> None:
     call.remove(DOCUMENTS)
 
 
@@ -72,46 +69,16 @@ def _get_metadata(call: Call) -> Result:
     return call.find(DOCUMENTS).metadata
 
 
-def _patch_metadata(call: Call, wanted: dict[str, Any]) -> Result:
+def _patch_metadata(call: Call, wanted: Description) -> Result:
     metadata = call.find(DOCUMENTS).metadata
-    metadata |= {name: value for name, value in wanted.items() if name not in metadata}
+    metadata |= wanted.given()
     return metadata
 
 
-def _create_collection(call: Call, wanted: NewCollection) -> Result:
-    if not wanted.documents:
-        raise invalid_param("documents", "must name a document")
-    for index, member in enumerate(wanted.documents):
-        if member.document_id not in call.mock.shelf(DOCUMENTS):
-            raise invalid_param(f"documents[{index}].documentId", "there is no such document")
-    collection_id = str(uuid.uuid4())
-    collection = {**wanted.given(), "id": collection_id, "output": {"packages": []}}
-    call.mock.shelf(COLLECTIONS)[collection_id] = collection
-    return collection
-
-
-def _get_collection(call: Call) -> Result:
-    return call.find(COLLECTIONS)
-
-
-def _delete_collection(call: Call) -> None:
-    call.remove(COLLECTIONS)
-
-
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
-    endpoint("POST", "/documents", _create_document, creates=True),
-    endpoint("GET", "/documents/{id}", _get_document),
-    endpoint("DELETE", "/documents/{id}", _delete_document, status=204),
+    endpoint("POST", "/documents", _create, creates=True),
+    endpoint("GET", "/documents/{id}", _get),
+    endpoint("DELETE", "/documents/{id}", _delete, status=204),
     endpoint("GET", "/documents/{id}/metadata", _get_metadata),
-    endpoint("PATCH", "/documents/{id}/metadata", _patch_metadata, takes=dict[str, Any]),
-    endpoint(
-        "POST",
-        "/document-collections",
-        _create_collection,
-        takes=NewCollection,
-        status=201,
-        creates=True,
-    ),
-    endpoint("GET", "/document-collections/{id}", _get_collection),
-    endpoint("DELETE", "/document-collections/{id}", _delete_collection, status=204),
+    endpoint("PATCH", "/documents/{id}/metadata", _patch_metadata, takes=Description),
 )

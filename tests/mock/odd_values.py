@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
 
-__all__ = ["ODD_BODIES", "ODD_TEXTS", "good_value", "odd_at_every_place", "odd_bodies"]
+__all__ = ["KNOWN", "ODD_BODIES", "ODD_TEXTS", "good_value", "odd_at_every_place", "odd_bodies"]
 
 Place: TypeAlias = tuple[int | str, ...]
 
@@ -35,6 +35,13 @@ _odd_json = st.recursive(
     max_leaves=6,
 )
 
+KNOWN: Final[Mapping[str, object]] = {
+    "documentId": "A-DOCUMENT",
+    "documentCollectionId": "A-COLLECTION",
+    "subsequentTo": [],
+}
+"""Members that name what must be there already: whoever asks writes an id in place of the text."""
+
 
 def good_value(schema: Mapping[str, Any]) -> Any:
     """Return a value that fits a JSON schema of pydantic's, with every member that it names."""
@@ -49,7 +56,10 @@ def _good(schema: Mapping[str, Any], named: Mapping[str, Any]) -> Any:
             return _good(schema[several][0], named)
     if schema.get("type") == "object":
         members = schema.get("properties", {})
-        return {name: _good(member, named) for name, member in members.items()}
+        return {
+            name: KNOWN[name] if name in KNOWN else _good(member, named)
+            for name, member in members.items()
+        }
     if schema.get("type") == "array":
         return [_good(schema.get("items", {}), named)]
     return _good_text_or_number(schema)

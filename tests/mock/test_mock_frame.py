@@ -17,13 +17,14 @@ from tests.support.source_tree import read
 
 SESSIONS = "/auth/rest/sessions"
 HEADLESS = {"flow": "HEADLESS"}
+TEXT = {"Content-Type": "text/plain"}
 NO_TOKEN = {"Authorization": ""}
 MEMBERS = ["type", "title", "status", "code", "detail", "invalidParams", "traceId"]
 
 
 REFUSALS: dict[str, tuple[tuple[str, str], dict[str, Any], int, str]] = {
     "no token": (("GET", f"{SESSIONS}/x"), {"headers": NO_TOKEN}, 401, "invalid_token"),
-    "no permission": (("GET", "/sign/documents/x"), {}, 403, "forbidden"),
+    "no permission": (("GET", "/sign/documents/x"), {}, 403, "missing_permission"),
     "no thing": (("GET", f"{SESSIONS}/x"), {}, 404, "not_found"),
     "no path": (("GET", "/auth/rest/x"), {}, 404, "not_found"),
     "no method": (("DELETE", SESSIONS), {}, 405, "method_not_allowed"),
@@ -80,7 +81,6 @@ async def test_products_can_have_codes_and_forms_of_their_own() -> None:
 
 STATUSES = {
     SESSIONS: (HEADLESS, 200),
-    "/sign/signing-sessions": ([{"title": "a"}], 201),
     "/dem/records": ({"type": "LOG_IN"}, 201),
 }
 
@@ -101,7 +101,7 @@ async def test_statuses_are_those_of_the_openapi_files(
 
 async def test_documents_and_collections_have_their_statuses(api: Api) -> None:
     """200 for an upload, 201 for a collection, 204 for what is deleted."""
-    status, document = await api.call("POST", "/sign/documents", data=b"a")
+    status, document = await api.call("POST", "/sign/documents", data=b"a", headers=TEXT)
     assert status == 200
     wanted = {"documents": [{"documentId": document["documentId"]}]}
     assert (await api.call("POST", "/sign/document-collections", json=wanted))[0] == 201

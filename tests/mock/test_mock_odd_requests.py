@@ -23,7 +23,15 @@ from proxy.mock.endpoint import METHODS_WITH_BODY, Endpoint
 from proxy.mock.errors import ApiError
 from proxy.mock.products import PRODUCTS, product_at
 from tests.mock.bench import CLIENT, JSON, TOKEN_PATH, Api
-from tests.mock.odd_values import ODD_BODIES, ODD_TEXTS, good_value, odd_at_every_place, odd_bodies
+from tests.mock.odd_values import (
+    KNOWN,
+    ODD_BODIES,
+    ODD_TEXTS,
+    good_value,
+    odd_at_every_place,
+    odd_bodies,
+)
+from tests.mock.sign_flow import new_contract
 
 EXAMPLES: Final = int(os.environ.get("MOCK_EXAMPLES", "25"))
 DECLARED: Final = {
@@ -36,6 +44,7 @@ DECLARED: Final = {
     for endpoint in endpoints
 }
 DECISIONS: Final = ("success", "sign", "reject")
+NAMED_IN_QUERY: Final = ("/mock-sign/",)
 WORDS: Final = (CLIENT, "success", "sign", "NO", "999000111", "roles")
 MEDIA_TYPES: Final = (
     *("application/json",) * 6,
@@ -57,16 +66,32 @@ class Stage:
     def __init__(self, runner: asyncio.Runner, api: Api) -> None:
         self.run = runner.run
         self.api = api
+        self.known: dict[bytes, bytes] = {}
 
     async def prepare(self) -> None:
         """Make everything new: a token, and whatever products make of good bodies."""
         self.api.mock.reset()
         self.api.headers = await self.api.token()
-        await self.ask("POST", "/sign/documents", b"text", {"Content-Type": "text/plain"})
+        await self.prepare_contract()
         for path, endpoint in DECLARED.values():
             if endpoint.method == "POST" and "{" not in path and endpoint.takes_body:
                 good = good_value(Reader[Any](endpoint.takes).schema())
                 await self.ask("POST", path, json.dumps(good).encode(), JSON)
+
+    async def prepare_contract(self) -> None:
+        """Make a document and a collection of it, for the bodies that name them."""
+        contract = await new_contract(self.api, b"text", "text/plain")
+        ids = {"documentId": contract.document_id, "documentCollectionId": contract.collection_id}
+        self.known = {
+            json.dumps(KNOWN[name]).encode(): json.dumps(value).encode()
+            for name, value in ids.items()
+        }
+
+    def with_ids(self, data: bytes) -> bytes:
+        """Return a body with the ids of what there is."""
+        for text, value in self.known.items():
+            data = data.replace(text, value)
+        return data
 
     @property
     def is_prepared(self) -> bool:
@@ -81,7 +106,7 @@ class Stage:
         async with self.api.session.request(
             method,
             URL(self.api.running.url + path, encoded=True),
-            data=data,
+            data=data and self.with_ids(data),
             headers={**self.api.headers, **headers},
             allow_redirects=False,
             skip_auto_headers=() if data is None else ("Content-Type",),
@@ -92,11 +117,12 @@ class Stage:
     async def ask_of_each_thing(self, endpoints: Iterable[tuple[str, Endpoint]]) -> None:
         """Ask of everything that was created, whatever can be asked of it; nothing is removed."""
         for path, endpoint in endpoints:
-            if "{" not in path or endpoint.method == "DELETE":
+            pattern = f"{path}?sessionId={{id}}" if path in NAMED_IN_QUERY else path
+            if "{" not in pattern or endpoint.method == "DELETE":
                 continue
             for name in self.api.mock.ids:
-                for word in DECISIONS if path.count("{") > 1 else DECISIONS[:1]:
-                    target = re.sub(r"{.*?}", word, re.sub(r"{.*?}", name, path, count=1))
+                for word in DECISIONS if pattern.count("{") > 1 else DECISIONS[:1]:
+                    target = re.sub(r"{.*?}", word, re.sub(r"{.*?}", name, pattern, count=1))
                     data = b"null" if endpoint.method in METHODS_WITH_BODY else None
                     await self.ask(endpoint.method, target, data, JSON if data else {})
 

@@ -1,13 +1,11 @@
-"""The mock's products: sessions, documents, look-ups (K)."""
+"""The mock's products: sessions, look-ups, records (K)."""
 
-import gzip
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.mock.bench import JSON, Api
 
-SHOP = "https://shop.test"
 SESSION = {
     "flow": "redirect",
     "requestedAttributes": ["nin", "name"],
@@ -76,73 +74,9 @@ async def test_a_bad_session_is_refused(api: Api, body: bytes) -> None:
     assert (status, error["code"]) == (400, "bad_request")
 
 
-@pytest.mark.parametrize("size", [1, 100_000, 3_000_000])
-async def test_a_document_comes_back_byte_for_byte(api: Api, size: int) -> None:
-    """Whatever was sent, compressed or not, is what is fetched."""
-    data = gzip.compress(bytes(range(256)) * (size // 256 + 1))
-    headers = {"Content-Type": "application/pdf", "Content-Encoding": "gzip"}
-    _, document = await api.call("POST", "/sign/documents", data=data, headers=headers)
-    path = f"/sign/documents/{document['documentId']}"
-    assert (await api.call("GET", path)) == (200, data)
-    assert document["mimeType"] == "application/pdf"
-    status, metadata = await api.call("PATCH", f"{path}/metadata", json={"documentId": "x", "a": 1})
-    assert (status, metadata) == (200, document | {"a": 1})
-    assert (await api.call("GET", f"{path}/metadata"))[1] == metadata
-    assert (await api.call("PATCH", f"{path}/metadata", data=b"[", headers=JSON))[0] == 400
-    assert (await api.call("DELETE", path))[0] == 204
-    assert (await api.call("GET", path))[0] == 404
-    assert (await api.call("POST", "/sign/documents", data=b""))[0] == 400
-
-
-@pytest.mark.parametrize(("word", "state"), [("sign", "SIGNED"), ("reject", "REJECTED")])
-@pytest.mark.parametrize("mime", ["application/pdf", "text/plain"])
-async def test_a_signing_session_goes_its_way(api: Api, word: str, state: str, mime: str) -> None:
-    """Document, collection, session, page, end; the signed document is fetched like any other."""
-    _, document = await api.call(
-        "POST", "/sign/documents", data=b"contract", headers={"Content-Type": mime}
-    )
-    documents = [{"documentId": document["documentId"]}]
-    _, collection = await api.call(
-        "POST", "/sign/document-collections", json={"documents": documents}
-    )
-    assert (await api.call("GET", f"/sign/document-collections/{collection['id']}"))[0] == 200
-    wanted = [
-        {
-            "documents": [*documents, {}],
-            "redirectSettings": {"success": f"{SHOP}/ok", "cancel": f"{SHOP}/no"},
-        },
-        {"title": "b"},
-    ]
-    _, sessions = await api.call("POST", "/sign/signing-sessions", json=wanted)
-    page = sessions[0]["signatureUrl"].removeprefix(api.running.url)
-    assert b"READY" in (await api.ask("GET", page))[2]
-    assert (await api.ask("POST", f"{page}/x"))[0] == 404
-    status, headers, _ = await api.ask("POST", f"{page}/{word}")
-    assert (status, headers["Location"]) == (302, f"{SHOP}/ok" if word == "sign" else f"{SHOP}/no")
-    assert (await api.ask("POST", f"{page}/reject"))[0] == 302
-    _, ended = await api.call("GET", f"/sign/signing-sessions/{sessions[0]['id']}")
-    assert ended["lifecycle"] == {"state": state, "stateIsFinal": True}
-    if word == "sign":
-        (signature,) = ended["output"]["signatures"]
-        assert signature["signatureType"] == ("PADES" if mime.endswith("pdf") else "XADES")
-        result = f"/sign/documents/{signature['resultDocumentId']}"
-        assert (await api.call("GET", result))[1] == b"contract"
-    assert (await api.ask("POST", f"/mock-sign/{sessions[1]['id']}/sign"))[0] == 200
-    _, listed = await api.call("GET", "/sign/signing-sessions?limit=1&offset=1")
-    assert (listed["count"], listed["total"], listed["data"][0]["title"]) == (1, 2, "b")
-    assert (await api.call("DELETE", f"/sign/signing-sessions/{sessions[0]['id']}"))[0] == 204
-    assert (await api.call("DELETE", f"/sign/document-collections/{collection['id']}"))[0] == 204
-
-
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/sign/document-collections", b"[]"),
-        ("/sign/document-collections", b'{"documents":[{"documentId":"x"}]}'),
-        ("/sign/document-collections", b'{"documents":[1]}'),
-        ("/sign/document-collections", b'{"documents":[]}'),
-        ("/sign/signing-sessions", b"{}"),
-        ("/sign/signing-sessions", b"[1]"),
         ("/dem/records", b"{}"),
         ("/dem/records", b"x"),
         ("/__mock__/faults", b"{"),
