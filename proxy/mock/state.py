@@ -33,9 +33,12 @@ class MockClient:
     permissions: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shelf(Generic[T]):
-    """Names where a product keeps one kind of thing, by id; `thing` is what a 404 calls it."""
+    """Names where a product keeps one kind of thing, by id; `thing` is what a 404 calls it.
+
+    Two products may call their things alike: each shelf is one of its own.
+    """
 
     thing: str
 

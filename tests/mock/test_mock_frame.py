@@ -11,7 +11,7 @@ from proxy.mock.dispatch import routes_of
 from proxy.mock.endpoint import Call, Product, Result, endpoint
 from proxy.mock.errors import ApiError, InvalidParam, code_of, general_form
 from proxy.mock.products import PERMISSIONS, PRODUCTS, product_at
-from proxy.mock.state import ACCOUNT_ID
+from proxy.mock.state import ACCOUNT_ID, Shelf
 from tests.mock.bench import JSON, Api
 from tests.support.source_tree import read
 
@@ -165,6 +165,15 @@ def test_the_page_names_every_permission_and_every_endpoint_of_the_mocks_own() -
     assert sorted(rows) == sorted((p.permission, p.prefix) for p in PRODUCTS if p.permission)
     for own in ENDPOINTS:
         assert own.path in text
+
+
+def test_shelves_of_one_name_are_two() -> None:
+    """Several products have documents, and none finds another's."""
+    mock = Api().mock
+    one: Shelf[str] = Shelf("document")
+    other: Shelf[int] = Shelf("document")
+    mock.shelf(one)["a"] = "x"
+    assert (mock.shelf(one), mock.shelf(other), mock.ids) == ({"a": "x"}, {}, ["a"])
 
 
 def test_an_endpoint_may_have_a_permission_of_its_own() -> None:
