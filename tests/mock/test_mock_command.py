@@ -47,7 +47,7 @@ async def test_it_starts_serves_and_ends(number: signal.Signals) -> None:
 
 async def test_clients_and_account_can_be_named() -> None:
     """A client with some permissions, one with none, one with all; and the account of all."""
-    clients = ("a:s:Signature API, Data Verification", "b:s:", "c:s")
+    clients = ("a:s:Signature API, Digital Evidence Management", "b:s:", "c:s")
     flags = [part for client in clients for part in ("--client", client)]
     process, lines = await started("--listen", "127.0.0.1:0", "--account", "a-own", *flags)
     url = lines[0].split()[3].rstrip(",")
@@ -58,7 +58,7 @@ async def test_clients_and_account_can_be_named() -> None:
         async with session.post(f"{url}/auth/open/connect/token", data=form) as response:
             token = (await response.json())["access_token"]
     assert [client["permissions"] for client in shown] == [
-        ["Data Verification", "Signature API"],
+        ["Digital Evidence Management", "Signature API"],
         [],
         None,
     ]

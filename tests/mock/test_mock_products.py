@@ -93,14 +93,14 @@ LOOKUPS = {
     ORGANIZATION: (200, None),
     f"{ORGANIZATION}/roles": (200, None),
     f"{ORGANIZATION}/nothing": (404, "not_found"),
-    "/info/lookup/countries/NO/organizations/1": (404, "1204"),
-    "/info/lookup/countries/XX/organizations/1": (400, "1100"),
+    "/info/lookup/countries/NO/organizations/1": (404, "not_found"),
+    "/info/lookup/countries/FR/organizations/1": (400, "1100"),
     "/info/lookup/organizations/search?name=example": (200, None),
-    "/info/lookup/organizations/search": (400, "1200"),
+    "/info/lookup/organizations/search": (400, "1204"),
     "/info/lookup/countries/NO/persons?identityNumber=31019000000": (200, None),
-    "/info/lookup/countries/NO/persons?identityNumber=1": (404, "1205"),
-    "/info/lookup/countries/NO/persons": (400, "1200"),
-    "/info/lookup/countries/XX/persons": (400, "1100"),
+    "/info/lookup/countries/NO/persons?identityNumber=1": (404, "not_found"),
+    "/info/lookup/countries/NO/persons": (400, "1204"),
+    "/info/lookup/countries/XX/persons": (400, "1200"),
     "/dem/records/x": (404, "not_found"),
 }
 
@@ -113,9 +113,10 @@ async def test_look_ups(api: Api, path: str) -> None:
 
 
 async def test_a_search_finds_and_misses(api: Api) -> None:
-    """A search by name gives a list."""
-    _, body = await api.call("GET", "/info/lookup/organizations/search?name=zzz")
-    assert body == {"organizations": []}
+    """A search by name gives a page of hits, an empty one where there is none."""
+    for name, numbers in {"zzz": [], "example as": ["999000111"]}.items():
+        _, body = await api.call("GET", f"/info/lookup/organizations/search?name={name}")
+        assert [hit["organizationNumber"] for hit in body["data"]] == numbers
 
 
 async def test_a_record_is_kept(api: Api) -> None:
