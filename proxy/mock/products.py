@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.mock import dem, lookup, playground, sessions, sign
+from proxy.mock import dem, lookup, mobileid, playground, sessions, sign
 from proxy.mock.endpoint import Product
 
 __all__ = ["PERMISSIONS", "PRODUCTS", "USUAL_PERMISSIONS", "permission_of", "product_at"]
@@ -14,6 +14,7 @@ PRODUCTS: Final[tuple[Product, ...]] = (
     sign.PRODUCT,
     lookup.PRODUCT,
     dem.PRODUCT,
+    mobileid.PRODUCT,
     playground.PRODUCT,
 )
 PERMISSIONS: Final = frozenset(name for product in PRODUCTS for name in product.permissions)
