@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.mock import dem, lookup, mobileid, playground, sessions, sign
+from proxy.mock import dem, lookup, mobileid, playground, sessions, sign, usage
 from proxy.mock.endpoint import Product
 
 __all__ = ["PERMISSIONS", "PRODUCTS", "USUAL_PERMISSIONS", "permission_of", "product_at"]
@@ -15,6 +15,7 @@ PRODUCTS: Final[tuple[Product, ...]] = (
     lookup.PRODUCT,
     dem.PRODUCT,
     mobileid.PRODUCT,
+    usage.PRODUCT,
     playground.PRODUCT,
 )
 PERMISSIONS: Final = frozenset(name for product in PRODUCTS for name in product.permissions)
