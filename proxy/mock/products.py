@@ -4,7 +4,17 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.mock import account_management, dem, lookup, mobileid, playground, sessions, sign, usage
+from proxy.mock import (
+    account_management,
+    assure,
+    dem,
+    lookup,
+    mobileid,
+    playground,
+    sessions,
+    sign,
+    usage,
+)
 from proxy.mock.endpoint import Product
 
 __all__ = ["PERMISSIONS", "PRODUCTS", "USUAL_PERMISSIONS", "permission_of", "product_at"]
@@ -17,6 +27,7 @@ PRODUCTS: Final[tuple[Product, ...]] = (
     mobileid.PRODUCT,
     usage.PRODUCT,
     account_management.PRODUCT,
+    assure.PRODUCT,
     playground.PRODUCT,
 )
 PERMISSIONS: Final = frozenset(name for product in PRODUCTS for name in product.permissions)
