@@ -8,6 +8,7 @@ from proxy.mock import (
     account_management,
     assure,
     dem,
+    enterprise,
     lookup,
     mobileid,
     playground,
@@ -28,6 +29,7 @@ PRODUCTS: Final[tuple[Product, ...]] = (
     usage.PRODUCT,
     account_management.PRODUCT,
     assure.PRODUCT,
+    enterprise.PRODUCT,
     playground.PRODUCT,
 )
 PERMISSIONS: Final = frozenset(name for product in PRODUCTS for name in product.permissions)
