@@ -1,6 +1,7 @@
 """Data Verification as the official .NET SDK meets it, and its documented errors (K)."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.mock.sdk_organization_shapes import ORGANIZATION_SHAPES
 from tests.mock.sdk_person_shapes import LIST_SHAPES, PERSON_SHAPES, SEARCH_SHAPES
 from tests.mock.sdk_reading import Check, misread
 from tests.mock.sdk_wire import ACCOUNT, sdk_asks
+from tests.support.source_tree import read as read_file
 
 LOOKUP = "/info/lookup"
 EXAMPLE = "/countries/NO/organizations/999000111"
@@ -164,6 +166,18 @@ async def test_registries_and_geodata(api: Api, path: str, shape: Check) -> None
     listed = body if isinstance(body, list) else [body]
     for link in [one["selfUrl"] for one in listed if "selfUrl" in one]:
         assert (await api.call("GET", link.removeprefix(api.running.url)))[0] == 200
+
+
+async def test_the_examples_of_the_page_are_there(api: Api) -> None:
+    """Every path that docs/mock.md tells of Data Verification finds something."""
+    section = read_file("docs/mock.md").split("### Data Verification\n")[1].split("\n### ")[0]
+    targets = re.findall(r"`(/info/lookup/[^`]+)`", section)
+    assert len(targets) == 7
+    for target in targets:
+        status, body = await api.call("GET", target)
+        assert status == 200, target
+        assert body, target
+        assert "data" not in body or body["data"], target
 
 
 ERRORS = {
