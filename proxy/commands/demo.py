@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import uvloop
@@ -16,7 +17,7 @@ import uvloop
 from proxy.http1.parser import require_c_parsers
 from proxy.mock import serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
-from proxy.net.addresses import ListenAddress, parse_listen_address
+from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
 from proxy.net.listeners import CannotListenError, why_not_listening
 from proxy.server.lifecycle import Control, serve
 from proxy.server.process import harden, listen_to_signals
@@ -24,7 +25,10 @@ from proxy.settings.loader import Loaded, load
 from proxy.settings.report import settings_report
 from proxy.telemetry.logs import open_logs
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["ALLOWED_HOSTS", "add_arguments", "run"]
+
+ALLOWED_HOSTS: Final = "localhost,127.0.0.1,[::1],api.signicat.com"
+"""Whom the demo may be called by: the default, and the upstream that the mock stands for (F3)."""
 
 _FAILED, _BAD_USAGE = 1, 2
 _DEFAULTS: Final = {
@@ -88,6 +92,14 @@ def _addresses(args: argparse.Namespace) -> dict[str, ListenAddress]:
     return {flag: given.get(flag) or _free(default) for flag, default in _DEFAULTS.items()}
 
 
+def _to_call(address: ListenAddress, port: int) -> str:
+    """Return the URL to call an address by: one that means all interfaces is no such."""
+    host = address.host or ""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not listened on
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _settings(mock_url: str, listen: ListenAddress, admin: ListenAddress) -> Loaded:
     """Return settings for the mock; what is set for real use is left alone on purpose."""
     environ = {
@@ -95,6 +107,9 @@ def _settings(mock_url: str, listen: ListenAddress, admin: ListenAddress) -> Loa
         "SIGNICAT_PROXY_CLIENT_SECRET": DEFAULT_SECRET,
         "SIGNICAT_PROXY_TOKEN_URL": f"{mock_url}/auth/open/connect/token",
         "SIGNICAT_PROXY_UPSTREAM_URL": mock_url,
+        # The way to the mock, wherever it was told to listen.
+        "SIGNICAT_PROXY_UNSAFE_PLAIN_HTTP": str(not is_loopback(urlsplit(mock_url).hostname or "")),
+        "SIGNICAT_PROXY_ALLOWED_HOSTS": ALLOWED_HOSTS,
         "SIGNICAT_PROXY_LISTEN": str(listen),
         "SIGNICAT_PROXY_ADMIN_LISTEN": str(admin),
         "SIGNICAT_PROXY_LOG_LEVEL": "warning",
@@ -139,8 +154,9 @@ async def _play(addresses: Mapping[str, ListenAddress]) -> int:
         except OSError as error:
             _complain(f"--mock-listen: cannot listen on {place}: {why_not_listening(error)}")
             return _FAILED
-        _say(f"MOCK Signicat listens on {running.url}")
-        loaded = _settings(running.url, addresses["--listen"], addresses["--admin-listen"])
+        mock_url = _to_call(place, running.port)
+        _say(f"MOCK Signicat listens on {mock_url}")
+        loaded = _settings(mock_url, addresses["--listen"], addresses["--admin-listen"])
         control = Control()
         listen_to_signals(control)
         async with asyncio.TaskGroup() as tasks:
@@ -165,9 +181,12 @@ async def _serve(loaded: Loaded, control: Control) -> int:
 
 async def _show(control: Control) -> None:
     await control.started.wait()
-    url = f"http://{control.listen_addresses[0]}"
+    listen, admin = control.listen_addresses[0], control.admin_address
+    if admin is None:
+        raise AssertionError("started without an admin port")
+    url = _to_call(listen, listen.port or 0)
     await _show_one_request(url)
-    _say(_lines_to_try(url, f"http://{control.admin_address}"))
+    _say(_lines_to_try(url, _to_call(admin, admin.port or 0)))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import pytest
 from proxy.admin.probe import admin_address, probe
 from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
 from proxy.settings.loader import PREFIX
-from tests.support.messages import reply
+from tests.support.messages import reply, request
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import command, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment, running_proxy
@@ -200,6 +200,33 @@ async def test_the_demo_shows_a_request_and_ends(tmp_path: Path) -> None:
         assert len(tries) == 3
         port = int(tries[0].split("127.0.0.1:")[1].split("/")[0])
         caller = await Channel.connect("127.0.0.1", port)
+        caller.close()
+        process.interrupt()
+        assert await process.ended() == 0
+
+
+async def test_the_demo_on_all_interfaces_prints_what_can_be_called(tmp_path: Path) -> None:
+    """As in a container: the addresses it prints are no wildcards, and its exchange succeeds."""
+    arguments = [word for flag in DEMO_FLAGS for word in (flag, "0.0.0.0:0")]
+    async with proxy_process({}, "demo", *arguments, directory=tmp_path) as process:
+        await eventually(lambda: END in process.lines, "the lines to try")
+        assert "HTTP/1.1 200 OK" in process.lines
+        said = [line for line in process.lines if not line.startswith("{")]  # no log
+        assert not [line for line in said if "0.0.0.0" in line]
+        process.interrupt()
+        assert await process.ended() == 0
+
+
+async def test_the_demo_is_signicat_to_who_takes_it_for_a_proxy(tmp_path: Path) -> None:
+    """`http_proxy` leads there, as it would with the real upstream (F3)."""
+    arguments = [word for flag in DEMO_FLAGS for word in (flag, "127.0.0.1:0")]
+    async with proxy_process({}, "demo", *arguments, directory=tmp_path) as process:
+        await eventually(lambda: END in process.lines, "the lines to try")
+        shown = next(line for line in process.lines if line.startswith("The proxy listens on"))
+        port = int(shown.split("127.0.0.1:")[1].split(",")[0])
+        caller = await Channel.connect("127.0.0.1", port)
+        start = "GET http://api.signicat.com/sign/signing-sessions"
+        assert (await caller.ask(request(start, host="api.signicat.com"))).status == 200
         caller.close()
         process.interrupt()
         assert await process.ended() == 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from proxy.commands.demo import ALLOWED_HOSTS
 from tests.support.code_blocks import CodeBlock
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret
@@ -71,7 +72,6 @@ class Stage:
 
     folder: Path
     ports: Mapping[str, int]
-    settings: Mapping[str, str]
 
     def staged(self, text: str) -> str:
         """Return a block's text with ports and paths that are free here."""
@@ -92,7 +92,7 @@ class Stage:
             "SIGNICAT_PROXY_UPSTREAM_URL": mock,
             "SIGNICAT_PROXY_LISTEN": f"127.0.0.1:{self.ports['8080']}",
             "SIGNICAT_PROXY_ADMIN_LISTEN": f"127.0.0.1:{self.ports['8081']}",
-            **self.settings,
+            "SIGNICAT_PROXY_ALLOWED_HOSTS": ALLOWED_HOSTS,  # the pages tell people to use the demo
         }
 
     async def run(self, *command: str, environ: Mapping[str, str] | None = None) -> str:
@@ -182,8 +182,8 @@ async def _listening(mock: ProxyProcess) -> int:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Stage]:
-    """Start mock and proxy, with a page's own settings; wait for the first token."""
+async def stage(folder: Path) -> AsyncIterator[Stage]:
+    """Start mock and proxy; wait for the first token."""
     for name in ("signicat", "auth", "sign"):
         (folder / name).write_text(f"{CLIENT_SECRET}\n", "utf-8")
     (folder / ".state").touch()
@@ -191,8 +191,8 @@ async def stage(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Stag
     started = ("mock", "--listen", "127.0.0.1:0", *clients)
     async with proxy_process({}, *started, directory=folder) as mock:
         ports = {"9090": await _listening(mock), "8080": 0, "8081": 0}
-        first = Stage(folder, ports, settings)
+        first = Stage(folder, ports)
         async with proxy_process(first.environ, "run", directory=folder) as process:
             port, admin = await process.ports()
             await process.event("token_request")
-            yield Stage(folder, {**ports, "8080": port, "8081": admin}, settings)
+            yield Stage(folder, {**ports, "8080": port, "8081": admin})
