@@ -135,6 +135,29 @@ async def test_settings_that_cannot_be_used(
     }
 
 
+async def test_each_error_of_the_settings_is_a_result(tmp_path: Path) -> None:
+    """The place, what is wrong there, and the fix that names the place."""
+    file = tmp_path / "p.toml"
+    file.write_text('scop = "x"\nlisten = ["127.0.0.1:8081"]\n[clients.a]\nclient_id = "x"\n')
+    code, out, _ = await command("check", "--json", "--config", str(file), directory=tmp_path)
+    found = {
+        result["target"]: (result["detail"], result["fix"])
+        for result in json.loads(out)
+        if result["state"] == "failed"
+    }
+    both = f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN"
+    details = {
+        "scop in p.toml": "is no setting; did you mean scope?",
+        both: "127.0.0.1:8081 stands twice",
+        "clients.a.client_secret": "is required, or a file in clients.a.client_secret_file",
+    }
+    help_line = "`signicat-proxy config --help` lists the settings."
+    assert code == 2
+    assert found == {
+        place: (detail, f"Correct {place}; {help_line}") for place, detail in details.items()
+    }
+
+
 async def test_a_file_of_clients(mock: RunningMock, tmp_path: Path) -> None:
     """`--config` is taken, and each client has its lines."""
     file = tmp_path / "p.toml"

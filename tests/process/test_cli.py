@@ -34,9 +34,12 @@ async def test_faults_are_lines_on_stderr(tmp_path: Path) -> None:
     environ = {f"{PREFIX}LOG_LEVEL": "loud"}
     code, out, err = await command("run", directory=tmp_path, environ=environ)
     assert (code, out) == (2, "")
-    lines = err.splitlines()
-    assert len(lines) == 3
-    assert all(line.startswith(f"signicat-proxy: {PREFIX}") for line in lines)
+    secret = f"{PREFIX}CLIENT_SECRET: is required, or a file in {PREFIX}CLIENT_SECRET_FILE"
+    assert err.splitlines() == [
+        f"signicat-proxy: {PREFIX}LOG_LEVEL: must be debug, info, warning or error",
+        f"signicat-proxy: {PREFIX}CLIENT_ID: is required",
+        f"signicat-proxy: {secret}",
+    ]
 
 
 @pytest.mark.parametrize("name", ["run", "demo"])

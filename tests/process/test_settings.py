@@ -33,6 +33,7 @@ def faults(directory: Path, *, config: str | None = None, **changes: str) -> tup
 
 
 NUMBER = "must be a number"
+WHOLE = "must be a whole number"
 READABLE = (
     "http:// would send credentials readable; use https://, "
     f"or set {PREFIX}UNSAFE_PLAIN_HTTP=true for a test"
@@ -44,9 +45,13 @@ FAULTS: dict[str, tuple[Mapping[str, str], str]] = {
     "zero": ({"READ_TIMEOUT_SECONDS": "0"}, "READ_TIMEOUT_SECONDS: must be more than 0"),
     "negative": ({"DRAIN_SECONDS": "-1"}, "DRAIN_SECONDS: must be at least 0"),
     "too large": ({"DRAIN_SECONDS": "1e9"}, "DRAIN_SECONDS: must be at most 86400"),
-    "whole": ({"MAX_REPLAY_BYTES": "1.5"}, "MAX_REPLAY_BYTES: must be a whole number"),
+    "whole": ({"MAX_REPLAY_BYTES": "1.5"}, f"MAX_REPLAY_BYTES: {WHOLE}"),
     "boolean": ({"ADMIN_QUIT": "maybe"}, "ADMIN_QUIT: must be true or false"),
     "choice": ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: must be debug, info, warning or error"),
+    "choice of two": (
+        {"CLIENT_AUTH": "none"},
+        "CLIENT_AUTH: must be client_secret_basic or client_secret_post",
+    ),
     "no url": ({"UPSTREAM_URL": "api.signicat.com"}, f"UPSTREAM_URL: {URL}"),
     "url with query": (
         {"TOKEN_URL": "https://a/t?x=1"},
@@ -61,6 +66,11 @@ FAULTS: dict[str, tuple[Mapping[str, str], str]] = {
         f"UPSTREAM_URL: {READABLE}",
     ),
     "client id": ({"CLIENT_ID": "a b"}, "CLIENT_ID: must be visible ASCII without blanks"),
+    "no client id": ({"CLIENT_ID": ""}, "CLIENT_ID: is required"),
+    "no secret": (
+        {"CLIENT_SECRET": ""},
+        f"CLIENT_SECRET: is required, or a file in {PREFIX}CLIENT_SECRET_FILE",
+    ),
     "secret with line end": (
         {"CLIENT_SECRET": f"{SECRET}\nx"},
         "CLIENT_SECRET: must not be empty or hold control characters or line ends",
@@ -174,6 +184,83 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         "LOG_LEVEL",
         "CLIENT_ID",
     ]
+
+
+WRONG_IN_MANY_WAYS = """
+scop = "x"
+drain_seconds = -1
+[clients.a]
+client_id = "prod-a"
+token_url = "http://idp.test/t"
+[clients."b c"]
+client_secret_file = "/nonexistent"
+[clients.d]
+[[routes]]
+path = "/x"
+client = "a"
+[[routes]]
+path = "/x"
+client = "e"
+[[routes]]
+path = "/X"
+client = "d"
+"""
+
+
+def test_the_whole_list(tmp_path: Path) -> None:
+    """Sources first, then single values, then what must fit together; each line word for word."""
+    (tmp_path / ".env").write_text(f"{PREFIX}XYZZY=1\nOTHER=2\n")
+    changes = {
+        "READ_TIMEOUT": "5",
+        "CLIENT_ID": "",
+        "CLIENT_SECRET": "",
+        "ENVIRONMENT": "sandbox",
+        "LISTEN": "127.0.0.1:8081",
+        "UPSTREAM_URL": "https://localhost:8081",
+        "CA_FILE": "/nonexistent",
+        "LOG_LEVEL": "loud",
+    }
+    own = f"{PREFIX}UPSTREAM_URL: localhost:8081 is an address of this proxy itself"
+    remedy = "name the server that it stands before"
+    assert faults(tmp_path, config=WRONG_IN_MANY_WAYS, **changes) == (
+        "scop in proxy.toml: is no setting; did you mean scope?",
+        f"{PREFIX}XYZZY: is no setting",
+        f"{PREFIX}READ_TIMEOUT: is no setting; did you mean {PREFIX}READ_TIMEOUT_SECONDS?",
+        f"{PREFIX}DRAIN_SECONDS: must be at least 0",
+        f"{PREFIX}LOG_LEVEL: must be debug, info, warning or error",
+        "clients.b c: a name is up to 40 of a-z, 0-9, - and _",
+        "routes: /x names the client 'e', which there is not",
+        "routes: /x stands 2 times",
+        "routes: /x and /X differ only in case or in dots at the end",
+        "routes: no route uses the client 'b c'",
+        f"clients.a.token_url: {READABLE}",
+        f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN: 127.0.0.1:8081 stands twice",
+        f"{own} ({PREFIX}LISTEN); {remedy}",
+        f"{own} ({PREFIX}ADMIN_LISTEN); {remedy}",
+        f"{PREFIX}CA_FILE: cannot be read (No such file or directory)",
+        f"{PREFIX}ENVIRONMENT: is sandbox, but the client id prod-a is for production",
+        "clients.a.client_secret: is required, or a file in clients.a.client_secret_file",
+        "clients.b c.client_id: is required",
+        "clients.b c.client_secret_file: cannot read /nonexistent (No such file or directory)",
+        "clients.d.client_id: is required",
+        "clients.d.client_secret: is required, or a file in clients.d.client_secret_file",
+    )
+
+
+def test_names_in_the_environment_have_capitals(tmp_path: Path) -> None:
+    """What other programs would take for the setting is an error that names it as it stands."""
+    environ = {PREFIX + name: value for name, value in BASE.items()}
+    with pytest.raises(ConfigurationError) as caught:
+        load(environ=environ | {"signicat_proxy_scope": "x"}, directory=tmp_path)
+    assert caught.value.faults == (
+        f"signicat_proxy_scope: is no setting; did you mean {PREFIX}SCOPE?",
+    )
+
+
+def test_a_dotenv_that_is_no_text(tmp_path: Path) -> None:
+    """It is one line, and nothing of what it holds is told."""
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    assert faults(tmp_path) == (".env: cannot be read (UnicodeDecodeError)",)
 
 
 OWN = {
@@ -352,6 +439,14 @@ CLIENT_FAULTS = {
     "unknown key": ("scop = 1", "scop in proxy.toml: is no setting; did you mean scope?"),
     "unknown client key": ("[clients.a]\nclient = 1", "clients.a.client: is no setting"),
     "not a table": ("clients = 1", "clients: must be a table"),
+    "a client that is no table": ("clients.a = 1", "clients.a: must be a table"),
+    "no list of routes": ("routes = 1", "routes: must be a list"),
+    "a route that is no table": ("routes = [1]", "routes.0: must be a table"),
+    "a route without client": ('[[routes]]\npath = "/"', "routes.0.client: is required"),
+    "method of a route": (
+        '[[routes]]\npath = "/"\nclient = "default"\nmethods = ["get"]',
+        "routes.0.methods: 'get' is no method that is forwarded; write GET, POST …",
+    ),
     "no route": (
         '[clients.a]\nclient_id = "x"\n[clients.b]\nclient_id = "y"',
         "routes: several clients need [[routes]] that say which paths are whose",
@@ -393,10 +488,20 @@ CLIENT_FAULTS = {
         '[clients.a]\ntoken_url = "http://x.test/"',
         f"clients.a.token_url: {READABLE}",
     ),
+    "client secrets": (
+        '[clients.a]\nclient_secret = "x"\nclient_secret_file = "/nonexistent"',
+        "clients.a.client_secret: give it or clients.a.client_secret_file, not both",
+    ),
     "list of numbers": (
         "allowed_hosts = [1]",
         f"{PREFIX}ALLOWED_HOSTS: must be a comma-separated list",
     ),
+    "no number": ("read_timeout_seconds = []", f"{PREFIX}READ_TIMEOUT_SECONDS: {NUMBER}"),
+    "no whole number": ("max_replay_bytes = []", f"{PREFIX}MAX_REPLAY_BYTES: {WHOLE}"),
+    "a part of a byte": ("max_replay_bytes = 1.5", f"{PREFIX}MAX_REPLAY_BYTES: {WHOLE}"),
+    "no boolean": ("admin_quit = []", f"{PREFIX}ADMIN_QUIT: must be true or false"),
+    "no text": ("scope = 1", f"{PREFIX}SCOPE: must be text"),
+    "no path": ("ca_file = 1", f"{PREFIX}CA_FILE: has the wrong type"),
 }
 
 
@@ -450,7 +555,8 @@ def test_a_file_that_is_missing(tmp_path: Path) -> None:
     """A file that cannot be read says why."""
     with pytest.raises(ConfigurationError) as caught:
         load(config_file=tmp_path / "x.toml", environ={}, directory=tmp_path)
-    assert caught.value.faults[0].endswith("cannot be read (No such file or directory)")
+    file = tmp_path / "x.toml"
+    assert caught.value.faults[0] == f"--config: {file} cannot be read (No such file or directory)"
 
 
 def test_the_usual_proxy_variables(tmp_path: Path) -> None:
