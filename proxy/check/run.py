@@ -200,10 +200,10 @@ async def _port_result(setting: str, address: ListenAddress, timeout_seconds: fl
 
 def _configuration_results(error: ConfigurationError) -> Iterator[Result]:
     """Yield the errors of settings that cannot be used, and everything else as skipped."""
-    for fault in error.faults:
-        setting, _, detail = fault.partition(": ")
+    for line in error.errors:
+        setting, _, detail = line.partition(": ")
         fix = f"Correct {setting}; `signicat-proxy config --help` lists the settings."
-        yield Result("settings", "failed", setting, detail or fault, fix)
+        yield Result("settings", "failed", setting, detail or line, fix)
     for check in CHECKS[1:]:
         yield Result(check, "skipped", "", "settings failed")
 

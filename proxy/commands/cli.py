@@ -190,9 +190,9 @@ _RUN: Final = {
 }
 
 
-def _faults_of(error: Exception) -> Sequence[str]:
+def _errors_of(error: Exception) -> Sequence[str]:
     """Return the lines of a failure that is the operator's to mend."""
-    return getattr(error, "faults", None) or (str(error),)
+    return getattr(error, "errors", None) or (str(error),)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -213,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Asked by name, so that `health` need not import what defines them.
         kind = type(error).__name__
         if kind in ("ConfigurationError", "CannotListenError", "MissingCParsersError"):
-            for line in _faults_of(error):
+            for line in _errors_of(error):
                 _say(line)
             return _BAD_USAGE if kind == "ConfigurationError" else _FAILED
         raise

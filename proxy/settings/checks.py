@@ -1,4 +1,4 @@
-"""What settings must be together: each fault is one line that names the setting."""
+"""What settings must be together: each error is one line that names the setting."""
 
 import ssl
 from collections import Counter
@@ -14,27 +14,27 @@ from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.model import PREFIX, ClientSettings, Settings
 from proxy.settings.values import secret as check_secret
 
-__all__ = ["faults_together"]
+__all__ = ["errors_between"]
 
 _PREFIXES: Final = {"sandbox": ("sandbox-", "dev-"), "production": ("prod-",)}
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_CLIENT_NAME: Final = 40
 
 
-def faults_together(settings: Settings, failed: frozenset[str]) -> list[str]:
-    """Return every fault between settings; those in `failed` have been reported."""
-    faults = [
-        *_client_table_faults(settings),
-        *_route_faults(settings, failed),
-        *_url_faults(settings),
-        *_listen_faults(settings, failed),
-        *_own_address_faults(settings, failed),
-        *_ca_faults(settings),
+def errors_between(settings: Settings, failed: frozenset[str]) -> list[str]:
+    """Return every error between settings; those in `failed` have been reported."""
+    errors = [
+        *_client_table_errors(settings),
+        *_route_errors(settings, failed),
+        *_url_errors(settings),
+        *_listen_errors(settings, failed),
+        *_own_address_errors(settings, failed),
+        *_ca_errors(settings),
     ]
     if "client_tables" not in failed and not any(name.startswith("clients") for name in failed):
         for client in settings.clients:
-            faults += _client_faults(client, settings, failed)
-    return list(dict.fromkeys(faults))
+            errors += _client_errors(client, settings, failed)
+    return list(dict.fromkeys(errors))
 
 
 def _where(client: ClientSettings, settings: Settings, name: str) -> str:
@@ -44,12 +44,12 @@ def _where(client: ClientSettings, settings: Settings, name: str) -> str:
     return f"clients.{client.name}.{name}"
 
 
-def _client_faults(
+def _client_errors(
     client: ClientSettings, settings: Settings, failed: frozenset[str]
 ) -> Iterator[str]:
     if not client.client_id and "client_id" not in failed:
         yield f"{_where(client, settings, 'client_id')}: is required"
-    yield from _environment_faults(client, settings)
+    yield from _environment_errors(client, settings)
     if failed & {"client_secret", "client_secret_file"}:
         return
     name = _where(client, settings, "client_secret")
@@ -59,10 +59,10 @@ def _client_faults(
     elif client.client_secret is None and client.client_secret_file is None:
         yield f"{name}: is required, or a file in {file_name}"
     elif client.client_secret_file is not None:
-        yield from _secret_file_faults(client, file_name)
+        yield from _secret_file_errors(client, file_name)
 
 
-def _secret_file_faults(client: ClientSettings, name: str) -> Iterator[str]:
+def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[str]:
     path = client.client_secret_file
     try:
         check_secret(SecretSource(path=path).read())
@@ -72,7 +72,7 @@ def _secret_file_faults(client: ClientSettings, name: str) -> Iterator[str]:
         yield f"{name}: the secret in {path} {error}"
 
 
-def _environment_faults(client: ClientSettings, settings: Settings) -> Iterator[str]:
+def _environment_errors(client: ClientSettings, settings: Settings) -> Iterator[str]:
     for environment, prefixes in _PREFIXES.items():
         says_so = client.client_id.lower().startswith(prefixes)
         if says_so and settings.environment not in (None, environment):
@@ -82,7 +82,7 @@ def _environment_faults(client: ClientSettings, settings: Settings) -> Iterator[
             )
 
 
-def _client_table_faults(settings: Settings) -> Iterator[str]:
+def _client_table_errors(settings: Settings) -> Iterator[str]:
     for name in settings.client_tables:
         plain = name.replace("-", "").replace("_", "")
         if not (plain.isascii() and plain.isalnum()) or len(name) > _MAX_CLIENT_NAME:
@@ -91,7 +91,7 @@ def _client_table_faults(settings: Settings) -> Iterator[str]:
             yield "clients.none: this name is taken by requests without a client"
 
 
-def _route_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+def _route_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
     if any(name.startswith("routes") for name in failed):
         return
     if len(settings.client_tables) > 1 and not settings.route_tables:
@@ -100,13 +100,13 @@ def _route_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
     for route in settings.route_tables:
         if route.client not in known:
             yield f"routes: {route.path} names the client '{route.client[:60]}', which there is not"
-    yield from _repeated_route_faults(settings)
+    yield from _repeated_route_errors(settings)
     if settings.route_tables:
         for unused in sorted(known - {route.client for route in settings.route_tables}):
             yield f"routes: no route uses the client '{unused}'"
 
 
-def _repeated_route_faults(settings: Settings) -> Iterator[str]:
+def _repeated_route_errors(settings: Settings) -> Iterator[str]:
     """Find paths that stand twice, or that the upstream may take for one another (G4)."""
     paths = Counter(route.path for route in settings.route_tables)
     for path, amount in paths.items():
@@ -126,7 +126,7 @@ def _urls(settings: Settings) -> Mapping[str, str]:
     return urls | {_where(c, settings, "token_url"): c.token_url for c in settings.clients}
 
 
-def _url_faults(settings: Settings) -> Iterator[str]:
+def _url_errors(settings: Settings) -> Iterator[str]:
     for name, url in _urls(settings).items():
         parts = urlsplit(url)
         is_private = parts.scheme == "https" or is_loopback(parts.hostname or "")
@@ -137,7 +137,7 @@ def _url_faults(settings: Settings) -> Iterator[str]:
             )
 
 
-def _listen_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
     if failed & {"listen", "admin_listen"}:
         return
     addresses = [*settings.listen, settings.admin_listen]
@@ -148,7 +148,7 @@ def _listen_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
             yield f"{name}: {address} stands twice"
 
 
-def _own_address_faults(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
     """Find what would come back to the proxy itself, on its way or at its end (G10)."""
     own = {"LISTEN": settings.listen, "ADMIN_LISTEN": (settings.admin_listen,)}
     for setting, host, port in _destinations(settings):
@@ -174,7 +174,7 @@ def _destinations(settings: Settings) -> Iterator[tuple[str, str, int]]:
             yield f"{PREFIX}EGRESS_PROXY", proxy.host, proxy.port
 
 
-def _ca_faults(settings: Settings) -> Iterator[str]:
+def _ca_errors(settings: Settings) -> Iterator[str]:
     if settings.ca_file is None:
         return
     try:

@@ -1,7 +1,7 @@
 """Settings from all their sources: read, merged, and checked together.
 
 Precedence: flag, environment, `.env` in the working directory, TOML file,
-default. All faults are reported at once, one line each, and each line names
+default. All errors are reported at once, one line each, and each line names
 the setting; a value is quoted only where it cannot be a secret.
 """
 
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.net.addresses import ListenAddress
-from proxy.settings.checks import faults_together
+from proxy.settings.checks import errors_between
 from proxy.settings.model import PREFIX, ClientSettings, RouteSettings, Settings
 from proxy.settings.service_links import service_links
 
@@ -62,11 +62,11 @@ _LOOPBACK_NO_PROXY: Final = "localhost,127.0.0.0/8,::1"
 
 
 class ConfigurationError(Exception):
-    """The settings cannot be used; `faults` has one line for each reason."""
+    """The settings cannot be used; `errors` has one line for each reason."""
 
-    def __init__(self, faults: tuple[str, ...]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
+    def __init__(self, errors: tuple[str, ...]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +89,23 @@ def load(
     environ: Mapping[str, str],
     directory: Path,
 ) -> Loaded:
-    """Return the settings; raise `ConfigurationError` with every fault there is.
+    """Return the settings; raise `ConfigurationError` with every error there is.
 
     `flags` are by lower-case name; `directory` is where `.env` may be.
     """
-    faults: list[str] = []
+    errors: list[str] = []
     links = service_links(environ)
     environ = {name: value for name, value in environ.items() if name not in links}
     values: dict[str, Any] = {"service_links": links}
     origins = dict.fromkeys(setting_names(), "default")
-    for origin, found in _sources(config_file, flags or {}, environ, directory, faults):
+    for origin, found in _sources(config_file, flags or {}, environ, directory, errors):
         values |= found
         origins |= dict.fromkeys(found, origin)
     _take_usual_proxy(values, origins, environ)
-    settings = _checked(values, faults)
-    faults += faults_together(settings, failed=_failed(faults))
-    if faults:
-        raise ConfigurationError(tuple(faults))
+    settings = _checked(values, errors)
+    errors += errors_between(settings, failed=_failed(errors))
+    if errors:
+        raise ConfigurationError(tuple(errors))
     return Loaded(settings, {name: origins[name] for name in setting_names()})
 
 
@@ -114,24 +114,24 @@ def _sources(
     flags: Mapping[str, str],
     environ: Mapping[str, str],
     directory: Path,
-    faults: list[str],
+    errors: list[str],
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what each source says, the weakest first; `faults` gets what cannot be read."""
+    """Yield what each source says, the weakest first; `errors` gets what cannot be read."""
     if config_file is not None:
-        yield config_file.name, _from_toml(config_file, faults)
+        yield config_file.name, _from_toml(config_file, errors)
     dotenv = directory / ".env"
     if dotenv.is_file():
         try:
             found = dotenv_values(dotenv, interpolate=False)
         except (OSError, UnicodeDecodeError) as error:
-            faults.append(f".env: cannot be read ({type(error).__name__})")
+            errors.append(f".env: cannot be read ({type(error).__name__})")
         else:
-            yield ".env", _from_environment(found, faults)
-    yield "environment", _from_environment(environ, faults)
+            yield ".env", _from_environment(found, errors)
+    yield "environment", _from_environment(environ, errors)
     yield "flag", flags
 
 
-def _from_environment(environ: Mapping[str, str | None], faults: list[str]) -> Mapping[str, str]:
+def _from_environment(environ: Mapping[str, str | None], errors: list[str]) -> Mapping[str, str]:
     """Pick our names; an empty value counts as none, as compose files produce them."""
     found = {}
     for key, value in environ.items():
@@ -139,20 +139,20 @@ def _from_environment(environ: Mapping[str, str | None], faults: list[str]) -> M
             continue
         name = key[len(PREFIX) :].lower()
         if name not in setting_names() or not key.startswith(PREFIX):
-            faults.append(f"{key}: is no setting{_suggestion(name, upper=True)}")
+            errors.append(f"{key}: is no setting{_suggestion(name, upper=True)}")
         elif value:
             found[name] = value
     return found
 
 
-def _from_toml(path: Path, faults: list[str]) -> Mapping[str, Any]:
+def _from_toml(path: Path, errors: list[str]) -> Mapping[str, Any]:
     try:
         content = tomllib.loads(path.read_bytes().decode(_ENCODING))
     except OSError as error:
-        faults.append(f"--config: {path} cannot be read ({error.strerror})")
+        errors.append(f"--config: {path} cannot be read ({error.strerror})")
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        faults.append(f"--config: {path} is no TOML ({error})".splitlines()[0])
+        errors.append(f"--config: {path} is no TOML ({error})".splitlines()[0])
         return {}
     found = {}
     for key, value in content.items():
@@ -161,7 +161,7 @@ def _from_toml(path: Path, faults: list[str]) -> Mapping[str, Any]:
         elif key in setting_names():
             found[key] = value
         else:
-            faults.append(f"{key} in {path.name}: is no setting{_suggestion(key, upper=False)}")
+            errors.append(f"{key} in {path.name}: is no setting{_suggestion(key, upper=False)}")
     return found
 
 
@@ -188,19 +188,19 @@ def _take_usual_proxy(
         origins["no_proxy"] = "environment (NO_PROXY)"
 
 
-def _checked(values: Mapping[str, Any], faults: list[str]) -> Settings:
-    """Return the settings without those that are at fault; their faults are added."""
+def _checked(values: Mapping[str, Any], errors: list[str]) -> Settings:
+    """Return the settings without those that are wrong; their errors are added."""
     try:
         return Settings(**values)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-    faults += [_line(detail) for detail in details]
+    errors += [_line(detail) for detail in details]
     failed = {detail["loc"][0] for detail in details}
     return Settings(**{name: value for name, value in values.items() if name not in failed})
 
 
 def _line(detail: ErrorDetails) -> str:
-    """Say one fault in one line, in the words of the product."""
+    """Say one error in one line, in the words of the product."""
     name, *inner = map(str, detail["loc"])
     context = detail.get("ctx", {})
     kind = detail["type"]
@@ -219,6 +219,6 @@ def _line(detail: ErrorDetails) -> str:
     return f"{PREFIX}{name.upper()}: {message}"
 
 
-def _failed(faults: list[str]) -> frozenset[str]:
-    """Return the names of settings that have a fault already."""
-    return frozenset(line.partition(":")[0].removeprefix(PREFIX).lower() for line in faults)
+def _failed(errors: list[str]) -> frozenset[str]:
+    """Return the names of settings that have an error already."""
+    return frozenset(line.partition(":")[0].removeprefix(PREFIX).lower() for line in errors)

@@ -84,7 +84,7 @@ def client_id(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """Check a secret and return it as its operator sees it; the fault never quotes it (T13)."""
+    """Check a secret and return it as its operator sees it; the error never quotes it (T13)."""
     value = as_seen(value)
     if not value or _CONTROL.search(value):
         raise ValueError("must not be empty or hold control characters or line ends")
@@ -130,6 +130,6 @@ def path_prefix(value: str) -> str:
 
 
 def egress_proxy(value: str) -> str:
-    """Check the URL of a CONNECT proxy; the fault never quotes it."""
+    """Check the URL of a CONNECT proxy; the error never quotes it."""
     parse_egress_proxy(value)
     return value

@@ -1,4 +1,4 @@
-"""The proxy itself reads what the chart makes of values: the same settings, and no fault."""
+"""The proxy itself reads what the chart makes of values: the same settings, and no error."""
 
 from collections.abc import Mapping
 from pathlib import Path

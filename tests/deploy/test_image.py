@@ -214,7 +214,7 @@ def test_no_shell_is_needed(engine: Engine, image: str) -> None:
         assert stop(engine, name) == 0
 
 
-def test_bad_settings_end_it_with_every_fault(engine: Engine, image: str) -> None:
+def test_bad_settings_end_it_with_every_error(engine: Engine, image: str) -> None:
     """Without settings the exit code is 2 and the log names those that are needed (C1)."""
     with engine.container(image=image) as name:
         assert engine.exit_code(name) == 2

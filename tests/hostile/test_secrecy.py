@@ -292,7 +292,7 @@ async def test_the_commands_tell_nothing(tokens: TokenServer, tmp_path: Path) ->
     broken = {**environ, "SIGNICAT_PROXY_EGRESS_PROXY": "ftp://me:MARK-egress-password@x:y"}
     async with proxy_process(broken, "config", directory=tmp_path) as process:
         assert await process.ended() == 2
-    assert_nothing_told({"fault": process.output})
+    assert_nothing_told({"error": process.output})
     both = {**environ, "SIGNICAT_PROXY_CLIENT_SECRET_FILE": "MARK-client-secret"}
     async with proxy_process(both, "config", "--json", directory=tmp_path) as process:
         await process.ended()

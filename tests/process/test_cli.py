@@ -29,8 +29,8 @@ async def test_no_command_is_wrong_usage(tmp_path: Path) -> None:
     assert (code, "COMMAND" in err) == (2, True)
 
 
-async def test_faults_are_lines_on_stderr(tmp_path: Path) -> None:
-    """Bad configuration ends with 2 and one line for each fault (C1)."""
+async def test_errors_are_lines_on_stderr(tmp_path: Path) -> None:
+    """Bad configuration ends with 2 and one line for each error (C1)."""
     environ = {f"{PREFIX}LOG_LEVEL": "loud"}
     code, out, err = await command("run", directory=tmp_path, environ=environ)
     assert (code, out) == (2, "")

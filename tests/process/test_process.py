@@ -265,8 +265,8 @@ async def test_a_port_in_use_is_one_line(tokens: TokenServer, tmp_path: Path, se
     assert "Traceback" not in process.output
 
 
-async def test_bad_configuration_lists_all_faults(tmp_path: Path) -> None:
-    """Exit code 2, every fault named at once, no secret among them (C1)."""
+async def test_bad_configuration_lists_all_errors(tmp_path: Path) -> None:
+    """Exit code 2, every error named at once, no secret among them (C1)."""
     environ = {
         "SIGNICAT_PROXY_CLIENT_SECRET": CLIENT_SECRET,
         "SIGNICAT_PROXY_READ_TIMEOUT_SECONDS": "soon",

@@ -74,8 +74,8 @@ def test_nothing_else_passes_as_one(tmp_path: Path, name: str, value: str) -> No
     environ = environment(upstream="https://a.test", token_url="https://a.test/t") | variables
     with pytest.raises(ConfigurationError) as caught:
         load(environ=environ, directory=tmp_path)
-    (fault,) = caught.value.faults
-    assert fault.startswith(f"{PREFIX}{name}: is no setting")
+    (error,) = caught.value.errors
+    assert error.startswith(f"{PREFIX}{name}: is no setting")
 
 
 def test_they_are_no_settings_of_a_file(tmp_path: Path) -> None:

@@ -23,13 +23,13 @@ def loaded(directory: Path, *, config: str | None = None, **changes: str) -> Loa
     return load(config_file=file, environ=environ, directory=directory)
 
 
-def faults(directory: Path, *, config: str | None = None, **changes: str) -> tuple[str, ...]:
-    """Return the faults of a configuration that has some; none of them tells the secret."""
+def errors(directory: Path, *, config: str | None = None, **changes: str) -> tuple[str, ...]:
+    """Return the errors of a configuration that has some; none of them tells the secret."""
     with pytest.raises(ConfigurationError) as caught:
         loaded(directory, config=config, **changes)
     assert SECRET not in str(caught.value)
-    assert all("\n" not in line for line in caught.value.faults)
-    return caught.value.faults
+    assert all("\n" not in line for line in caught.value.errors)
+    return caught.value.errors
 
 
 NUMBER = "must be a number"
@@ -39,7 +39,7 @@ READABLE = (
     f"or set {PREFIX}UNSAFE_PLAIN_HTTP=true for a test"
 )
 URL = "must be a URL like https://host/path"
-FAULTS: dict[str, tuple[Mapping[str, str], str]] = {
+ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
     "number": ({"READ_TIMEOUT_SECONDS": "abc"}, f"READ_TIMEOUT_SECONDS: {NUMBER}"),
     "nan": ({"DRAIN_SECONDS": "nan"}, "DRAIN_SECONDS: must be a finite number"),
     "zero": ({"READ_TIMEOUT_SECONDS": "0"}, "READ_TIMEOUT_SECONDS: must be more than 0"),
@@ -151,33 +151,33 @@ FAULTS: dict[str, tuple[Mapping[str, str], str]] = {
 }
 
 
-@pytest.mark.parametrize(("changes", "line"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_is_one_line(tmp_path: Path, changes: Mapping[str, str], line: str) -> None:
-    """Each fault names its setting and says what to write instead."""
-    assert faults(tmp_path, **changes) == (PREFIX + line,)
+@pytest.mark.parametrize(("changes", "line"), ERRORS.values(), ids=ERRORS.keys())
+def test_an_error_is_one_line(tmp_path: Path, changes: Mapping[str, str], line: str) -> None:
+    """Each error names its setting and says what to write instead."""
+    assert errors(tmp_path, **changes) == (PREFIX + line,)
 
 
 def test_a_ca_file_without_certificates(tmp_path: Path) -> None:
     """A bundle that is none is known before the first connection."""
     file = tmp_path / "ca.pem"
     file.write_text("no certificate")
-    assert faults(tmp_path, CA_FILE=str(file)) == (
+    assert errors(tmp_path, CA_FILE=str(file)) == (
         f"{PREFIX}CA_FILE: no certificates in PEM form in this file",
     )
 
 
 def test_an_empty_secret_file(tmp_path: Path) -> None:
-    """A file without a secret is a fault at the start, not a refusal by Signicat later."""
+    """A file without a secret is an error at the start, not a refusal by Signicat later."""
     file = tmp_path / "secret"
     file.write_text("\n")
-    assert faults(tmp_path, CLIENT_SECRET="", CLIENT_SECRET_FILE=str(file)) == (
+    assert errors(tmp_path, CLIENT_SECRET="", CLIENT_SECRET_FILE=str(file)) == (
         f"{PREFIX}CLIENT_SECRET_FILE: cannot read {file} (empty)",
     )
 
 
-def test_all_faults_come_at_once(tmp_path: Path) -> None:
-    """Nobody has to start the proxy four times to read four faults."""
-    got = faults(tmp_path, LOG_LEVEL="x", LISTEN="x", CLIENT_ID="", XYZZY="1")
+def test_all_errors_come_at_once(tmp_path: Path) -> None:
+    """Nobody has to start the proxy four times to read four errors."""
+    got = errors(tmp_path, LOG_LEVEL="x", LISTEN="x", CLIENT_ID="", XYZZY="1")
     assert [line.removeprefix(PREFIX).partition(":")[0] for line in got] == [
         "XYZZY",
         "LISTEN",
@@ -222,7 +222,7 @@ def test_the_whole_list(tmp_path: Path) -> None:
     }
     own = f"{PREFIX}UPSTREAM_URL: localhost:8081 is an address of this proxy itself"
     remedy = "name the server that it stands before"
-    assert faults(tmp_path, config=WRONG_IN_MANY_WAYS, **changes) == (
+    assert errors(tmp_path, config=WRONG_IN_MANY_WAYS, **changes) == (
         "scop in proxy.toml: is no setting; did you mean scope?",
         f"{PREFIX}XYZZY: is no setting",
         f"{PREFIX}READ_TIMEOUT: is no setting; did you mean {PREFIX}READ_TIMEOUT_SECONDS?",
@@ -252,7 +252,7 @@ def test_names_in_the_environment_have_capitals(tmp_path: Path) -> None:
     environ = {PREFIX + name: value for name, value in BASE.items()}
     with pytest.raises(ConfigurationError) as caught:
         load(environ=environ | {"signicat_proxy_scope": "x"}, directory=tmp_path)
-    assert caught.value.faults == (
+    assert caught.value.errors == (
         f"signicat_proxy_scope: is no setting; did you mean {PREFIX}SCOPE?",
     )
 
@@ -260,7 +260,7 @@ def test_names_in_the_environment_have_capitals(tmp_path: Path) -> None:
 def test_a_dotenv_that_is_no_text(tmp_path: Path) -> None:
     """It is one line, and nothing of what it holds is told."""
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
-    assert faults(tmp_path) == (".env: cannot be read (UnicodeDecodeError)",)
+    assert errors(tmp_path) == (".env: cannot be read (UnicodeDecodeError)",)
 
 
 OWN = {
@@ -322,31 +322,31 @@ NOT_OWN = {
 
 
 @pytest.mark.parametrize(("changes", "setting", "own"), OWN.values(), ids=OWN.keys())
-def test_what_leads_back_to_the_proxy_is_a_fault(
+def test_what_leads_back_to_the_proxy_is_an_error(
     tmp_path: Path, changes: Mapping[str, str], setting: str, own: str
 ) -> None:
     """G10: both settings are named, and nothing is started that would call itself for ever."""
-    (line,) = faults(tmp_path, **changes)
+    (line,) = errors(tmp_path, **changes)
     assert line.startswith(f"{PREFIX}{setting}: ")
     assert f"is an address of this proxy itself ({PREFIX}{own})" in line
 
 
 @pytest.mark.parametrize("changes", NOT_OWN.values(), ids=NOT_OWN.keys())
-def test_what_leads_elsewhere_is_no_fault(tmp_path: Path, changes: Mapping[str, str]) -> None:
+def test_what_leads_elsewhere_is_no_error(tmp_path: Path, changes: Mapping[str, str]) -> None:
     """G10: the mock and other servers of this machine may be before it."""
     loaded(tmp_path, **changes)
 
 
-def test_what_is_a_fault_already_is_not_compared(tmp_path: Path) -> None:
+def test_what_is_an_error_already_is_not_compared(tmp_path: Path) -> None:
     """G10: where LISTEN cannot be read, nobody is told of the default in its place."""
-    (line,) = faults(tmp_path, LISTEN="x", UPSTREAM_URL="http://localhost:8080")
+    (line,) = errors(tmp_path, LISTEN="x", UPSTREAM_URL="http://localhost:8080")
     assert line.startswith(f"{PREFIX}LISTEN: ")
 
 
 def test_a_client_that_asks_the_proxy_for_its_token_is_named(tmp_path: Path) -> None:
     """G10: the setting is told as its owner wrote it."""
     config = '[clients.a]\ntoken_url = "http://localhost:8080/auth/open/connect/token"\n'
-    (line,) = faults(tmp_path, config=config)
+    (line,) = errors(tmp_path, config=config)
     assert line.startswith("clients.a.token_url: localhost:8080 is an address of this proxy itself")
 
 
@@ -435,7 +435,7 @@ def test_several_clients(tmp_path: Path) -> None:
     ]
 
 
-CLIENT_FAULTS = {
+CLIENT_ERRORS = {
     "unknown key": ("scop = 1", "scop in proxy.toml: is no setting; did you mean scope?"),
     "unknown client key": ("[clients.a]\nclient = 1", "clients.a.client: is no setting"),
     "not a table": ("clients = 1", "clients: must be a table"),
@@ -530,15 +530,15 @@ def test_origins_are_kept_as_browsers_send_them(tmp_path: Path, written: str, se
      ("production", "a-sandbox-b"), ("sandbox", "other")],
 )  # fmt: skip
 def test_the_right_environment_passes(tmp_path: Path, environment: str, client_id: str) -> None:
-    """Only a prefix that says the other one is a fault."""
+    """Only a prefix that says the other one is an error."""
     got = loaded(tmp_path, ENVIRONMENT=environment, CLIENT_ID=client_id).settings
     assert (got.environment, got.client_id) == (environment, client_id)
 
 
-@pytest.mark.parametrize(("config", "line"), CLIENT_FAULTS.values(), ids=CLIENT_FAULTS.keys())
-def test_a_fault_of_the_file_is_one_line(tmp_path: Path, config: str, line: str) -> None:
-    """Faults of clients and routes say where in the file they are."""
-    assert faults(tmp_path, config=config) == (line,)
+@pytest.mark.parametrize(("config", "line"), CLIENT_ERRORS.values(), ids=CLIENT_ERRORS.keys())
+def test_an_error_of_the_file_is_one_line(tmp_path: Path, config: str, line: str) -> None:
+    """Errors of clients and routes say where in the file they are."""
+    assert errors(tmp_path, config=config) == (line,)
 
 
 @pytest.mark.parametrize("content", [b"a = [", b"\xff"])
@@ -548,7 +548,7 @@ def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(ConfigurationError) as caught:
         load(config_file=file, environ={}, directory=tmp_path)
-    assert caught.value.faults[0].startswith(f"--config: {file} is no TOML")
+    assert caught.value.errors[0].startswith(f"--config: {file} is no TOML")
 
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
@@ -556,7 +556,7 @@ def test_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(config_file=tmp_path / "x.toml", environ={}, directory=tmp_path)
     file = tmp_path / "x.toml"
-    assert caught.value.faults[0] == f"--config: {file} cannot be read (No such file or directory)"
+    assert caught.value.errors[0] == f"--config: {file} cannot be read (No such file or directory)"
 
 
 def test_the_usual_proxy_variables(tmp_path: Path) -> None:
