@@ -13,7 +13,8 @@ from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import Failure, Grant, hint, lacks_scope
 from proxy.oauth.secret import SecretUnreadableError
 from proxy.server.outgoing import new_secret_source
-from proxy.settings.loader import PREFIX, ClientSettings, Settings
+from proxy.settings.loader import ClientSettings, Settings
+from proxy.settings.names import setting_name
 
 __all__ = ["Asked", "clock_result", "read_secret", "scope_result", "token_result"]
 
@@ -96,7 +97,7 @@ def _token_fix(outcome: str, client: ClientSettings, settings: Settings) -> str:
         if field == "client_secret":
             return _secret_setting(client, settings)
         is_own = field in ClientSettings.model_fields
-        return settings.name_of(client, field) if is_own else PREFIX + field.upper()
+        return settings.name_of(client, field) if is_own else setting_name(field)
 
     text = hint(outcome, name_of) or _WAIT
     return text[0].upper() + text[1:] + "."

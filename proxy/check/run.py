@@ -44,6 +44,7 @@ from proxy.settings.loader import (
     Loaded,
     Settings,
 )
+from proxy.settings.names import setting_name
 from proxy.settings.risks import risks_of
 from proxy.telemetry.logs import Redactor
 
@@ -182,7 +183,7 @@ async def _port_result(setting: str, address: ListenAddress, timeout_seconds: fl
         async with asyncio.timeout(timeout_seconds):  # the address may be a name
             await asyncio.to_thread(check_address, setting, address)
     except TimeoutError:
-        fix = f"Give an address in SIGNICAT_PROXY_{setting} instead of a name, or check the DNS."
+        fix = f"Give an address in {setting_name(setting)} instead of a name, or check the DNS."
         return Result("port", "failed", f"{setting} {address}", "DNS does not answer", fix)
     except CannotListenError as error:
         if error.is_taken and await asyncio.to_thread(is_signicat_proxy, address):
@@ -190,9 +191,9 @@ async def _port_result(setting: str, address: ListenAddress, timeout_seconds: fl
             return Result("port", "ok", f"{setting} {address}", detail)
         fix = (
             f"Stop what listens there (ss -ltnp shows it), or choose another address in "
-            f"SIGNICAT_PROXY_{setting}."
+            f"{setting_name(setting)}."
             if error.is_taken
-            else f"Correct SIGNICAT_PROXY_{setting}, or what this user may do."
+            else f"Correct {setting_name(setting)}, or what this user may do."
         )
         return Result("port", "failed", f"{setting} {address}", error.reason, fix)
     return Result("port", "ok", f"{setting} {address}", "free")

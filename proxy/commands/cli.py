@@ -38,7 +38,8 @@ def _say(line: str) -> None:
 
 def _add_setting_flags(parser: argparse.ArgumentParser) -> None:
     """Give every setting that is not a secret its flag (secrets never by flag)."""
-    from proxy.settings.loader import PREFIX, Settings, setting_names
+    from proxy.settings.loader import Settings, setting_names
+    from proxy.settings.names import PREFIX
 
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
     group = parser.add_argument_group("settings", f"each also as {PREFIX}… in the environment")
@@ -168,11 +169,12 @@ def _config(args: argparse.Namespace) -> int:
 
 def _health(args: argparse.Namespace) -> int:
     from proxy.admin.probe import admin_address, probe
+    from proxy.settings.names import setting_name
 
     try:
         address = admin_address(args.admin_listen, args.config, os.environ, Path.cwd())
     except (OSError, ValueError) as error:
-        _say(f"SIGNICAT_PROXY_ADMIN_LISTEN: {error}")
+        _say(f"{setting_name('admin_listen')}: {error}")
         return _BAD_USAGE
     is_good, line = probe(address, ready=args.ready)
     print(line)  # noqa: T201 (the command's result)

@@ -11,7 +11,8 @@ from proxy.net.addresses import is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
 from proxy.net.tls import CaFileError, client_context
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
-from proxy.settings.model import PREFIX, ClientSettings, Settings
+from proxy.settings.model import ClientSettings, Settings
+from proxy.settings.names import setting_name
 from proxy.settings.values import secret as check_secret
 
 __all__ = ["errors_between"]
@@ -40,8 +41,8 @@ def errors_between(settings: Settings, failed: frozenset[str]) -> list[str]:
 def _where(client: ClientSettings, settings: Settings, name: str) -> str:
     """Name a client's setting as its owner wrote it."""
     if not settings.client_tables:
-        return PREFIX + name.upper()
-    return f"clients.{client.name}.{name}"
+        return setting_name(name)
+    return setting_name("client_tables", client.name, name)
 
 
 def _client_errors(
@@ -77,18 +78,19 @@ def _environment_errors(client: ClientSettings, settings: Settings) -> Iterator[
         says_so = client.client_id.lower().startswith(prefixes)
         if says_so and settings.environment not in (None, environment):
             yield (
-                f"{PREFIX}ENVIRONMENT: is {settings.environment}, but the client id "
+                f"{setting_name('environment')}: is {settings.environment}, but the client id "
                 f"{client.client_id} is for {environment}"
             )
 
 
 def _client_table_errors(settings: Settings) -> Iterator[str]:
     for name in settings.client_tables:
+        place = setting_name("client_tables", name[:60])
         plain = name.replace("-", "").replace("_", "")
         if not (plain.isascii() and plain.isalnum()) or len(name) > _MAX_CLIENT_NAME:
-            yield f"clients.{name[:60]}: a name is up to {_MAX_CLIENT_NAME} of a-z, 0-9, - and _"
+            yield f"{place}: a name is up to {_MAX_CLIENT_NAME} of a-z, 0-9, - and _"
         if name == "none":
-            yield "clients.none: this name is taken by requests without a client"
+            yield f"{place}: this name is taken by requests without a client"
 
 
 def _route_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
@@ -122,7 +124,7 @@ def _repeated_route_errors(settings: Settings) -> Iterator[str]:
 
 def _urls(settings: Settings) -> Mapping[str, str]:
     """Return upstream and token endpoints by the names of their settings."""
-    urls = {f"{PREFIX}UPSTREAM_URL": settings.upstream_url}
+    urls = {setting_name("upstream_url"): settings.upstream_url}
     return urls | {_where(c, settings, "token_url"): c.token_url for c in settings.clients}
 
 
@@ -133,7 +135,7 @@ def _url_errors(settings: Settings) -> Iterator[str]:
         if not is_private and not settings.unsafe_plain_http:
             yield (
                 f"{name}: http:// would send credentials readable; use https://, "
-                f"or set {PREFIX}UNSAFE_PLAIN_HTTP=true for a test"
+                f"or set {setting_name('unsafe_plain_http')}=true for a test"
             )
 
 
@@ -143,21 +145,22 @@ def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
     addresses = [*settings.listen, settings.admin_listen]
     for address, amount in Counter(map(str, addresses)).items():
         if amount > 1 and not address.endswith(":0"):
-            names = f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN"
-            name = names if str(settings.admin_listen) == address else f"{PREFIX}LISTEN"
+            name = setting_name("listen")
+            if str(settings.admin_listen) == address:
+                name += f" and {setting_name('admin_listen')}"
             yield f"{name}: {address} stands twice"
 
 
 def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
     """Find what would come back to the proxy itself, on its way or at its end (G10)."""
-    own = {"LISTEN": settings.listen, "ADMIN_LISTEN": (settings.admin_listen,)}
+    own = {"listen": settings.listen, "admin_listen": (settings.admin_listen,)}
     for setting, host, port in _destinations(settings):
         for name, addresses in own.items():
             is_own = any(address.is_reached_at(host, port) for address in addresses)
-            if is_own and name.lower() not in failed:
+            if is_own and name not in failed:
                 yield (
                     f"{setting}: {host}:{port} is an address of this proxy itself "
-                    f"({PREFIX}{name}); name the server that it stands before"
+                    f"({setting_name(name)}); name the server that it stands before"
                 )
 
 
@@ -171,7 +174,7 @@ def _destinations(settings: Settings) -> Iterator[tuple[str, str, int]]:
             yield name, host, port
         else:
             proxy = parse_egress_proxy(egress.get_secret_value())
-            yield f"{PREFIX}EGRESS_PROXY", proxy.host, proxy.port
+            yield setting_name("egress_proxy"), proxy.host, proxy.port
 
 
 def _ca_errors(settings: Settings) -> Iterator[str]:

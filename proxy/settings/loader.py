@@ -18,11 +18,11 @@ from pydantic_core import ErrorDetails
 
 from proxy.net.addresses import ListenAddress
 from proxy.settings.checks import errors_between
-from proxy.settings.model import PREFIX, ClientSettings, RouteSettings, Settings
+from proxy.settings.model import ClientSettings, RouteSettings, Settings
+from proxy.settings.names import PREFIX, TABLES, setting_name
 from proxy.settings.service_links import service_links
 
 __all__ = [
-    "PREFIX",
     "ClientSettings",
     "ConfigurationError",
     "ListenAddress",
@@ -33,8 +33,8 @@ __all__ = [
     "setting_names",
 ]
 
-_TABLES: Final = {"clients": "client_tables", "routes": "route_tables"}
-_NOT_SET_BY_NAME: Final = frozenset((*_TABLES.values(), "service_links"))
+_FIELD_OF_TABLE: Final = {key: field for field, key in TABLES.items()}
+_NOT_SET_BY_NAME: Final = frozenset((*TABLES, "service_links"))
 _MESSAGES: Final = {
     "float_parsing": "must be a number",
     "float_type": "must be a number",
@@ -156,8 +156,8 @@ def _from_toml(path: Path, errors: list[str]) -> Mapping[str, Any]:
         return {}
     found = {}
     for key, value in content.items():
-        if key in _TABLES:
-            found[_TABLES[key]] = value
+        if key in _FIELD_OF_TABLE:
+            found[_FIELD_OF_TABLE[key]] = value
         elif key in setting_names():
             found[key] = value
         else:
@@ -169,7 +169,7 @@ def _suggestion(name: str, *, upper: bool) -> str:
     close = difflib.get_close_matches(name, setting_names(), n=1)
     if not close:
         return ""
-    return f"; did you mean {PREFIX + close[0].upper() if upper else close[0]}?"
+    return f"; did you mean {setting_name(close[0]) if upper else close[0]}?"
 
 
 def _take_usual_proxy(
@@ -213,10 +213,7 @@ def _line(detail: ErrorDetails) -> str:
         message = f"must be {words} {context[bound]:g}"
     else:
         message = _MESSAGES.get(kind, "has the wrong type")
-    if name in _TABLES.values():
-        table = "clients" if name == "client_tables" else "routes"
-        return f"{'.'.join((table, *inner))}: {message}"
-    return f"{PREFIX}{name.upper()}: {message}"
+    return f"{setting_name(name, *inner)}: {message}"
 
 
 def _failed(errors: list[str]) -> frozenset[str]:

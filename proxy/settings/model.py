@@ -5,7 +5,7 @@ and the assembly read settings; everybody else gets plain values.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,10 +19,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from proxy.net.addresses import ListenAddress
 from proxy.settings import values
+from proxy.settings.names import PREFIX, setting_name
 
-__all__ = ["PREFIX", "ClientSettings", "ListenAddress", "RouteSettings", "Settings"]
-
-PREFIX: Final = "SIGNICAT_PROXY_"
+__all__ = ["ClientSettings", "ListenAddress", "RouteSettings", "Settings"]
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post"]
 
@@ -246,8 +245,8 @@ class Settings(BaseSettings):
         """Return what a setting of a client is called where it was set, as its owner wrote it."""
         table = self.client_tables.get(client.name)
         if table is None or getattr(table, name) is None:
-            return PREFIX + name.upper()
-        return f"clients.{client.name}.{name}"
+            return setting_name(name)
+        return setting_name("client_tables", client.name, name)
 
     @property
     def routes(self) -> tuple[RouteSettings, ...]:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.settings.model import PREFIX, Settings
+from proxy.settings.model import Settings
+from proxy.settings.names import setting_name
 
 __all__ = ["Risk", "risks_of"]
 
 _WHO_REACHES: Final = {
-    "LISTEN": "whoever reaches this address acts as your organisation",
-    "ADMIN_LISTEN": "whoever reaches this address sees state and metrics and can have tokens "
+    "listen": "whoever reaches this address acts as your organisation",
+    "admin_listen": "whoever reaches this address sees state and metrics and can have tokens "
     "renewed; probes and a Prometheus elsewhere need it",
 }
 
@@ -34,32 +35,32 @@ class Risk:
 def risks_of(settings: Settings) -> Iterator[Risk]:
     """Yield every risk that the settings take."""
     for name, address in (
-        *(("LISTEN", address) for address in settings.listen),
-        ("ADMIN_LISTEN", settings.admin_listen),
+        *(("listen", address) for address in settings.listen),
+        ("admin_listen", settings.admin_listen),
     ):
         if not address.is_local:
             yield Risk(
                 "listening_beyond_loopback",
-                PREFIX + name,
+                setting_name(name),
                 _WHO_REACHES[name],
                 str(address),
             )
     if "*" in settings.allowed_hosts:
         yield Risk(
             "host_check_off",
-            f"{PREFIX}ALLOWED_HOSTS",
+            setting_name("allowed_hosts"),
             "web pages can reach the proxy by DNS rebinding",
         )
     if "null" in settings.allowed_origins:
         yield Risk(
             "null_origin_allowed",
-            f"{PREFIX}ALLOWED_ORIGINS",
+            setting_name("allowed_origins"),
             "any web page can send requests with the origin null: it needs a sandboxed frame",
         )
     if settings.unsafe_plain_http:
         yield Risk(
             "plain_http_allowed",
-            f"{PREFIX}UNSAFE_PLAIN_HTTP",
+            setting_name("unsafe_plain_http"),
             "secrets and tokens may cross the network readable",
         )
     if settings.service_links:

@@ -18,7 +18,7 @@ from proxy.check.report import Report
 from proxy.check.result import CHECKS, Result
 from proxy.mock import RunningMock, serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
-from proxy.settings.loader import PREFIX
+from proxy.settings.names import PREFIX
 from proxy.telemetry.logs import Redactor
 from tests.support.checking import check, settings_for
 from tests.support.messages import reply

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.admin.probe import admin_address, probe
 from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
-from proxy.settings.loader import PREFIX
+from proxy.settings.names import PREFIX
 from tests.support.messages import reply, request
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import command, proxy_process

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings.loader import PREFIX, ConfigurationError, load
+from proxy.settings.loader import ConfigurationError, load
+from proxy.settings.names import PREFIX
 from proxy.settings.risks import risks_of
 from proxy.settings.service_links import service_links
 from tests.support.proxy_process import command

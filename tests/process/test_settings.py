@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings.loader import PREFIX, ConfigurationError, Loaded, load
+from proxy.settings.loader import ConfigurationError, Loaded, load
+from proxy.settings.names import PREFIX
 from proxy.settings.report import settings_report, settings_table
 
 SECRET = "s3cret-of-the-test"

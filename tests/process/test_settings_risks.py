@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings.loader import PREFIX, load
+from proxy.settings.loader import load
+from proxy.settings.names import PREFIX
 from proxy.settings.risks import Risk, risks_of
 
 

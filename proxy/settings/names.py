@@ -1,0 +1,22 @@
+"""What a setting is called where people read of it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["PREFIX", "TABLES", "setting_name"]
+
+PREFIX: Final = "SIGNICAT_PROXY_"
+"""What the names of all environment variables begin with."""
+
+TABLES: Final[Mapping[str, str]] = {"client_tables": "clients", "route_tables": "routes"}
+"""The fields of `Settings` that only a TOML file can set, and their keys there."""
+
+
+def setting_name(field: str, *keys: str | int) -> str:
+    """Return the name of a field of `Settings`: its environment variable, whatever set it.
+
+    What only a TOML file can set is named by its keys there, as in
+    `clients.auth.token_url`: `keys` lead from the table to the value.
+    """
+    table = TABLES.get(field)
+    return PREFIX + field.upper() if table is None else ".".join((table, *map(str, keys)))
