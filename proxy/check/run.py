@@ -37,13 +37,8 @@ from proxy.oauth.token import Token
 from proxy.server.assembly import configured_secrets
 from proxy.server.outgoing import egress_for, new_token_endpoint
 from proxy.server.process import harden
-from proxy.settings.loader import (
-    ClientSettings,
-    ConfigurationError,
-    ListenAddress,
-    Loaded,
-    Settings,
-)
+from proxy.settings.errors import ConfigurationError
+from proxy.settings.loader import ClientSettings, ListenAddress, Loaded, Settings
 from proxy.settings.names import setting_name
 from proxy.settings.risks import risks_of
 from proxy.telemetry.logs import Redactor
@@ -201,10 +196,9 @@ async def _port_result(setting: str, address: ListenAddress, timeout_seconds: fl
 
 def _configuration_results(error: ConfigurationError) -> Iterator[Result]:
     """Yield the errors of settings that cannot be used, and everything else as skipped."""
-    for line in error.errors:
-        setting, _, detail = line.partition(": ")
-        fix = f"Correct {setting}; `signicat-proxy config --help` lists the settings."
-        yield Result("settings", "failed", setting, detail or line, fix)
+    for each in error.errors:
+        fix = f"Correct {each.setting}; `signicat-proxy config --help` lists the settings."
+        yield Result("settings", "failed", each.setting, each.message, fix)
     for check in CHECKS[1:]:
         yield Result(check, "skipped", "", "settings failed")
 

@@ -13,7 +13,14 @@ _PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class CaFileError(ValueError):
-    """The file of SIGNICAT_PROXY_CA_FILE cannot be used; the text says why and is safe to show."""
+    """The file of CA_FILE cannot be used.
+
+    `reason` says why and is safe to show; the text names the setting too.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"SIGNICAT_PROXY_CA_FILE: {reason}")
+        self.reason = reason
 
 
 @contextmanager
@@ -55,9 +62,7 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError as error:
-        raise CaFileError(
-            "SIGNICAT_PROXY_CA_FILE: no certificates in PEM form in this file"
-        ) from error
+        raise CaFileError("no certificates in PEM form in this file") from error
     except OSError as error:
-        raise CaFileError(f"SIGNICAT_PROXY_CA_FILE: cannot be read ({error.strerror})") from error
+        raise CaFileError(f"cannot be read ({error.strerror})") from error
     return context

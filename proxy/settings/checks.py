@@ -1,6 +1,5 @@
-"""What settings must be together: each error is one line that names the setting."""
+"""What settings must be together, and what they name that cannot be used."""
 
-import ssl
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -11,6 +10,7 @@ from proxy.net.addresses import is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
 from proxy.net.tls import CaFileError, client_context
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.settings.errors import SettingError
 from proxy.settings.model import ClientSettings, Settings
 from proxy.settings.names import setting_name
 from proxy.settings.values import secret as check_secret
@@ -22,8 +22,12 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_CLIENT_NAME: Final = 40
 
 
-def errors_between(settings: Settings, failed: frozenset[str]) -> list[str]:
-    """Return every error between settings; those in `failed` have been reported."""
+def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingError]:
+    """Return every error between settings, each once.
+
+    Fields in `failed` hold a default in place of what cannot be read: that has
+    been said, and nothing is said of the default.
+    """
     errors = [
         *_client_table_errors(settings),
         *_route_errors(settings, failed),
@@ -32,7 +36,7 @@ def errors_between(settings: Settings, failed: frozenset[str]) -> list[str]:
         *_own_address_errors(settings, failed),
         *_ca_errors(settings),
     ]
-    if "client_tables" not in failed and not any(name.startswith("clients") for name in failed):
+    if "client_tables" not in failed:
         for client in settings.clients:
             errors += _client_errors(client, settings, failed)
     return list(dict.fromkeys(errors))
@@ -47,79 +51,86 @@ def _where(client: ClientSettings, settings: Settings, name: str) -> str:
 
 def _client_errors(
     client: ClientSettings, settings: Settings, failed: frozenset[str]
-) -> Iterator[str]:
+) -> Iterator[SettingError]:
     if not client.client_id and "client_id" not in failed:
-        yield f"{_where(client, settings, 'client_id')}: is required"
+        yield SettingError(_where(client, settings, "client_id"), "is required")
     yield from _environment_errors(client, settings)
     if failed & {"client_secret", "client_secret_file"}:
         return
     name = _where(client, settings, "client_secret")
     file_name = _where(client, settings, "client_secret_file")
     if client.client_secret is not None and client.client_secret_file is not None:
-        yield f"{name}: give it or {file_name}, not both"
+        yield SettingError(name, f"give it or {file_name}, not both")
     elif client.client_secret is None and client.client_secret_file is None:
-        yield f"{name}: is required, or a file in {file_name}"
+        yield SettingError(name, f"is required, or a file in {file_name}")
     elif client.client_secret_file is not None:
         yield from _secret_file_errors(client, file_name)
 
 
-def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[str]:
+def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[SettingError]:
     path = client.client_secret_file
     try:
         check_secret(SecretSource(path=path).read())
     except SecretUnreadableError as error:
-        yield f"{name}: cannot read {path} ({error})"
+        yield SettingError(name, f"cannot read {path} ({error})")
     except ValueError as error:
-        yield f"{name}: the secret in {path} {error}"
+        yield SettingError(name, f"the secret in {path} {error}")
 
 
-def _environment_errors(client: ClientSettings, settings: Settings) -> Iterator[str]:
+def _environment_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
     for environment, prefixes in _PREFIXES.items():
         says_so = client.client_id.lower().startswith(prefixes)
         if says_so and settings.environment not in (None, environment):
-            yield (
-                f"{setting_name('environment')}: is {settings.environment}, but the client id "
-                f"{client.client_id} is for {environment}"
+            yield SettingError(
+                setting_name("environment"),
+                f"is {settings.environment}, but the client id {client.client_id} is for "
+                f"{environment}",
             )
 
 
-def _client_table_errors(settings: Settings) -> Iterator[str]:
+def _client_table_errors(settings: Settings) -> Iterator[SettingError]:
     for name in settings.client_tables:
         place = setting_name("client_tables", name[:60])
         plain = name.replace("-", "").replace("_", "")
         if not (plain.isascii() and plain.isalnum()) or len(name) > _MAX_CLIENT_NAME:
-            yield f"{place}: a name is up to {_MAX_CLIENT_NAME} of a-z, 0-9, - and _"
+            yield SettingError(place, f"a name is up to {_MAX_CLIENT_NAME} of a-z, 0-9, - and _")
         if name == "none":
-            yield f"{place}: this name is taken by requests without a client"
+            yield SettingError(place, "this name is taken by requests without a client")
 
 
-def _route_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
-    if any(name.startswith("routes") for name in failed):
+def _route_error(message: str) -> SettingError:
+    return SettingError(setting_name("route_tables"), message)
+
+
+def _route_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
+    if "route_tables" in failed:
         return
     if len(settings.client_tables) > 1 and not settings.route_tables:
-        yield "routes: several clients need [[routes]] that say which paths are whose"
+        yield _route_error("several clients need [[routes]] that say which paths are whose")
     known = {client.name for client in settings.clients}
     for route in settings.route_tables:
         if route.client not in known:
-            yield f"routes: {route.path} names the client '{route.client[:60]}', which there is not"
+            yield _route_error(
+                f"{route.path} names the client '{route.client[:60]}', which there is not"
+            )
     yield from _repeated_route_errors(settings)
     if settings.route_tables:
         for unused in sorted(known - {route.client for route in settings.route_tables}):
-            yield f"routes: no route uses the client '{unused}'"
+            yield _route_error(f"no route uses the client '{unused}'")
 
 
-def _repeated_route_errors(settings: Settings) -> Iterator[str]:
+def _repeated_route_errors(settings: Settings) -> Iterator[SettingError]:
     """Find paths that stand twice, or that the upstream may take for one another (G4)."""
     paths = Counter(route.path for route in settings.route_tables)
     for path, amount in paths.items():
         if amount > 1:
-            yield f"routes: {path} stands {amount} times"
+            yield _route_error(f"{path} stands {amount} times")
     alike: dict[bytes, list[str]] = {}
     for path in paths:
         alike.setdefault(lenient_path(path.encode()), []).append(path)
     for same in alike.values():
         if len(same) > 1:
-            yield f"routes: {' and '.join(same)} differ only in case or in dots at the end"
+            yield _route_error(f"{' and '.join(same)} differ only in case or in dots at the end")
 
 
 def _urls(settings: Settings) -> Mapping[str, str]:
@@ -128,18 +139,19 @@ def _urls(settings: Settings) -> Mapping[str, str]:
     return urls | {_where(c, settings, "token_url"): c.token_url for c in settings.clients}
 
 
-def _url_errors(settings: Settings) -> Iterator[str]:
+def _url_errors(settings: Settings) -> Iterator[SettingError]:
     for name, url in _urls(settings).items():
         parts = urlsplit(url)
         is_private = parts.scheme == "https" or is_loopback(parts.hostname or "")
         if not is_private and not settings.unsafe_plain_http:
-            yield (
-                f"{name}: http:// would send credentials readable; use https://, "
-                f"or set {setting_name('unsafe_plain_http')}=true for a test"
+            yield SettingError(
+                name,
+                "http:// would send credentials readable; use https://, "
+                f"or set {setting_name('unsafe_plain_http')}=true for a test",
             )
 
 
-def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
     if failed & {"listen", "admin_listen"}:
         return
     addresses = [*settings.listen, settings.admin_listen]
@@ -148,19 +160,20 @@ def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
             name = setting_name("listen")
             if str(settings.admin_listen) == address:
                 name += f" and {setting_name('admin_listen')}"
-            yield f"{name}: {address} stands twice"
+            yield SettingError(name, f"{address} stands twice")
 
 
-def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[str]:
+def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
     """Find what would come back to the proxy itself, on its way or at its end (G10)."""
     own = {"listen": settings.listen, "admin_listen": (settings.admin_listen,)}
     for setting, host, port in _destinations(settings):
         for name, addresses in own.items():
             is_own = any(address.is_reached_at(host, port) for address in addresses)
             if is_own and name not in failed:
-                yield (
-                    f"{setting}: {host}:{port} is an address of this proxy itself "
-                    f"({setting_name(name)}); name the server that it stands before"
+                yield SettingError(
+                    setting,
+                    f"{host}:{port} is an address of this proxy itself ({setting_name(name)}); "
+                    "name the server that it stands before",
                 )
 
 
@@ -177,10 +190,10 @@ def _destinations(settings: Settings) -> Iterator[tuple[str, str, int]]:
             yield setting_name("egress_proxy"), proxy.host, proxy.port
 
 
-def _ca_errors(settings: Settings) -> Iterator[str]:
+def _ca_errors(settings: Settings) -> Iterator[SettingError]:
     if settings.ca_file is None:
         return
     try:
         client_context(settings.ca_file)
-    except (CaFileError, ssl.SSLError) as error:
-        yield str(error)
+    except CaFileError as error:
+        yield SettingError(setting_name("ca_file"), error.reason)

@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from dotenv import dotenv_values
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from proxy.net.addresses import ListenAddress
 from proxy.settings.checks import errors_between
+from proxy.settings.errors import ConfigurationError, SettingError
 from proxy.settings.model import ClientSettings, RouteSettings, Settings
 from proxy.settings.names import PREFIX, TABLES, setting_name
 from proxy.settings.service_links import service_links
+from proxy.settings.validation import validate
 
 __all__ = [
     "ClientSettings",
-    "ConfigurationError",
     "ListenAddress",
     "Loaded",
     "RouteSettings",
@@ -35,38 +34,8 @@ __all__ = [
 
 _FIELD_OF_TABLE: Final = {key: field for field, key in TABLES.items()}
 _NOT_SET_BY_NAME: Final = frozenset((*TABLES, "service_links"))
-_MESSAGES: Final = {
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "finite_number": "must be a finite number",
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "missing": "is required",
-    "extra_forbidden": "is no setting",
-    "too_short": "must name at least one",
-    "dict_type": "must be a table",
-    "model_type": "must be a table",
-    "tuple_type": "must be a list",
-}
-_BOUNDS: Final = {
-    "greater_than": ("more than", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than_equal": ("at most", "le"),
-}
 _ENCODING: Final = "utf-8-sig"  # editors on Windows write a byte order mark; dotenv knows it
 _LOOPBACK_NO_PROXY: Final = "localhost,127.0.0.0/8,::1"
-
-
-class ConfigurationError(Exception):
-    """The settings cannot be used; `errors` has one line for each reason."""
-
-    def __init__(self, errors: tuple[str, ...]) -> None:
-        super().__init__("; ".join(errors))
-        self.errors = errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +62,7 @@ def load(
 
     `flags` are by lower-case name; `directory` is where `.env` may be.
     """
-    errors: list[str] = []
+    errors: list[SettingError] = []
     links = service_links(environ)
     environ = {name: value for name, value in environ.items() if name not in links}
     values: dict[str, Any] = {"service_links": links}
@@ -102,11 +71,12 @@ def load(
         values |= found
         origins |= dict.fromkeys(found, origin)
     _take_usual_proxy(values, origins, environ)
-    settings = _checked(values, errors)
-    errors += errors_between(settings, failed=_failed(errors))
+    checked = validate(values)
+    errors += checked.errors
+    errors += errors_between(checked.settings, checked.failed)
     if errors:
         raise ConfigurationError(tuple(errors))
-    return Loaded(settings, {name: origins[name] for name in setting_names()})
+    return Loaded(checked.settings, {name: origins[name] for name in setting_names()})
 
 
 def _sources(
@@ -114,7 +84,7 @@ def _sources(
     flags: Mapping[str, str],
     environ: Mapping[str, str],
     directory: Path,
-    errors: list[str],
+    errors: list[SettingError],
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what each source says, the weakest first; `errors` gets what cannot be read."""
     if config_file is not None:
@@ -124,14 +94,16 @@ def _sources(
         try:
             found = dotenv_values(dotenv, interpolate=False)
         except (OSError, UnicodeDecodeError) as error:
-            errors.append(f".env: cannot be read ({type(error).__name__})")
+            errors.append(SettingError(".env", f"cannot be read ({type(error).__name__})"))
         else:
             yield ".env", _from_environment(found, errors)
     yield "environment", _from_environment(environ, errors)
     yield "flag", flags
 
 
-def _from_environment(environ: Mapping[str, str | None], errors: list[str]) -> Mapping[str, str]:
+def _from_environment(
+    environ: Mapping[str, str | None], errors: list[SettingError]
+) -> Mapping[str, str]:
     """Pick our names; an empty value counts as none, as compose files produce them."""
     found = {}
     for key, value in environ.items():
@@ -139,20 +111,21 @@ def _from_environment(environ: Mapping[str, str | None], errors: list[str]) -> M
             continue
         name = key[len(PREFIX) :].lower()
         if name not in setting_names() or not key.startswith(PREFIX):
-            errors.append(f"{key}: is no setting{_suggestion(name, upper=True)}")
+            errors.append(SettingError(key, f"is no setting{_suggestion(name, upper=True)}"))
         elif value:
             found[name] = value
     return found
 
 
-def _from_toml(path: Path, errors: list[str]) -> Mapping[str, Any]:
+def _from_toml(path: Path, errors: list[SettingError]) -> Mapping[str, Any]:
     try:
         content = tomllib.loads(path.read_bytes().decode(_ENCODING))
     except OSError as error:
-        errors.append(f"--config: {path} cannot be read ({error.strerror})")
+        errors.append(SettingError("--config", f"{path} cannot be read ({error.strerror})"))
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        errors.append(f"--config: {path} is no TOML ({error})".splitlines()[0])
+        line = f"{path} is no TOML ({error})".splitlines()[0]
+        errors.append(SettingError("--config", line))
         return {}
     found = {}
     for key, value in content.items():
@@ -161,7 +134,8 @@ def _from_toml(path: Path, errors: list[str]) -> Mapping[str, Any]:
         elif key in setting_names():
             found[key] = value
         else:
-            errors.append(f"{key} in {path.name}: is no setting{_suggestion(key, upper=False)}")
+            place = f"{key} in {path.name}"
+            errors.append(SettingError(place, f"is no setting{_suggestion(key, upper=False)}"))
     return found
 
 
@@ -186,36 +160,3 @@ def _take_usual_proxy(
     if "no_proxy" not in values and usual["no_proxy"]:
         values["no_proxy"] = usual["no_proxy"]
         origins["no_proxy"] = "environment (NO_PROXY)"
-
-
-def _checked(values: Mapping[str, Any], errors: list[str]) -> Settings:
-    """Return the settings without those that are wrong; their errors are added."""
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-    errors += [_line(detail) for detail in details]
-    failed = {detail["loc"][0] for detail in details}
-    return Settings(**{name: value for name, value in values.items() if name not in failed})
-
-
-def _line(detail: ErrorDetails) -> str:
-    """Say one error in one line, in the words of the product."""
-    name, *inner = map(str, detail["loc"])
-    context = detail.get("ctx", {})
-    kind = detail["type"]
-    if kind == "value_error":
-        message = str(context["error"])
-    elif kind == "literal_error":
-        message = "must be " + str(context["expected"]).replace("'", "")
-    elif kind in _BOUNDS:
-        words, bound = _BOUNDS[kind]
-        message = f"must be {words} {context[bound]:g}"
-    else:
-        message = _MESSAGES.get(kind, "has the wrong type")
-    return f"{setting_name(name, *inner)}: {message}"
-
-
-def _failed(errors: list[str]) -> frozenset[str]:
-    """Return the names of settings that have an error already."""
-    return frozenset(line.partition(":")[0].removeprefix(PREFIX).lower() for line in errors)

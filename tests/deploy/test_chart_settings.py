@@ -8,7 +8,8 @@ import helm_python as helm
 import pytest
 import trustme
 
-from proxy.settings.loader import ConfigurationError, Settings, load
+from proxy.settings.errors import ConfigurationError
+from proxy.settings.loader import Settings, load
 from tests.deploy.chart import (
     GATEWAY_VALUES,
     SIDECAR_VALUES,

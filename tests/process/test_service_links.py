@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings.loader import ConfigurationError, load
+from proxy.settings.errors import ConfigurationError
+from proxy.settings.loader import load
 from proxy.settings.names import PREFIX
 from proxy.settings.risks import risks_of
 from proxy.settings.service_links import service_links
@@ -76,7 +77,8 @@ def test_nothing_else_passes_as_one(tmp_path: Path, name: str, value: str) -> No
     with pytest.raises(ConfigurationError) as caught:
         load(environ=environ, directory=tmp_path)
     (error,) = caught.value.errors
-    assert error.startswith(f"{PREFIX}{name}: is no setting")
+    assert error.setting == PREFIX + name
+    assert error.message.startswith("is no setting")
 
 
 def test_they_are_no_settings_of_a_file(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings.loader import ConfigurationError, Loaded, load
+from proxy.settings.errors import ConfigurationError, SettingError
+from proxy.settings.loader import Loaded, load
 from proxy.settings.names import PREFIX
 from proxy.settings.report import settings_report, settings_table
 
@@ -25,12 +26,13 @@ def loaded(directory: Path, *, config: str | None = None, **changes: str) -> Loa
 
 
 def errors(directory: Path, *, config: str | None = None, **changes: str) -> tuple[str, ...]:
-    """Return the errors of a configuration that has some; none of them tells the secret."""
+    """Return the lines of a configuration that has errors; none of them tells the secret."""
     with pytest.raises(ConfigurationError) as caught:
         loaded(directory, config=config, **changes)
     assert SECRET not in str(caught.value)
-    assert all("\n" not in line for line in caught.value.errors)
-    return caught.value.errors
+    lines = tuple(map(str, caught.value.errors))
+    assert all("\n" not in line for line in lines)
+    return lines
 
 
 NUMBER = "must be a number"
@@ -248,13 +250,25 @@ def test_the_whole_list(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["CLIENTS", "CLIENT_TABLES", "ROUTES"])
+def test_a_name_that_is_no_setting_hides_nothing(tmp_path: Path, name: str) -> None:
+    """What begins like a table, or is called like a field of the model, is an unknown name only."""
+    got = errors(tmp_path, config="[clients.a]\n[clients.b]", CLIENT_SECRET="", **{name: "x"})
+    assert got[0].startswith(f"{PREFIX}{name}: is no setting")
+    assert [line.partition(":")[0] for line in got[1:]] == [
+        "routes",
+        "clients.a.client_secret",
+        "clients.b.client_secret",
+    ]
+
+
 def test_names_in_the_environment_have_capitals(tmp_path: Path) -> None:
     """What other programs would take for the setting is an error that names it as it stands."""
     environ = {PREFIX + name: value for name, value in BASE.items()}
     with pytest.raises(ConfigurationError) as caught:
         load(environ=environ | {"signicat_proxy_scope": "x"}, directory=tmp_path)
     assert caught.value.errors == (
-        f"signicat_proxy_scope: is no setting; did you mean {PREFIX}SCOPE?",
+        SettingError("signicat_proxy_scope", f"is no setting; did you mean {PREFIX}SCOPE?"),
     )
 
 
@@ -549,15 +563,17 @@ def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(ConfigurationError) as caught:
         load(config_file=file, environ={}, directory=tmp_path)
-    assert caught.value.errors[0].startswith(f"--config: {file} is no TOML")
+    error = caught.value.errors[0]
+    assert error.setting == "--config"
+    assert error.message.startswith(f"{file} is no TOML (")
 
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
     """A file that cannot be read says why."""
     with pytest.raises(ConfigurationError) as caught:
         load(config_file=tmp_path / "x.toml", environ={}, directory=tmp_path)
-    file = tmp_path / "x.toml"
-    assert caught.value.errors[0] == f"--config: {file} cannot be read (No such file or directory)"
+    reason = f"{tmp_path / 'x.toml'} cannot be read (No such file or directory)"
+    assert caught.value.errors[0] == SettingError("--config", reason)
 
 
 def test_the_usual_proxy_variables(tmp_path: Path) -> None:

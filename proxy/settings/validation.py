@@ -1,0 +1,78 @@
+"""Each setting for itself: checked against the model, its errors in the words of the product."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from proxy.settings.errors import SettingError
+from proxy.settings.model import Settings
+from proxy.settings.names import setting_name
+
+__all__ = ["Validated", "validate"]
+
+_MESSAGES: Final = {
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a finite number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "missing": "is required",
+    "extra_forbidden": "is no setting",
+    "too_short": "must name at least one",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "tuple_type": "must be a list",
+}
+_BOUNDS: Final = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What the model makes of values.
+
+    `settings` has the default in place of each field in `failed`, which
+    `errors` tells of: nothing is to be said of that default.
+    """
+
+    settings: Settings
+    failed: frozenset[str] = frozenset()
+    errors: tuple[SettingError, ...] = ()
+
+
+def validate(values: Mapping[str, Any]) -> Validated:
+    """Check values by the names of their fields, each for itself."""
+    try:
+        return Validated(Settings(**values))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    failed = frozenset(str(detail["loc"][0]) for detail in details)
+    good = {name: value for name, value in values.items() if name not in failed}
+    return Validated(Settings(**good), failed, tuple(map(_as_error, details)))
+
+
+def _as_error(detail: ErrorDetails) -> SettingError:
+    field, *keys = detail["loc"]
+    return SettingError(setting_name(str(field), *keys), _message(detail))
+
+
+def _message(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return "must be " + str(context["expected"]).replace("'", "")
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"must be {words} {context[bound]:g}"
+    return _MESSAGES.get(kind, "has the wrong type")
