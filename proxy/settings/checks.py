@@ -42,23 +42,16 @@ def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingEr
     return list(dict.fromkeys(errors))
 
 
-def _where(client: ClientSettings, settings: Settings, name: str) -> str:
-    """Name a client's setting as its owner wrote it."""
-    if not settings.client_tables:
-        return setting_name(name)
-    return setting_name("client_tables", client.name, name)
-
-
 def _client_errors(
     client: ClientSettings, settings: Settings, failed: frozenset[str]
 ) -> Iterator[SettingError]:
     if not client.client_id and "client_id" not in failed:
-        yield SettingError(_where(client, settings, "client_id"), "is required")
+        yield SettingError(settings.name_of(client, "client_id"), "is required")
     yield from _environment_errors(client, settings)
     if failed & {"client_secret", "client_secret_file"}:
         return
-    name = _where(client, settings, "client_secret")
-    file_name = _where(client, settings, "client_secret_file")
+    name = settings.name_of(client, "client_secret")
+    file_name = settings.name_of(client, "client_secret_file")
     if client.client_secret is not None and client.client_secret_file is not None:
         yield SettingError(name, f"give it or {file_name}, not both")
     elif client.client_secret is None and client.client_secret_file is None:
@@ -136,7 +129,7 @@ def _repeated_route_errors(settings: Settings) -> Iterator[SettingError]:
 def _urls(settings: Settings) -> Mapping[str, str]:
     """Return upstream and token endpoints by the names of their settings."""
     urls = {setting_name("upstream_url"): settings.upstream_url}
-    return urls | {_where(c, settings, "token_url"): c.token_url for c in settings.clients}
+    return urls | {settings.name_of(c, "token_url"): c.token_url for c in settings.clients}
 
 
 def _url_errors(settings: Settings) -> Iterator[SettingError]:

@@ -242,9 +242,13 @@ class Settings(BaseSettings):
         )
 
     def name_of(self, client: ClientSettings, name: str) -> str:
-        """Return what a setting of a client is called where it was set, as its owner wrote it."""
+        """Return the name of a client's setting as its owner wrote it.
+
+        What the client's table leaves out has the name of the setting that it
+        comes from; what stands nowhere has that of its place in the table.
+        """
         table = self.client_tables.get(client.name)
-        if table is None or getattr(table, name) is None:
+        if table is None or (getattr(table, name) is None and getattr(self, name) is not None):
             return setting_name(name)
         return setting_name("client_tables", client.name, name)
 

@@ -42,6 +42,8 @@ READABLE = (
     f"or set {PREFIX}UNSAFE_PLAIN_HTTP=true for a test"
 )
 URL = "must be a URL like https://host/path"
+ITSELF = "is an address of this proxy itself"
+REMEDY = "name the server that it stands before"
 ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
     "number": ({"READ_TIMEOUT_SECONDS": "abc"}, f"READ_TIMEOUT_SECONDS: {NUMBER}"),
     "nan": ({"DRAIN_SECONDS": "nan"}, "DRAIN_SECONDS: must be a finite number"),
@@ -223,8 +225,7 @@ def test_the_whole_list(tmp_path: Path) -> None:
         "CA_FILE": "/nonexistent",
         "LOG_LEVEL": "loud",
     }
-    own = f"{PREFIX}UPSTREAM_URL: localhost:8081 is an address of this proxy itself"
-    remedy = "name the server that it stands before"
+    own = f"{PREFIX}UPSTREAM_URL: localhost:8081 {ITSELF}"
     assert errors(tmp_path, config=WRONG_IN_MANY_WAYS, **changes) == (
         "scop in proxy.toml: is no setting; did you mean scope?",
         f"{PREFIX}XYZZY: is no setting",
@@ -238,8 +239,8 @@ def test_the_whole_list(tmp_path: Path) -> None:
         "routes: no route uses the client 'b c'",
         f"clients.a.token_url: {READABLE}",
         f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN: 127.0.0.1:8081 stands twice",
-        f"{own} ({PREFIX}LISTEN); {remedy}",
-        f"{own} ({PREFIX}ADMIN_LISTEN); {remedy}",
+        f"{own} ({PREFIX}LISTEN); {REMEDY}",
+        f"{own} ({PREFIX}ADMIN_LISTEN); {REMEDY}",
         f"{PREFIX}CA_FILE: cannot be read (No such file or directory)",
         f"{PREFIX}ENVIRONMENT: is sandbox, but the client id prod-a is for production",
         "clients.a.client_secret: is required, or a file in clients.a.client_secret_file",
@@ -343,7 +344,7 @@ def test_what_leads_back_to_the_proxy_is_an_error(
     """G10: both settings are named, and nothing is started that would call itself for ever."""
     (line,) = errors(tmp_path, **changes)
     assert line.startswith(f"{PREFIX}{setting}: ")
-    assert f"is an address of this proxy itself ({PREFIX}{own})" in line
+    assert f"{ITSELF} ({PREFIX}{own})" in line
 
 
 @pytest.mark.parametrize("changes", NOT_OWN.values(), ids=NOT_OWN.keys())
@@ -362,7 +363,55 @@ def test_a_client_that_asks_the_proxy_for_its_token_is_named(tmp_path: Path) -> 
     """G10: the setting is told as its owner wrote it."""
     config = '[clients.a]\ntoken_url = "http://localhost:8080/auth/open/connect/token"\n'
     (line,) = errors(tmp_path, config=config)
-    assert line.startswith("clients.a.token_url: localhost:8080 is an address of this proxy itself")
+    assert line.startswith(f"clients.a.token_url: localhost:8080 {ITSELF}")
+
+
+HEIRS = """
+[clients.a]
+[clients.b]
+client_id = "sandbox-b"
+[[routes]]
+path = "/a"
+client = "a"
+[[routes]]
+path = "/b"
+client = "b"
+"""
+INHERITED: dict[str, tuple[Mapping[str, str], str]] = {
+    "two secrets": (
+        {"CLIENT_SECRET_FILE": "/nonexistent"},
+        f"CLIENT_SECRET: give it or {PREFIX}CLIENT_SECRET_FILE, not both",
+    ),
+    "no secret file": (
+        {"CLIENT_SECRET": "", "CLIENT_SECRET_FILE": "/nonexistent"},
+        "CLIENT_SECRET_FILE: cannot read /nonexistent (No such file or directory)",
+    ),
+    "plain http": ({"TOKEN_URL": "http://idp.test/t"}, f"TOKEN_URL: {READABLE}"),
+    "the proxy itself": (
+        {"TOKEN_URL": "https://localhost:8080/t"},
+        f"TOKEN_URL: localhost:8080 {ITSELF} ({PREFIX}LISTEN); {REMEDY}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "line"), INHERITED.values(), ids=INHERITED.keys())
+def test_what_clients_inherit_is_named_where_it_stands(
+    tmp_path: Path, changes: Mapping[str, str], line: str
+) -> None:
+    """An error that two clients inherit is one error, of the setting that both have it from."""
+    assert errors(tmp_path, config=HEIRS, **changes) == (PREFIX + line,)
+
+
+def test_a_client_is_named_as_its_owner_wrote_it(tmp_path: Path) -> None:
+    """Its table where that says so, else what it comes from; with no tables, the variable."""
+    settings = loaded(tmp_path, config=TWO_CLIENTS).settings
+    auth, sign = settings.clients
+    assert settings.name_of(auth, "client_secret") == f"{PREFIX}CLIENT_SECRET"
+    assert settings.name_of(sign, "client_secret") == "clients.sign.client_secret"
+    assert settings.name_of(auth, "scope") == f"{PREFIX}SCOPE"
+    assert settings.name_of(sign, "scope") == "clients.sign.scope"
+    settings = loaded(tmp_path).settings
+    assert settings.name_of(settings.clients[0], "client_secret") == f"{PREFIX}CLIENT_SECRET"
 
 
 @pytest.mark.parametrize("value", [f"\ufeff{SECRET}", f"{SECRET}\n", f"\ufeff{SECRET}\r\n\n"])
