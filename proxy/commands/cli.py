@@ -2,6 +2,7 @@
 
 0 clean, 1 failed, 2 bad configuration or usage. Imports stand inside the
 functions: each command is quick to start, and waits for no module it does not use.
+`settings.errors`, which all of them may meet, imports next to nothing.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from proxy.settings.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from proxy.settings.loader import Loaded
@@ -192,9 +195,15 @@ _RUN: Final = {
 }
 
 
-def _errors_of(error: Exception) -> Sequence[str]:
-    """Return the lines of a failure that is the operator's to mend."""
-    return getattr(error, "errors", None) or (str(error),)
+def _is_for_the_operator(error: Exception) -> bool:
+    """Say whether an error is one line for the operator, and no bug.
+
+    Only a command that has failed comes here, so no other waits for these imports.
+    """
+    from proxy.http1.parser import MissingCParsersError
+    from proxy.net.listeners import CannotListenError
+
+    return isinstance(error, CannotListenError | MissingCParsersError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -211,11 +220,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _OK
     except BrokenPipeError:
         return _FAILED
+    except ConfigurationError as error:
+        for each in error.errors:
+            _say(str(each))
+        return _BAD_USAGE
     except Exception as error:
-        # Asked by name, so that `health` need not import what defines them.
-        kind = type(error).__name__
-        if kind in ("ConfigurationError", "CannotListenError", "MissingCParsersError"):
-            for line in _errors_of(error):
-                _say(line)
-            return _BAD_USAGE if kind == "ConfigurationError" else _FAILED
-        raise
+        if not _is_for_the_operator(error):
+            raise
+        _say(str(error))
+        return _FAILED

@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.support.messages import reply, request
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import command, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment, running_proxy
+from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
 from tests.support.waiting import eventually
 
@@ -51,7 +54,7 @@ async def test_pure_python_parsers_are_refused(
     if name == "run":
         environ |= environment(upstream="https://up.test", token_url=tokens.token_url)
     code, _, err = await command(name, directory=tmp_path, environ=environ)
-    assert code != 0
+    assert code == 1
     assert "AIOHTTP_NO_EXTENSIONS" in err
     assert "Traceback" not in err
     assert tokens.requests == []
@@ -133,6 +136,20 @@ async def test_health_asks_the_admin_port(tokens: TokenServer, tmp_path: Path) -
     assert got == (1, f"{address}/livez: Connection refused\n", "")
     code, _, err = await command("health", "--admin-listen", "x", directory=tmp_path)
     assert (code, f"{PREFIX}ADMIN_LISTEN" in err) == (2, True)
+
+
+def test_health_waits_for_no_large_module(tmp_path: Path) -> None:
+    """It runs every few seconds: it reads one setting, and imports neither server nor model."""
+    code = (
+        "import sys; from proxy.commands.cli import main; "
+        f"main(['health', '--admin-listen', 'unix:{tmp_path}/none']); "
+        "print({'aiohttp', 'asyncio', 'prometheus_client', 'pydantic', 'structlog'} "
+        "& sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[1:] == ["set()"]
 
 
 async def test_health_over_a_unix_socket(tokens: TokenServer, tmp_path: Path) -> None:
