@@ -98,6 +98,9 @@ def _route_error(message: str) -> SettingError:
 def _route_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
     if "route_tables" in failed:
         return
+    if "client_tables" in failed:  # so whose paths there may be cannot be known
+        yield from _repeated_route_errors(settings)
+        return
     if len(settings.client_tables) > 1 and not settings.route_tables:
         yield _route_error("several clients need [[routes]] that say which paths are whose")
     known = {client.name for client in settings.clients}

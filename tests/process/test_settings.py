@@ -366,6 +366,26 @@ def test_a_client_that_asks_the_proxy_for_its_token_is_named(tmp_path: Path) -> 
     assert line.startswith(f"clients.a.token_url: localhost:8080 {ITSELF}")
 
 
+BAD_CLIENT_AND_ROUTES = """
+[clients.a]
+scop = "x"
+[[routes]]
+path = "/a"
+client = "a"
+[[routes]]
+path = "/A"
+client = "a"
+"""
+
+
+def test_routes_are_not_held_against_clients_that_cannot_be_read(tmp_path: Path) -> None:
+    """A key that is wrong in a client's table does not make its routes wrong; the rest is said."""
+    assert errors(tmp_path, config=BAD_CLIENT_AND_ROUTES) == (
+        "clients.a.scop: is no setting",
+        "routes: /a and /A differ only in case or in dots at the end",
+    )
+
+
 HEIRS = """
 [clients.a]
 [clients.b]
