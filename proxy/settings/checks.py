@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.guard.paths import lenient_path
+from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.addresses import is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
 from proxy.net.tls import CaFileError, client_context
@@ -18,7 +19,6 @@ from proxy.settings.values import secret as check_secret
 __all__ = ["errors_between"]
 
 _PREFIXES: Final = {"sandbox": ("sandbox-", "dev-"), "production": ("prod-",)}
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_CLIENT_NAME: Final = 40
 
 
@@ -177,7 +177,7 @@ def _destinations(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """Yield what is connected to, by its setting: the egress proxy where one stands in between."""
     for name, url in _urls(settings).items():
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
         egress = settings.egress_proxy
         if egress is None or is_bypassed(host, port, settings.no_proxy):
             yield name, host, port

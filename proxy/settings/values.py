@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.guard.paths import has_dot_segment, lenient_reading
+from proxy.http1.grammar import DEFAULT_PORTS, NEVER_FORWARDED
 from proxy.net.addresses import parse_listen_address
 from proxy.net.egress import parse_egress_proxy
 from proxy.oauth.secret import as_seen
@@ -26,9 +27,8 @@ __all__ = [
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]|\*")
 _ORIGIN: Final = re.compile(
-    r"([a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(:\d{1,5})?|null", re.IGNORECASE
+    r"([a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(?::(\d{1,5}))?|null", re.IGNORECASE
 )
-_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]*")
 _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
 _VISIBLE: Final = re.compile(r"[!-~]+")
@@ -110,13 +110,13 @@ def origin(value: str) -> str:
     if match is None:
         raise ValueError(f"'{value[:60]}' is no origin; write scheme://host[:port]")
     scheme = value.partition(":")[0].lower()
-    is_default_port = match[2] is not None and match[2] == _DEFAULT_PORTS.get(scheme)
+    is_default_port = match[2] == str(DEFAULT_PORTS.get(scheme))
     return (match[1] if is_default_port else value).lower()
 
 
 def method(value: str) -> str:
     """Check a method name; tunnels are never forwarded (F1)."""
-    if not _METHOD.fullmatch(value) or value in ("CONNECT", "TRACE"):
+    if not _METHOD.fullmatch(value) or value.encode() in NEVER_FORWARDED:
         raise ValueError(f"'{value[:60]}' is no method that is forwarded; write GET, POST …")
     return value
 
