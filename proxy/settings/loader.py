@@ -3,6 +3,12 @@
 Precedence: flag, environment, `.env` in the working directory, TOML file,
 default. All errors are reported at once, one line each, and each line names
 the setting; a value is quoted only where it cannot be a secret.
+
+The sources of pydantic-settings are not used. They pass over a variable that is
+no setting, so that a typing error goes unnoticed; they replace `$NAME` in
+`.env`, and so change a secret; a TOML file that is missing counts as empty, and
+one with a byte order mark as broken; they read `os.environ` and nothing else;
+and what cannot be read is raised there and then, before any other error is known.
 """
 
 import difflib

@@ -456,6 +456,15 @@ def test_a_byte_order_mark_before_a_file_is_no_part_of_it(tmp_path: Path) -> Non
     assert (settings.scope, settings.read_timeout_seconds) == ("dotenv", 7.0)
 
 
+def test_a_dollar_in_dotenv_is_a_dollar(tmp_path: Path) -> None:
+    """Nothing is put in place of it: a secret is what stands there."""
+    secret = "a$HOME-${SIGNICAT_PROXY_SCOPE}-$$b"
+    (tmp_path / ".env").write_text(f"{PREFIX}CLIENT_SECRET={secret}\n")
+    client = loaded(tmp_path, CLIENT_SECRET="").settings.clients[0]
+    assert client.client_secret is not None
+    assert client.client_secret.get_secret_value() == secret
+
+
 def test_precedence_and_origins(tmp_path: Path) -> None:
     """Flag over environment over .env over TOML over default; each origin is known."""
     (tmp_path / ".env").write_text(
