@@ -1,7 +1,6 @@
-"""Every setting of the proxy: type, default, unit and meaning, from all its sources.
+"""Every setting of the proxy: type, default, unit and meaning.
 
-Precedence: flag, environment, `.env`, TOML file, default. Only the commands
-and the assembly read settings; everybody else gets plain values.
+`proxy.settings.loader` fills the model from all sources.
 """
 
 from pathlib import Path
@@ -15,11 +14,11 @@ from pydantic import (
     Field,
     SecretStr,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.net.addresses import ListenAddress
 from proxy.settings import values
-from proxy.settings.names import PREFIX, setting_name
+from proxy.settings.names import setting_name
 
 __all__ = ["ClientSettings", "ListenAddress", "RouteSettings", "Settings"]
 
@@ -40,19 +39,18 @@ SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(values.url)]
 ClientId = Annotated[str, AfterValidator(values.client_id)]
 Secret = Annotated[SecretStr, AfterValidator(_checked_secret)]
-Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.allowed_host))]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.origin))]
-Paths = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.path_prefix))]
-Methods = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(values.method))]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.words(str))]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(values.words(values.allowed_host))]
+Origins = Annotated[tuple[str, ...], BeforeValidator(values.words(values.origin))]
+Paths = Annotated[tuple[str, ...], BeforeValidator(values.words(values.path_prefix))]
+Methods = Annotated[tuple[str, ...], BeforeValidator(values.words(values.method))]
+Names = Annotated[tuple[str, ...], BeforeValidator(values.words(str))]
 Listen = Annotated[
     tuple[ListenAddress, ...],
-    NoDecode,
     BeforeValidator(values.listen_addresses),
     Field(min_length=1),
 ]
 
-AdminListen = Annotated[ListenAddress, NoDecode, BeforeValidator(values.listen_address)]
+AdminListen = Annotated[ListenAddress, BeforeValidator(values.listen_address)]
 
 
 class _Table(BaseModel):
@@ -106,12 +104,10 @@ class Settings(BaseSettings):
     """All settings, checked one by one; `proxy.settings.loader` checks them together."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
         validate_default=True,
-        env_ignore_empty=True,
     )
 
     client_id: ClientId | None = _setting(
