@@ -23,7 +23,7 @@ from dotenv import dotenv_values
 from proxy.net.addresses import ListenAddress
 from proxy.settings.checks import errors_between
 from proxy.settings.errors import ConfigurationError, SettingError
-from proxy.settings.model import ClientSettings, RouteSettings, Settings
+from proxy.settings.model import ClientSettings, RouteSettings, Settings, setting_names
 from proxy.settings.names import PREFIX, TABLES, setting_name
 from proxy.settings.service_links import service_links
 from proxy.settings.validation import validate
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 _FIELD_OF_TABLE: Final = {key: field for field, key in TABLES.items()}
-_NOT_SET_BY_NAME: Final = frozenset((*TABLES, "service_links"))
 _ENCODING: Final = "utf-8-sig"  # editors on Windows write a byte order mark; dotenv knows it
 _LOOPBACK_NO_PROXY: Final = "localhost,127.0.0.0/8,::1"
 
@@ -50,11 +49,6 @@ class Loaded:
 
     settings: Settings
     origins: Mapping[str, str]
-
-
-def setting_names() -> tuple[str, ...]:
-    """Return the names of all settings, in lower case, in the order of the documentation."""
-    return tuple(name for name in Settings.model_fields if name not in _NOT_SET_BY_NAME)
 
 
 def load(

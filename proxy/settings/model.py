@@ -4,7 +4,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,9 +18,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from proxy.net.addresses import ListenAddress
 from proxy.settings import values
-from proxy.settings.names import setting_name
+from proxy.settings.names import TABLES, setting_name
 
-__all__ = ["ClientSettings", "ListenAddress", "RouteSettings", "Settings"]
+__all__ = ["ClientSettings", "ListenAddress", "RouteSettings", "Settings", "setting_names"]
+
+_NOT_SET_BY_NAME: Final = frozenset((*TABLES, "service_links"))
 
 ClientAuth = Literal["client_secret_basic", "client_secret_post"]
 
@@ -257,3 +259,8 @@ class Settings(BaseSettings):
             RouteSettings(path=route.path, client=route.client, methods=route.methods)
             for route in self.route_tables
         )
+
+
+def setting_names() -> tuple[str, ...]:
+    """Return the names of all settings, in lower case, in the order of the documentation."""
+    return tuple(name for name in Settings.model_fields if name not in _NOT_SET_BY_NAME)

@@ -1,6 +1,6 @@
 """Each setting for itself: checked against the model, its errors in the words of the product."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.settings.errors import SettingError
-from proxy.settings.model import Settings
-from proxy.settings.names import setting_name
+from proxy.settings.model import Settings, setting_names
+from proxy.settings.names import TABLES, setting_name
 
 __all__ = ["Validated", "validate"]
 
@@ -63,7 +63,20 @@ def validate(values: Mapping[str, Any]) -> Validated:
 
 def _as_error(detail: ErrorDetails) -> SettingError:
     field, *keys = detail["loc"]
-    return SettingError(setting_name(str(field), *keys), _message(detail))
+    message = _misplaced(str(field), keys, detail["type"]) or _message(detail)
+    return SettingError(setting_name(str(field), *keys), message)
+
+
+def _misplaced(field: str, keys: Sequence[str | int], kind: str) -> str | None:
+    """Say what to do about a setting that stands below a table, None for anything else.
+
+    In TOML all that follows the head of a table is part of the table, however it is indented.
+    """
+    is_unknown = field in TABLES and kind in ("extra_forbidden", "model_type")
+    if not is_unknown or keys[-1] not in setting_names():
+        return None
+    head = "[[routes]]" if field == "route_tables" else f"[{setting_name(field, *keys[:-1])}]"
+    return f"stands below {head} and so is part of it; move it above the first table"
 
 
 def _message(detail: ErrorDetails) -> str:

@@ -41,6 +41,7 @@ READABLE = (
     "http:// would send credentials readable; use https://, "
     f"or set {PREFIX}UNSAFE_PLAIN_HTTP=true for a test"
 )
+MOVE_IT = "and so is part of it; move it above the first table"
 URL = "must be a URL like https://host/path"
 ITSELF = "is an address of this proxy itself"
 REMEDY = "name the server that it stands before"
@@ -533,6 +534,22 @@ CLIENT_ERRORS = {
     "unknown client key": ("[clients.a]\nclient = 1", "clients.a.client: is no setting"),
     "not a table": ("clients = 1", "clients: must be a table"),
     "a client that is no table": ("clients.a = 1", "clients.a: must be a table"),
+    "setting below a client": (
+        '[clients.a]\nlog_level = "debug"',
+        f"clients.a.log_level: stands below [clients.a] {MOVE_IT}",
+    ),
+    "setting below the clients": (
+        '[clients]\nlog_level = "debug"',
+        f"clients.log_level: stands below [clients] {MOVE_IT}",
+    ),
+    "setting below a route": (
+        '[clients.a]\n[[routes]]\npath = "/"\nclient = "a"\nclient_id = "x"',
+        f"routes.0.client_id: stands below [[routes]] {MOVE_IT}",
+    ),
+    "field of the model below a client": (
+        "[clients.a]\nservice_links = []",
+        "clients.a.service_links: is no setting",
+    ),
     "no list of routes": ("routes = 1", "routes: must be a list"),
     "a route that is no table": ("routes = [1]", "routes.0: must be a table"),
     "a route without client": ('[[routes]]\npath = "/"', "routes.0.client: is required"),
