@@ -24,7 +24,8 @@ __all__ = ["ClientSettings", "ListenAddress", "RouteSettings", "Settings", "sett
 
 _NOT_SET_BY_NAME: Final = frozenset((*TABLES, "service_links"))
 
-ClientAuth = Literal["client_secret_basic", "client_secret_post"]
+Word = BeforeValidator(values.word)
+ClientAuth = Annotated[Literal["client_secret_basic", "client_secret_post"], Word]
 
 
 def _checked_secret(value: SecretStr) -> SecretStr:
@@ -131,7 +132,7 @@ class Settings(BaseSettings):
     upstream_url: Url = _setting(
         "https://api.signicat.com", "Where requests go; its path is prefixed to the caller's path."
     )
-    environment: Literal["sandbox", "production"] | None = _setting(
+    environment: Annotated[Literal["sandbox", "production"], Word] | None = _setting(
         None, "Refuse to start if the client id has the prefix of the other environment."
     )
     listen: Listen = _setting(
@@ -190,13 +191,15 @@ class Settings(BaseSettings):
     no_proxy: Names = _setting(
         "", "Hosts, suffixes and networks that bypass EGRESS_PROXY; default: NO_PROXY."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Word] = _setting(
         "info", "Minimum level that is logged."
     )
-    log_format: Literal["auto", "json", "console"] = _setting(
+    log_format: Annotated[Literal["auto", "json", "console"], Word] = _setting(
         "auto", "auto means console on a terminal, JSON elsewhere."
     )
-    access_log: Literal["all", "errors", "off"] = _setting("all", "Which requests are logged.")
+    access_log: Annotated[Literal["all", "errors", "off"], Word] = _setting(
+        "all", "Which requests are logged."
+    )
     unsafe_plain_http: bool = _setting(
         default=False, text="Allow http:// to a token endpoint or upstream that is not loopback."
     )

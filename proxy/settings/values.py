@@ -22,6 +22,7 @@ __all__ = [
     "path_prefix",
     "secret",
     "url",
+    "word",
     "words",
 ]
 
@@ -34,6 +35,11 @@ _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def word(value: object) -> object:
+    """Read a word of a closed list in any case: elsewhere, log levels have capitals."""
+    return value.lower() if isinstance(value, str) else value
 
 
 def words(read: Callable[[str], str]) -> Callable[[object], object]:

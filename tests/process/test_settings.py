@@ -635,6 +635,36 @@ def test_origins_are_kept_as_browsers_send_them(tmp_path: Path, written: str, se
 
 
 @pytest.mark.parametrize(
+    ("name", "written", "read"),
+    [
+        ("LOG_LEVEL", "DEBUG", "debug"),
+        ("LOG_LEVEL", "Warning", "warning"),
+        ("LOG_FORMAT", "JSON", "json"),
+        ("ACCESS_LOG", "Errors", "errors"),
+        ("ENVIRONMENT", "Sandbox", "sandbox"),
+        ("CLIENT_AUTH", "CLIENT_SECRET_POST", "client_secret_post"),
+    ],
+)
+def test_words_of_a_closed_list_are_read_in_any_case(
+    tmp_path: Path, name: str, written: str, read: str
+) -> None:
+    """From each source, and in force as the documentation writes them."""
+    field = name.lower()
+    for got, origin in (
+        (loaded(tmp_path, **{name: written}), "environment"),
+        (loaded(tmp_path, config=f'{field} = "{written}"'), "proxy.toml"),
+    ):
+        assert getattr(got.settings, field) == read
+        assert settings_report(got)[field] == {"value": read, "origin": origin}
+
+
+def test_a_client_names_its_method_in_any_case(tmp_path: Path) -> None:
+    """The table of a client is read as the settings outside of it."""
+    config = '[clients.a]\nclient_auth = "Client_Secret_Post"'
+    assert loaded(tmp_path, config=config).settings.clients[0].client_auth == "client_secret_post"
+
+
+@pytest.mark.parametrize(
     ("environment", "client_id"),
     [("sandbox", "sandbox-a"), ("sandbox", "dev-a"), ("production", "prod-a"),
      ("production", "a-sandbox-b"), ("sandbox", "other")],
