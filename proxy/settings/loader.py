@@ -13,7 +13,7 @@ and what cannot be read is raised there and then, before any other error is know
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -111,7 +111,8 @@ def _from_environment(
             continue
         name = key[len(PREFIX) :].lower()
         if name not in setting_names() or not key.startswith(PREFIX):
-            errors.append(SettingError(key, f"is no setting{_suggestion(name, upper=True)}"))
+            meant = _closest(name, setting_names())
+            errors.append(_no_setting(key, meant and setting_name(meant)))
         elif value:
             found[name] = value
     return found
@@ -127,23 +128,23 @@ def _from_toml(path: Path, errors: list[SettingError]) -> Mapping[str, Any]:
         line = f"{path} is no TOML ({error})".splitlines()[0]
         errors.append(SettingError("--config", line))
         return {}
+    fields = {name: name for name in setting_names()} | _FIELD_OF_TABLE
     found = {}
     for key, value in content.items():
-        if key in _FIELD_OF_TABLE:
-            found[_FIELD_OF_TABLE[key]] = value
-        elif key in setting_names():
-            found[key] = value
+        if key in fields:
+            found[fields[key]] = value
         else:
-            place = f"{key} in {path.name}"
-            errors.append(SettingError(place, f"is no setting{_suggestion(key, upper=False)}"))
+            errors.append(_no_setting(f"{key} in {path.name}", _closest(key, fields)))
     return found
 
 
-def _suggestion(name: str, *, upper: bool) -> str:
-    close = difflib.get_close_matches(name, setting_names(), n=1)
-    if not close:
-        return ""
-    return f"; did you mean {setting_name(close[0]) if upper else close[0]}?"
+def _closest(name: str, names: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, names, n=1)), None)
+
+
+def _no_setting(place: str, meant: str | None) -> SettingError:
+    suggestion = f"; did you mean {meant}?" if meant else ""
+    return SettingError(place, f"is no setting{suggestion}")
 
 
 def _take_usual_proxy(

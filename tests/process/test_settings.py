@@ -531,6 +531,14 @@ def test_several_clients(tmp_path: Path) -> None:
 
 CLIENT_ERRORS = {
     "unknown key": ("scop = 1", "scop in proxy.toml: is no setting; did you mean scope?"),
+    "unknown table": (
+        'client_id = "a"\n[client.a]',
+        "client in proxy.toml: is no setting; did you mean clients?",
+    ),
+    "unknown list of tables": (
+        'client_id = "a"\n[[route]]',
+        "route in proxy.toml: is no setting; did you mean routes?",
+    ),
     "unknown client key": ("[clients.a]\nclient = 1", "clients.a.client: is no setting"),
     "not a table": ("clients = 1", "clients: must be a table"),
     "a client that is no table": ("clients.a = 1", "clients.a: must be a table"),
