@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from proxy.guard.paths import lenient_path
 from proxy.http1.grammar import DEFAULT_PORTS
-from proxy.net.addresses import is_loopback
+from proxy.net.addresses import authority, is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
 from proxy.net.tls import CaFileError, client_context
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
@@ -168,8 +168,8 @@ def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[
             if is_own and name not in failed:
                 yield SettingError(
                     setting,
-                    f"{host}:{port} is an address of this proxy itself ({setting_name(name)}); "
-                    "name the server that it stands before",
+                    f"{authority(host, port)} is an address of this proxy itself "
+                    f"({setting_name(name)}); name the server that it stands before",
                 )
 
 

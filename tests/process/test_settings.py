@@ -360,6 +360,12 @@ def test_what_is_an_error_already_is_not_compared(tmp_path: Path) -> None:
     assert line.startswith(f"{PREFIX}LISTEN: ")
 
 
+def test_an_own_ipv6_address_is_told_as_it_is_written(tmp_path: Path) -> None:
+    """G10: in brackets, so that it can be told from its port."""
+    (line,) = errors(tmp_path, UPSTREAM_URL="http://[::1]:8080")
+    assert line.startswith(f"{PREFIX}UPSTREAM_URL: [::1]:8080 {ITSELF}")
+
+
 def test_a_client_that_asks_the_proxy_for_its_token_is_named(tmp_path: Path) -> None:
     """G10: the setting is told as its owner wrote it."""
     config = '[clients.a]\ntoken_url = "http://localhost:8080/auth/open/connect/token"\n'
