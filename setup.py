@@ -22,8 +22,8 @@ COMPILED = (
     "oauth/cache",
     "oauth/token",
     "telemetry/access_log",
+    "telemetry/counters",
     "telemetry/histogram",
-    "telemetry/metrics",
     "telemetry/request_log",
 )
 

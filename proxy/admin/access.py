@@ -18,9 +18,8 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.errors import ProxyError
 from proxy.problem import problem_reply
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.counters import NO_CLIENT, Counters
 from proxy.telemetry.recent_errors import RecentErrors
-from proxy.telemetry.request_log import NO_CLIENT
 
 __all__ = ["Guard", "guarded", "harden"]
 
@@ -108,7 +107,7 @@ def _check(policy: Guard, request: web.Request) -> None:
 def _refused(
     request: web.Request,
     error: ProxyError,
-    metrics: Metrics,
+    counters: Counters,
     recent: RecentErrors,
     log: FilteringBoundLogger,
 ) -> web.Response:
@@ -117,7 +116,7 @@ def _refused(
     request_id = secrets.token_hex(6)
     method = "OTHER" if endpoint is None else request.method
     kind = error.kind
-    metrics.error_reply(NO_CLIENT, kind)
+    counters.error_reply(NO_CLIENT, kind)
     recent.add("admin", kind.code, None, endpoint, method, kind.status, request_id, error.detail)
     log.warning(
         "admin_request_refused",
@@ -132,7 +131,7 @@ def _refused(
 
 
 def guarded(
-    policy: Guard, metrics: Metrics, recent: RecentErrors, log: FilteringBoundLogger
+    policy: Guard, counters: Counters, recent: RecentErrors, log: FilteringBoundLogger
 ) -> Middleware:
     """Return the middleware that lets nobody past the guard.
 
@@ -145,7 +144,7 @@ def guarded(
         try:
             check(policy, request)
         except ProxyError as error:
-            return _refused(request, error, metrics, recent, log)
+            return _refused(request, error, counters, recent, log)
         return await handler(request)
 
     return middleware

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -12,10 +12,8 @@ from structlog.typing import FilteringBoundLogger
 from proxy.admin.access import Guard, guarded, harden
 from proxy.admin.page import StatusPage
 from proxy.admin.report import Reporter, client_facts, status_json
-from proxy.clock import SYSTEM_CLOCK, Clock
-from proxy.oauth.token import ClientStatus
-from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
-from proxy.telemetry.rates import Traffic
+from proxy.telemetry.counters import Counters
+from proxy.telemetry.exposition import CONTENT_TYPE, Exposition
 from proxy.telemetry.recent_errors import RecentErrors
 
 __all__ = ["create_admin_app"]
@@ -36,7 +34,7 @@ class _Admin:
         self,
         *,
         reporter: Reporter,
-        metrics: Metrics,
+        exposition: Exposition,
         renew: Callable[[], None],
         quit_: Callable[[], None] | None,
         log: FilteringBoundLogger,
@@ -45,7 +43,7 @@ class _Admin:
         self._reporter = reporter
         self._clients = reporter.clients
         self._is_draining = reporter.is_draining
-        self._metrics = metrics
+        self._exposition = exposition
         self._renew = renew
         self._quit = quit_
         self._log = log
@@ -77,7 +75,7 @@ class _Admin:
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Return the Prometheus exposition."""
-        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=self._exposition.render(), headers={"Content-Type": CONTENT_TYPE})
 
     async def status(self, _: web.Request) -> web.Response:
         """Return all that is known, as JSON."""
@@ -139,37 +137,26 @@ def _routes(admin: _Admin) -> list[web.RouteDef]:
 
 def create_admin_app(
     *,
-    clients: Callable[[], Sequence[ClientStatus]],
-    is_draining: Callable[[], bool],
-    metrics: Metrics,
-    traffic: Traffic,
+    reporter: Reporter,
+    exposition: Exposition,
+    counters: Counters,
     recent: RecentErrors,
     renew: Callable[[], None],
     quit_: Callable[[], None] | None,
-    settings_report: Mapping[str, object],
     policy: Guard,
     log: FilteringBoundLogger,
-    clock: Clock = SYSTEM_CLOCK,
+    monotonic: Callable[[], float],
 ) -> web.Application:
-    """Return the admin application, up from now on; `settings_report` is already redacted."""
-    reporter = Reporter(
-        clients=clients,
-        is_draining=is_draining,
-        metrics=metrics,
-        traffic=traffic,
-        recent=recent,
-        settings_report=settings_report,
-        clock=clock,
-    )
+    """Return the admin application; what it refuses goes to `counters`, `recent` and `log`."""
     admin = _Admin(
         reporter=reporter,
-        metrics=metrics,
+        exposition=exposition,
         renew=renew,
         quit_=quit_,
         log=log,
-        monotonic=clock.monotonic,
+        monotonic=monotonic,
     )
-    app = web.Application(middlewares=[guarded(policy, metrics, recent, log)])
+    app = web.Application(middlewares=[guarded(policy, counters, recent, log)])
     app.on_response_prepare.append(harden)
     app.add_routes(_routes(admin))
     return app

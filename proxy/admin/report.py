@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from proxy import __version__
 from proxy.clock import Clock
 from proxy.oauth.token import ClientStatus
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.counters import NO_CLIENT, Counters
 from proxy.telemetry.rates import Rates, Traffic
 from proxy.telemetry.recent_errors import RecentError, RecentErrors
 
@@ -41,7 +41,7 @@ class StatusReport:
     @property
     def refused(self) -> int:
         """The requests of the last minute that were refused before a route was known."""
-        return self.rates["none"].requests
+        return self.rates[NO_CLIENT].requests
 
 
 class Reporter:
@@ -52,7 +52,9 @@ class Reporter:
         *,
         clients: Callable[[], Sequence[ClientStatus]],
         is_draining: Callable[[], bool],
-        metrics: Metrics,
+        in_flight: Callable[[], int],
+        connections: Callable[[], Mapping[str, int]],
+        counters: Counters,
         traffic: Traffic,
         recent: RecentErrors,
         settings_report: Mapping[str, object],
@@ -60,7 +62,9 @@ class Reporter:
     ) -> None:
         self.clients = clients
         self.is_draining = is_draining
-        self._metrics = metrics
+        self._in_flight = in_flight
+        self._connections = connections
+        self._counters = counters
         self._traffic = traffic
         self._recent = recent
         self.settings = settings_report
@@ -73,9 +77,9 @@ class Reporter:
             wall=self._clock.wall(),
             uptime_seconds=self._clock.monotonic() - self._started,
             is_draining=self.is_draining(),
-            in_flight=self._metrics.in_flight(),
-            requests=sum(row.requests for row in self._metrics.totals().values()),
-            connections=self._metrics.connections(),
+            in_flight=self._in_flight(),
+            requests=sum(self._counters.requests.values()),
+            connections=self._connections(),
             clients=self.clients(),
             rates=self._traffic.rates(),
             total=self._traffic.total(),

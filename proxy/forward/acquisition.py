@@ -100,14 +100,14 @@ class Acquisition:
 
     def not_connected(self, error: DialError) -> None:
         """Learn that the upstream cannot be reached."""
-        self._context.metrics.upstream_error(error.reason)
+        self._context.counters.upstream_error(error.reason)
         self._acquirer.fail(failures.upstream_unreachable(error.detail))
 
     def late(self) -> ProxyError:
         """Say why no connection came in time."""
         if self._context.pool.is_exhausted:
             return failures.pool_exhausted()
-        self._context.metrics.upstream_error("connect_timeout")
+        self._context.counters.upstream_error("connect_timeout")
         return failures.connection_late()
 
     def cancel(self) -> None:

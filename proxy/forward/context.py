@@ -15,7 +15,7 @@ from proxy.guard.admission import Admission
 from proxy.http1.parser import RequestHeadParser
 from proxy.http1.serializer import UpstreamNames
 from proxy.oauth.cache import TokenCache
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.counters import Counters
 from proxy.telemetry.request_log import RequestLog
 
 __all__ = ["Context", "Limits"]
@@ -56,7 +56,7 @@ class Context:
     tokens: Mapping[str, TokenCache]
     pool: Pool
     names: UpstreamNames
-    metrics: Metrics
+    counters: Counters
     request_log: RequestLog
     loop: asyncio.AbstractEventLoop
     monotonic: Callable[[], float]

@@ -168,7 +168,7 @@ class Exchange(RequestRelay):
         """Take the head; False where the request is sent again instead."""
         context, record = self._context, self.record
         if record.is_replayed:
-            report_response(self._tokens, record.token, status, context.metrics)
+            report_response(self._tokens, record.token, status, context.counters)
         elif status == UNAUTHORIZED and self._begin_replay():
             return False
         record.head_seconds = context.monotonic() - self._sent
@@ -187,7 +187,7 @@ class Exchange(RequestRelay):
     def on_protocol_error(self, reason: str) -> None:
         """End a response that is not HTTP with one reading (F9); the connection is closed."""
         self._upstream = None
-        self._context.metrics.upstream_error("invalid_response")
+        self._context.counters.upstream_error("invalid_response")
         self._context.log.warning("upstream_invalid_response", cause=reason)
         self.fail(failures.upstream_broken(reason))
 
@@ -202,13 +202,13 @@ class Exchange(RequestRelay):
             self._context.pool.drop_idle()
             self.start()
             return
-        self._context.metrics.upstream_error("truncated" if self._phase == RELAYING else "closed")
+        self._context.counters.upstream_error("truncated" if self._phase == RELAYING else "closed")
         self.fail(failures.upstream_closed())
 
     def _begin_replay(self) -> bool:
         """Decide on the one replay after a 401 (T10); True: this response is dropped."""
         context = self._context
-        if not is_worth_replaying(self._tokens, self.record.token, self.body, context.metrics):
+        if not is_worth_replaying(self._tokens, self.record.token, self.body, context.counters):
             return False
         self.record.is_replayed = True
         self._upstream = None
@@ -229,10 +229,10 @@ class Exchange(RequestRelay):
             self._cut(error.kind.code)
             return
         if record.is_replayed:
-            context.metrics.replay("failed")
+            context.counters.replay("failed")
         self._let_go()
         record.status = error.kind.status
-        context.metrics.error_reply(record.route.client, error.kind)
+        context.counters.error_reply(record.route.client, error.kind)
         record.request_id = request_id = context.request_log.request_id(self.request)
         keep_alive = self._may_stay()
         self.caller.reply(error, self.request, request_id, close=not keep_alive)
@@ -263,7 +263,7 @@ class Exchange(RequestRelay):
         elif awaited == BODY:
             self.fail(failures.body_late(FLOW_BYTES_PER_SECOND, FLOW_SECONDS))
         else:
-            self._context.metrics.upstream_error("timeout")
+            self._context.counters.upstream_error("timeout")
             self.fail(failures.upstream_silent(seconds))
 
     def _let_go(self) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from proxy.http1.body import RequestBody
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.token import Token
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.counters import Counters
 
 __all__ = ["UNAUTHORIZED", "is_worth_replaying", "report_response"]
 
@@ -13,18 +13,20 @@ UNAUTHORIZED: Final = 401
 
 
 def is_worth_replaying(
-    tokens: TokenCache, token: Token | None, body: RequestBody, metrics: Metrics
+    tokens: TokenCache, token: Token | None, body: RequestBody, counters: Counters
 ) -> bool:
     """Report the refused token; say whether the request can and should be sent once more."""
     if token is not None and tokens.report_refused(token) and body.can_be_replayed:
         return True
-    metrics.replay("not_possible")
+    counters.replay("not_possible")
     return False
 
 
-def report_response(tokens: TokenCache, token: Token | None, status: int, metrics: Metrics) -> None:
+def report_response(
+    tokens: TokenCache, token: Token | None, status: int, counters: Counters
+) -> None:
     """Report how the upstream took the fresh token of a replay."""
     is_refused = status == UNAUTHORIZED
     if token is not None:
         tokens.report_replay(token, refused=is_refused)
-    metrics.replay("refused" if is_refused else "ok")
+    counters.replay("refused" if is_refused else "ok")

@@ -12,6 +12,7 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from proxy.admin.app import create_admin_app
+from proxy.admin.report import Reporter
 from proxy.clock import Clock
 from proxy.forward.context import Context, Limits
 from proxy.forward.memory_budget import budget_bytes
@@ -32,8 +33,9 @@ from proxy.oauth.token import ClientStatus
 from proxy.server.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
 from proxy.settings.loader import Settings
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.counters import Counters, OutboundCounters
+from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.logs import Logs
-from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.rates import Traffic
 from proxy.telemetry.recent_errors import RecentErrors
 from proxy.telemetry.request_log import RequestLog, TokenRequestLog
@@ -61,6 +63,7 @@ class Parts:
     policy: Policy
     refreshers: tuple[TokenRefresher, ...]
     endpoints: tuple[TokenEndpoint, ...]
+    outbound: OutboundCounters
     traffic: Traffic
     recent: RecentErrors
     clock: Clock
@@ -180,7 +183,7 @@ def _new_pool(
 
 
 def _new_request_log(
-    settings: Settings, logs: Logs, metrics: Metrics, recent: RecentErrors, clock: Clock
+    settings: Settings, logs: Logs, counters: Counters, recent: RecentErrors, clock: Clock
 ) -> RequestLog:
     access_log = AccessLog(
         settings.access_log,
@@ -190,19 +193,7 @@ def _new_request_log(
         later=asyncio.get_running_loop().call_later,
         wall=clock.wall,
     )
-    return RequestLog(metrics, access_log, recent, clock.monotonic)
-
-
-def _bind_gauges(metrics: Metrics, parts: Parts, settings: Settings) -> None:
-    context = parts.context
-    metrics.bind(
-        in_flight=context.callers.in_flight,
-        callers=lambda: len(context.callers),
-        connections=context.pool.states,
-        clients=parts.client_statuses,
-        max_callers=context.limits.max_callers,
-        max_upstream_connections=settings.max_upstream_connections,
-    )
+    return RequestLog(counters, access_log, recent, clock.monotonic)
 
 
 def assemble(
@@ -215,12 +206,13 @@ def assemble(
     """Build everything; opens no port and no connection. Raises `CaFileError`."""
     log = logs.log
     tls = client_context(settings.ca_file)
-    metrics = Metrics([client.name for client in settings.clients])
+    clients = [client.name for client in settings.clients]
+    counters, outbound = Counters(clients), OutboundCounters(clients)
     recent = RecentErrors(clock.wall)
-    names = NameCache(clock=clock, count=metrics.name_lookup, log=log)
+    names = NameCache(clock=clock, count=outbound.name_lookup, log=log)
     endpoints = tuple(new_token_endpoint(c, settings, tls, clock, names) for c in settings.clients)
     tokens = tuple(
-        _new_refreshers(settings, endpoints, TokenRequestLog(metrics, recent), clock, log)
+        _new_refreshers(settings, endpoints, TokenRequestLog(outbound, recent), clock, log)
     )
     policy, router = new_guard(settings)
     loop = asyncio.get_running_loop()
@@ -232,8 +224,8 @@ def assemble(
         tokens={cache.client: cache for cache, _ in tokens},
         pool=_new_pool(settings, tls, names, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
-        metrics=metrics,
-        request_log=_new_request_log(settings, logs, metrics, recent, clock),
+        counters=counters,
+        request_log=_new_request_log(settings, logs, counters, recent, clock),
         loop=loop,
         monotonic=clock.monotonic,
         spawn=spawn,
@@ -241,10 +233,21 @@ def assemble(
         turns=turns,
     )
     refreshers = tuple(each for _, each in tokens)
-    traffic = Traffic(metrics.totals, clock.monotonic)
-    parts = Parts(context, policy, refreshers, endpoints, traffic, recent, clock)
-    _bind_gauges(metrics, parts, settings)
-    return parts
+    traffic = Traffic(counters, clock.monotonic)
+    return Parts(context, policy, refreshers, endpoints, outbound, traffic, recent, clock)
+
+
+def _new_exposition(parts: Parts, settings: Settings) -> Exposition:
+    context = parts.context
+    gauges = Gauges(
+        in_flight=context.callers.in_flight,
+        callers=lambda: len(context.callers),
+        connections=context.pool.states,
+        clients=parts.client_statuses,
+        max_callers=context.limits.max_callers,
+        max_upstream_connections=settings.max_upstream_connections,
+    )
+    return Exposition(context.counters, parts.outbound, gauges)
 
 
 def new_admin_app(
@@ -256,16 +259,25 @@ def new_admin_app(
 ) -> web.Application:
     """Return the application of the admin port (A)."""
     context = parts.context
-    return create_admin_app(
+    reporter = Reporter(
         clients=parts.client_statuses,
         is_draining=lambda: context.callers.is_draining,
-        metrics=context.metrics,
+        in_flight=context.callers.in_flight,
+        connections=context.pool.states,
+        counters=context.counters,
         traffic=parts.traffic,
+        recent=parts.recent,
+        settings_report=settings_report,
+        clock=parts.clock,
+    )
+    return create_admin_app(
+        reporter=reporter,
+        exposition=_new_exposition(parts, settings),
+        counters=context.counters,
         recent=parts.recent,
         renew=parts.renew_tokens,
         quit_=quit_ if settings.admin_quit else None,
-        settings_report=settings_report,
         policy=parts.policy,
         log=context.log,
-        clock=parts.clock,
+        monotonic=parts.clock.monotonic,
     )

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.telemetry.histogram import BOUNDS, Histogram
+from proxy.telemetry.counters import Counters
+from proxy.telemetry.histogram import BOUNDS
 
-__all__ = ["Rates", "Totals", "Traffic", "quantile", "total_of", "totals_of"]
+__all__ = ["Rates", "Traffic", "quantile"]
 
 _SPACING_SECONDS: Final = 5.0
 _NOTES: Final = 13  # 12 spaces between them: the oldest is a minute old
@@ -20,22 +21,22 @@ _FIRST_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class _Totals:
     """What has been counted so far: requests, those answered with 5xx, durations by bucket."""
 
     requests: int = 0
     errors: int = 0
     durations: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
 
-    def __add__(self, other: "Totals") -> "Totals":
-        return Totals(
+    def __add__(self, other: "_Totals") -> "_Totals":
+        return _Totals(
             self.requests + other.requests,
             self.errors + other.errors,
             tuple(a + b for a, b in zip(self.durations, other.durations, strict=True)),
         )
 
-    def __sub__(self, other: "Totals") -> "Totals":
-        return Totals(
+    def __sub__(self, other: "_Totals") -> "_Totals":
+        return _Totals(
             self.requests - other.requests,
             self.errors - other.errors,
             tuple(a - b for a, b in zip(self.durations, other.durations, strict=True)),
@@ -63,25 +64,24 @@ class Rates:
         return self.errors / self.requests if self.requests else None
 
 
-def totals_of(
-    requests: Mapping[tuple[str, str, int], int], durations: Mapping[str, Histogram]
-) -> dict[str, Totals]:
+def _totals_of(counters: Counters) -> dict[str, _Totals]:
     """Sum what is counted by client, method and status code to one row for each client."""
+    durations = counters.request_seconds
     ended = dict.fromkeys(durations, 0)
     errors = dict.fromkeys(durations, 0)
-    for (client, _, code), amount in requests.items():
+    for (client, _, code), amount in counters.requests.items():
         ended[client] += amount
         if code >= _FIRST_SERVER_ERROR:
             errors[client] += amount
     return {
-        client: Totals(ended[client], errors[client], histogram.counts())
+        client: _Totals(ended[client], errors[client], histogram.counts())
         for client, histogram in durations.items()
     }
 
 
-def total_of(totals: Mapping[str, Totals]) -> Totals:
+def _sum_of(totals: Mapping[str, _Totals]) -> _Totals:
     """Return the sum of all rows."""
-    return sum(totals.values(), start=Totals())
+    return sum(totals.values(), start=_Totals())
 
 
 def quantile(share: float, counts: tuple[int, ...]) -> float | None:
@@ -97,7 +97,7 @@ def quantile(share: float, counts: tuple[int, ...]) -> float | None:
     return lower
 
 
-def _rates(seconds: float, spell: Totals) -> Rates:
+def _rates(seconds: float, spell: _Totals) -> Rates:
     return Rates(
         seconds=seconds,
         requests=spell.requests,
@@ -108,14 +108,12 @@ def _rates(seconds: float, spell: Totals) -> Rates:
 
 
 class Traffic:
-    """Owns the notes of the last minute; `totals` reads the counters, by client."""
+    """Owns the notes of the last minute, a row for each client."""
 
-    def __init__(
-        self, totals: Callable[[], Mapping[str, Totals]], monotonic: Callable[[], float]
-    ) -> None:
-        self._totals = totals
+    def __init__(self, counters: Counters, monotonic: Callable[[], float]) -> None:
+        self._counters = counters
         self._monotonic = monotonic
-        self._notes: deque[tuple[float, Mapping[str, Totals]]] = deque(maxlen=_NOTES)
+        self._notes: deque[tuple[float, Mapping[str, _Totals]]] = deque(maxlen=_NOTES)
         self.note()
 
     async def run(self) -> None:
@@ -126,18 +124,19 @@ class Traffic:
 
     def note(self) -> None:
         """Keep what has been counted so far, and forget what is older than a minute."""
-        self._notes.append((self._monotonic(), self._totals()))
+        self._notes.append((self._monotonic(), _totals_of(self._counters)))
 
     def rates(self) -> dict[str, Rates]:
         """Tell of the last minute, or of the time since the start where that is shorter."""
         began, before = self._notes[0]
         seconds = self._monotonic() - began
         return {
-            client: _rates(seconds, now - before[client]) for client, now in self._totals().items()
+            client: _rates(seconds, now - before[client])
+            for client, now in _totals_of(self._counters).items()
         }
 
     def total(self) -> Rates:
         """Tell the same of all clients together."""
         began, before = self._notes[0]
-        spell = total_of(self._totals()) - total_of(before)
+        spell = _sum_of(_totals_of(self._counters)) - _sum_of(before)
         return _rates(self._monotonic() - began, spell)

@@ -16,13 +16,11 @@ from proxy.http1.grammar import METHODS
 from proxy.http1.request import Request
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.counters import NO_CLIENT, Counters, OutboundCounters
 from proxy.telemetry.recent_errors import RecentErrorKind, RecentErrors
 
-__all__ = ["NO_CLIENT", "RequestLog", "RequestRecord", "TokenRequestLog"]
+__all__ = ["RequestLog", "RequestRecord", "TokenRequestLog"]
 
-NO_CLIENT: Final = "none"
-"""The client label of requests that never got as far as a route."""
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
@@ -90,16 +88,16 @@ def _text(value: bytes | None) -> str | None:
 class RequestLog:
     """Writes what is known at the end of a request to metrics, access log and recent trouble."""
 
-    __slots__ = ("_access_log", "_id_prefix", "_ids", "_metrics", "_monotonic", "_recent")
+    __slots__ = ("_access_log", "_counters", "_id_prefix", "_ids", "_monotonic", "_recent")
 
     def __init__(
         self,
-        metrics: Metrics,
+        counters: Counters,
         access_log: AccessLog,
         recent: RecentErrors,
         monotonic: Callable[[], float],
     ) -> None:
-        self._metrics = metrics
+        self._counters = counters
         self._access_log = access_log
         self._recent = recent
         self._monotonic = monotonic
@@ -119,7 +117,7 @@ class RequestLog:
         status = entry.status
         bytes_in = entry.body.size
         method = _METHOD_LABELS.get(request.method, "OTHER")
-        self._metrics.request_finished(
+        self._counters.request_finished(
             client, method, status, seconds, entry.head_seconds, bytes_in, entry.bytes_out
         )
         if status >= _FIRST_ERROR or entry.outcome != "ok":
@@ -165,9 +163,9 @@ class RequestLog:
     def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
         """Book a request that the guard refused at once, or bytes that were none (G10)."""
         kind = error.kind
-        self._metrics.error_reply(NO_CLIENT, kind)
+        self._counters.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
-        self._metrics.request_finished(NO_CLIENT, method, kind.status, 0.0, None, 0, 0)
+        self._counters.request_finished(NO_CLIENT, method, kind.status, 0.0, None, 0, 0)
         self._recent.add(
             "refused", kind.code, None, None, method, kind.status, request_id, error.detail
         )
@@ -196,18 +194,18 @@ class RequestLog:
 class TokenRequestLog:
     """Counts token requests, and notes those that failed."""
 
-    __slots__ = ("_metrics", "_recent")
+    __slots__ = ("_counters", "_recent")
 
-    def __init__(self, metrics: Metrics, recent: RecentErrors) -> None:
-        self._metrics = metrics
+    def __init__(self, counters: OutboundCounters, recent: RecentErrors) -> None:
+        self._counters = counters
         self._recent = recent
 
     def token_request(self, client: str, outcome: str, seconds: float) -> None:
         """Book one call of the token endpoint."""
-        self._metrics.token_request(client, outcome, seconds)
+        self._counters.token_request(client, outcome, seconds)
         if outcome != "ok":
             self._recent.add("token", outcome, client)
 
     def secret_fallback(self, client: str) -> None:
         """Book a return to the last secret that worked (T7)."""
-        self._metrics.secret_fallback(client)
+        self._counters.secret_fallback(client)

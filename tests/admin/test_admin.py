@@ -11,11 +11,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from proxy.admin.app import create_admin_app
+from proxy.admin.report import Reporter
 from proxy.clock import Clock
 from proxy.guard.policy import Policy
 from proxy.oauth.token import ClientStatus
+from proxy.telemetry.counters import Counters, OutboundCounters
+from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.logs import open_logs
-from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.rates import Traffic
 from proxy.telemetry.recent_errors import RecentErrors
 from tests.support.source_tree import ROOT
@@ -66,8 +68,8 @@ class Bench:
 
     def app(self, *, can_quit: bool = True) -> aiohttp.web.Application:
         """Return the application, 7200 seconds after it was made; 3 requests run."""
-        metrics = Metrics(["default"])
-        metrics.bind(
+        counters = Counters(["default"])
+        gauges = Gauges(
             in_flight=lambda: 3,
             callers=lambda: 4,
             connections=lambda: {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
@@ -79,15 +81,24 @@ class Bench:
         clock = Clock(monotonic=lambda: next(times), wall=lambda: 1_800_000_000.0)
         with (ROOT / "README.md").open() as stream:
             logs = open_logs(level="error", log_format="json", stream=stream)
-        return create_admin_app(
-            clients=lambda: self.clients,
+        reporter = Reporter(
+            clients=gauges.clients,
             is_draining=lambda: self.is_draining,
-            metrics=metrics,
-            traffic=Traffic(metrics.totals, lambda: 7300.0),
+            in_flight=gauges.in_flight,
+            connections=gauges.connections,
+            counters=counters,
+            traffic=Traffic(counters, lambda: 7300.0),
+            recent=self.recent,
+            settings_report={"scope": {"value": "x", "origin": "default"}},
+            clock=clock,
+        )
+        return create_admin_app(
+            reporter=reporter,
+            exposition=Exposition(counters, OutboundCounters(["default"]), gauges),
+            counters=counters,
             recent=self.recent,
             renew=self.renew,
             quit_=self.quit if can_quit else None,
-            settings_report={"scope": {"value": "x", "origin": "default"}},
             policy=Policy(
                 upstream_url="https://up.test",
                 token_urls=["https://up.test/t"],
@@ -95,7 +106,7 @@ class Bench:
                 allowed_origins=["http://good.test"],
             ),
             log=logs.log,
-            clock=clock,
+            monotonic=clock.monotonic,
         )
 
 

@@ -11,8 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.errors import ERROR_KINDS, OVERLOADED, ErrorKind
 from proxy.oauth.response import OUTCOMES
 from proxy.oauth.token import ClientStatus
+from proxy.telemetry.counters import UPSTREAM_ERROR_REASONS, Counters, OutboundCounters
+from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.histogram import Histogram
-from proxy.telemetry.metrics import UPSTREAM_ERROR_REASONS, Metrics
 from tests.deploy.expressions import assert_names_exist
 
 STATUS = ClientStatus(
@@ -58,35 +59,44 @@ EXPECTED = {
 }
 
 
-def used() -> Metrics:
-    """Return metrics in which everything has happened once."""
-    metrics = Metrics(["a", "b"])
-    metrics.bind(
-        in_flight=lambda: 4,
-        callers=lambda: 5,
-        connections=lambda: {"active": 1, "idle": 2, "connecting": 3, "waiting": 4},
-        clients=lambda: [STATUS, replace(STATUS, client="b", state="not_ready")],
-        max_callers=60,
-        max_upstream_connections=70,
-    )
-    metrics.request_finished("a", "GET", 200, 0.01, 0.005, 10, 20)
-    metrics.request_finished("none", "OTHER", 400, 0.0, None, 0, 0)
-    metrics.token_request("a", "ok", 0.2)
-    metrics.token_request("a", "timeout", 10.0)
-    metrics.secret_fallback("b")
-    metrics.name_lookup("stale")
+IDLE = Gauges(
+    in_flight=lambda: 0,
+    callers=lambda: 0,
+    connections=lambda: dict.fromkeys(("active", "idle", "connecting", "waiting"), 0),
+    clients=list,
+    max_callers=60,
+    max_upstream_connections=70,
+)
+BUSY = replace(
+    IDLE,
+    in_flight=lambda: 4,
+    callers=lambda: 5,
+    connections=lambda: {"active": 1, "idle": 2, "connecting": 3, "waiting": 4},
+    clients=lambda: [STATUS, replace(STATUS, client="b", state="not_ready")],
+)
+
+
+def used() -> Exposition:
+    """Return the exposition of counters in which everything has happened once."""
+    counters, outbound = Counters(["a", "b"]), OutboundCounters(["a", "b"])
+    counters.request_finished("a", "GET", 200, 0.01, 0.005, 10, 20)
+    counters.request_finished("none", "OTHER", 400, 0.0, None, 0, 0)
+    outbound.token_request("a", "ok", 0.2)
+    outbound.token_request("a", "timeout", 10.0)
+    outbound.secret_fallback("b")
+    outbound.name_lookup("stale")
     for outcome in ("ok", "refused", "failed", "not_possible"):
-        metrics.replay(outcome)
+        counters.replay(outcome)
     for kind in ERROR_KINDS:
-        metrics.error_reply("a", kind)
+        counters.error_reply("a", kind)
     for reason in UPSTREAM_ERROR_REASONS:
-        metrics.upstream_error(reason)
-    return metrics
+        counters.upstream_error(reason)
+    return Exposition(counters, outbound, BUSY)
 
 
-def families(metrics: Metrics) -> dict[str, Metric]:
+def families(exposition: Exposition) -> dict[str, Metric]:
     """Return our own families as a scrape shows them, by name without prefix."""
-    parsed = text_string_to_metric_families(metrics.render().decode())
+    parsed = text_string_to_metric_families(exposition.render().decode())
     prefix = "signicat_proxy_"
     return {f.name.removeprefix(prefix): f for f in parsed if f.name.startswith(prefix)}
 
@@ -147,7 +157,7 @@ def test_the_numbers_are_right() -> None:
 
 def test_series_exist_from_the_start() -> None:
     """A rate needs a first value: what can be known beforehand starts at zero."""
-    found = families(Metrics(["a"]))
+    found = families(Exposition(Counters(["a"]), OutboundCounters(["a"]), IDLE))
     assert {sample.labels["outcome"] for sample in found["token_requests"].samples} == {
         outcome for outcome in OUTCOMES if outcome != "secret_unreadable"
     }
@@ -165,15 +175,15 @@ def test_series_exist_from_the_start() -> None:
 
 def test_labels_come_from_closed_sets() -> None:
     """A reason that is not in the tables is a mistake of ours, not a new series."""
-    metrics = Metrics(["a"])
+    counters = Counters(["a"])
     with pytest.raises(KeyError):
-        metrics.error_reply("a", ErrorKind("/a/path", 400, "", ""))
+        counters.error_reply("a", ErrorKind("/a/path", 400, "", ""))
     with pytest.raises(KeyError):
-        metrics.error_reply("/a/client", OVERLOADED)
+        counters.error_reply("/a/client", OVERLOADED)
     with pytest.raises(KeyError):
-        metrics.upstream_error("x")
+        counters.upstream_error("x")
     with pytest.raises(KeyError):
-        metrics.request_finished("x", "GET", 200, 0.0, None, 0, 0)
+        counters.request_finished("x", "GET", 200, 0.0, None, 0, 0)
 
 
 def test_a_histogram_is_cumulative() -> None:

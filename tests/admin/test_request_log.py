@@ -13,8 +13,8 @@ from proxy.http1.failures import upstream_silent
 from proxy.http1.headers import MessageHeaders
 from proxy.http1.request import KnownHead, Request
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.counters import Counters
 from proxy.telemetry.logs import open_logs
-from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recent_errors import RecentErrors
 from proxy.telemetry.request_log import RequestLog, RequestRecord
 
@@ -35,7 +35,7 @@ def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list
         wall=lambda: 0.0,
     )
     recent = RecentErrors(lambda: 0.0)
-    request_log = RequestLog(Metrics(["default"]), log, recent, lambda: 0.0)
+    request_log = RequestLog(Counters(["default"]), log, recent, lambda: 0.0)
     headers = MessageHeaders([], {}, 0, frozenset())
     request = Request(
         b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", KnownHead(), names_target=False

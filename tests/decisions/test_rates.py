@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from proxy.telemetry.counters import Counters
 from proxy.telemetry.histogram import BOUNDS, Histogram
-from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.rates import Traffic, quantile
 from tests.support.messages import reply, request
 from tests.support.running_proxy import proxied
@@ -35,17 +35,17 @@ def test_quantiles_are_those_of_prometheus(
 
 
 class Minute:
-    """Metrics of one client, their traffic, and a clock that the test moves."""
+    """Counters of one client, their traffic, and a clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.metrics = Metrics(["a"])
-        self.traffic = Traffic(self.metrics.totals, lambda: self.now)
+        self.counters = Counters(["a"])
+        self.traffic = Traffic(self.counters, lambda: self.now)
 
     def count(self, amount: int, code: int = 200, client: str = "a") -> None:
         """Count requests of 20 ms."""
         for _ in range(amount):
-            self.metrics.request_finished(client, "GET", code, 0.02, None, 0, 0)
+            self.counters.request_finished(client, "GET", code, 0.02, None, 0, 0)
 
     def go_on(self, seconds: int) -> None:
         """Let time pass; the notes are taken as in a running proxy."""

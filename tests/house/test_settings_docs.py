@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from proxy.settings.loader import Settings, load, setting_names
 from proxy.settings.model import ClientTable, RouteTable
 from proxy.settings.names import PREFIX
-from proxy.telemetry.metrics import Metrics
+from tests.admin.test_metrics import used
 from tests.support.source_tree import ROOT, read
 
 EXAMPLE = re.compile(rf"^# (.+)\n# {PREFIX}([A-Z_]+)=(.*)$", re.MULTILINE)
@@ -107,7 +107,7 @@ def test_help_lists_every_setting_but_the_secrets() -> None:
 
 def families() -> set[str]:
     """Return the names of the proxy's own metrics, as a scrape shows them."""
-    text = Metrics(["default"]).render().decode()
+    text = used().render().decode()
     return {
         family.name + ("_total" if family.type == "counter" else "")
         for family in text_string_to_metric_families(text)

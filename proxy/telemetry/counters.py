@@ -1,0 +1,141 @@
+"""What is counted (M): plain numbers, most of them added to on the request path.
+
+Labels come from closed sets only; nothing that a caller chooses becomes one.
+`telemetry.exposition` reads the numbers at a scrape, `telemetry.rates` for people.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from proxy.errors import ERROR_KINDS, ErrorKind
+from proxy.net.name_cache import LOOKUP_OUTCOMES
+from proxy.oauth.response import OUTCOMES
+from proxy.telemetry.histogram import Histogram
+
+__all__ = ["NO_CLIENT", "UPSTREAM_ERROR_REASONS", "Counters", "OutboundCounters"]
+
+NO_CLIENT: Final = "none"
+"""The client label of requests that never got as far as a route."""
+UPSTREAM_ERROR_REASONS: Final = (
+    "closed",
+    "connect",
+    "connect_timeout",
+    "dns",
+    "egress_proxy",
+    "invalid_response",
+    "timeout",
+    "tls",
+    "too_many_open_files",
+    "truncated",
+)
+_REPLAY_OUTCOMES: Final = ("ok", "refused", "failed", "not_possible")
+_SERVER_ERROR: Final = 500
+
+
+class Counters:
+    """Owns what is counted of requests; `clients` are the names of the configured clients.
+
+    Only its methods write. `requests` is by client, method and status code,
+    `error_replies` by client and error code, `rejected` by error code.
+    """
+
+    __slots__ = (
+        "error_replies",
+        "rejected",
+        "replays",
+        "request_bytes",
+        "request_seconds",
+        "requests",
+        "response_bytes",
+        "upstream_errors",
+        "upstream_seconds",
+    )
+
+    def __init__(self, clients: Sequence[str]) -> None:
+        labels = (*clients, NO_CLIENT)
+        self.requests: dict[tuple[str, str, int], int] = {}
+        self.request_seconds = {client: Histogram() for client in labels}
+        self.upstream_seconds = {client: Histogram() for client in clients}
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.rejected = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
+        self.error_replies = {
+            (client, kind.code): 0
+            for client in labels
+            for kind in ERROR_KINDS
+            if kind.status >= _SERVER_ERROR
+        }
+        self.upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
+        self.replays = dict.fromkeys(_REPLAY_OUTCOMES, 0)
+
+    def request_finished(
+        self,
+        client: str,
+        method: str,
+        code: int,
+        seconds: float,
+        head_seconds: float | None,
+        bytes_in: int,
+        bytes_out: int,
+    ) -> None:
+        """Count one request; `code` is 0 where the caller left before any response.
+
+        `head_seconds` is from sending it to the head of the upstream's response,
+        None if there was none.
+        """
+        key = (client, method, code)
+        try:
+            self.requests[key] += 1
+        except KeyError:
+            self.requests[key] = 1
+        self.request_seconds[client].observe(seconds)
+        if head_seconds is not None:
+            self.upstream_seconds[client].observe(head_seconds)
+        self.request_bytes += bytes_in
+        self.response_bytes += bytes_out
+
+    def error_reply(self, client: str, kind: ErrorKind) -> None:
+        """Count a reply of our own: as a refusal, as a 5xx, or as both."""
+        if kind.is_refusal:
+            self.rejected[kind.code] += 1
+        if kind.status >= _SERVER_ERROR:
+            self.error_replies[client, kind.code] += 1
+
+    def upstream_error(self, reason: str) -> None:
+        """Count a failure on the way to the upstream, one of `UPSTREAM_ERROR_REASONS`."""
+        self.upstream_errors[reason] += 1
+
+    def replay(self, outcome: str) -> None:
+        """Count what became of a 401 (T10)."""
+        self.replays[outcome] += 1
+
+
+class OutboundCounters:
+    """Owns what is counted of what the proxy asks for by itself: tokens, addresses of names."""
+
+    __slots__ = ("name_lookups", "secret_fallbacks", "token_requests", "token_seconds")
+
+    def __init__(self, clients: Sequence[str]) -> None:
+        self.token_seconds = {client: Histogram() for client in clients}
+        self.token_requests = {
+            (client, outcome): 0
+            for client in clients
+            for outcome in OUTCOMES
+            if outcome != "secret_unreadable"  # then the token endpoint is not called
+        }
+        self.secret_fallbacks = dict.fromkeys(clients, 0)
+        self.name_lookups = dict.fromkeys(LOOKUP_OUTCOMES, 0)
+
+    def token_request(self, client: str, outcome: str, seconds: float) -> None:
+        """Count one call of the token endpoint."""
+        key = (client, outcome)
+        self.token_requests[key] = self.token_requests.get(key, 0) + 1
+        self.token_seconds[client].observe(seconds)
+
+    def secret_fallback(self, client: str) -> None:
+        """Count a return to the last secret that worked (T7)."""
+        self.secret_fallbacks[client] += 1
+
+    def name_lookup(self, outcome: str) -> None:
+        """Count how one need of an address ended (F13)."""
+        self.name_lookups[outcome] += 1

@@ -1,0 +1,220 @@
+"""What a scrape shows (M): the name and the help text of every metric.
+
+Built last, when everything that it reads exists; nothing on the request path knows it.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from proxy import __version__
+from proxy.build import build
+from proxy.oauth.token import ClientStatus
+from proxy.telemetry.counters import Counters, OutboundCounters
+from proxy.telemetry.families import (
+    counter,
+    counter_by_label,
+    counter_by_labels,
+    gauge,
+    gauge_by_label,
+    histogram_by_client,
+    info,
+)
+
+__all__ = ["CONTENT_TYPE", "Exposition", "Gauges"]
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """Where a scrape reads what is so at the moment, and the limits of it.
+
+    `callers` counts their open connections; `connections` are those to the
+    upstream, by state.
+    """
+
+    in_flight: Callable[[], int]
+    callers: Callable[[], int]
+    connections: Callable[[], Mapping[str, int]]
+    clients: Callable[[], Sequence[ClientStatus]]
+    max_callers: int
+    max_upstream_connections: int
+
+
+class Exposition(Collector):
+    """Owns the registry; every family is made anew at each scrape."""
+
+    def __init__(self, counters: Counters, outbound: OutboundCounters, gauges: Gauges) -> None:
+        self._counters = counters
+        self._outbound = outbound
+        self._gauges = gauges
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._registry.register(self)
+
+    def render(self) -> bytes:
+        """Return the text exposition (`CONTENT_TYPE`)."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family; called by the registry at a scrape."""
+        yield from _request_families(self._counters)
+        yield from _failure_families(self._counters)
+        yield from _load_families(self._gauges)
+        yield from _outbound_families(self._outbound)
+        yield from _token_families(self._gauges.clients())
+        yield info(
+            "build_info",
+            "Version of the proxy.",
+            {"version": __version__, "python": platform.python_version(), "build": build()},
+        )
+
+
+def _request_families(counters: Counters) -> Iterator[Metric]:
+    yield counter_by_labels(
+        "requests",
+        "Requests ended, by status code; 0: the caller left before an answer.",
+        ("client", "method", "code"),
+        (
+            ((client, method, str(code)), count)
+            for (client, method, code), count in counters.requests.items()
+        ),
+    )
+    yield histogram_by_client(
+        "request_duration_seconds",
+        "Time from a request's head to the end of its answer.",
+        counters.request_seconds,
+    )
+    yield histogram_by_client(
+        "upstream_duration_seconds",
+        "Time from sending a request to the head of the upstream's answer.",
+        counters.upstream_seconds,
+    )
+    yield counter("request_bytes", "Body bytes received from callers.", counters.request_bytes)
+    yield counter("response_bytes", "Body bytes relayed to callers.", counters.response_bytes)
+
+
+def _failure_families(counters: Counters) -> Iterator[Metric]:
+    yield counter_by_label(
+        "rejected",
+        "Requests that the proxy refused, by error code.",
+        "reason",
+        counters.rejected.items(),
+    )
+    yield counter_by_labels(
+        "error_replies",
+        "Replies of the proxy's own with a status of 500 or more, by error code.",
+        ("client", "reason"),
+        counters.error_replies.items(),
+    )
+    yield counter_by_label(
+        "upstream_errors",
+        "Failures on the way to the upstream, by reason.",
+        "reason",
+        counters.upstream_errors.items(),
+    )
+    yield counter_by_label(
+        "replays",
+        "What became of upstream 401 answers, by outcome.",
+        "outcome",
+        counters.replays.items(),
+    )
+
+
+def _load_families(gauges: Gauges) -> Iterator[Metric]:
+    yield gauge("requests_in_flight", "Requests running now.", gauges.in_flight())
+    yield gauge("caller_connections", "Connections of callers open now.", gauges.callers())
+    yield gauge(
+        "caller_connections_limit",
+        "How many connections of callers may be open; beyond it they are refused.",
+        gauges.max_callers,
+    )
+    yield gauge_by_label(
+        "upstream_connections",
+        "Connections to the upstream, and requests waiting for one, by state.",
+        "state",
+        gauges.connections(),
+    )
+    yield gauge(
+        "upstream_connections_limit",
+        "How many connections to the upstream may be open; beyond it requests wait.",
+        gauges.max_upstream_connections,
+    )
+
+
+def _outbound_families(outbound: OutboundCounters) -> Iterator[Metric]:
+    yield counter_by_labels(
+        "token_requests",
+        "Calls of the token endpoint, by outcome: ok or the cause of failure.",
+        ("client", "outcome"),
+        outbound.token_requests.items(),
+    )
+    yield histogram_by_client(
+        "token_request_duration_seconds",
+        "Duration of calls of the token endpoint.",
+        outbound.token_seconds,
+    )
+    yield counter_by_label(
+        "secret_fallbacks",
+        "Returns to the last secret that worked.",
+        "client",
+        outbound.secret_fallbacks.items(),
+    )
+    yield counter_by_label(
+        "name_lookups",
+        "Names looked up for a connection, by outcome; stale: the last good addresses served.",
+        "outcome",
+        outbound.name_lookups.items(),
+    )
+
+
+def _token_families(statuses: Sequence[ClientStatus]) -> Iterator[Metric]:
+    yield gauge_by_label(
+        "client_ready",
+        "1 while requests of the client get a token; 0 while they get 503.",
+        "client",
+        {status.client: float(status.state != "not_ready") for status in statuses},
+    )
+    yield gauge_by_label(
+        "token_expiry_timestamp_seconds",
+        "When the current token expires, in Unix time; 0 without a token.",
+        "client",
+        {status.client: status.token_expires_wall or 0.0 for status in statuses},
+    )
+    yield gauge_by_label(
+        "token_last_success_timestamp_seconds",
+        "When the token endpoint last granted a token, in Unix time; 0 for never.",
+        "client",
+        {status.client: status.last_success_wall or 0.0 for status in statuses},
+    )
+    yield gauge_by_label(
+        "token_consecutive_failures",
+        "Failed calls of the token endpoint since the last grant.",
+        "client",
+        {status.client: float(status.consecutive_failures) for status in statuses},
+    )
+    yield gauge_by_label(
+        "secret_fallback_active",
+        "1 while tokens come by the last secret that worked, the configured one being unusable.",
+        "client",
+        {status.client: float(status.is_on_last_secret) for status in statuses},
+    )
+    yield gauge(
+        "token_waiters",
+        "Requests waiting for a token.",
+        sum(status.waiters for status in statuses),
+    )

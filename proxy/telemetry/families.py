@@ -1,0 +1,76 @@
+"""Families of samples, as the registry wants them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from proxy.telemetry.histogram import Histogram
+
+__all__ = [
+    "counter",
+    "counter_by_label",
+    "counter_by_labels",
+    "gauge",
+    "gauge_by_label",
+    "histogram_by_client",
+    "info",
+]
+
+_PREFIX: Final = "signicat_proxy_"
+
+
+def counter(name: str, text: str, value: int) -> Metric:
+    """Return one count."""
+    return CounterMetricFamily(_PREFIX + name, text, value)
+
+
+def counter_by_label(
+    name: str, text: str, label: str, samples: Iterable[tuple[str, int]]
+) -> Metric:
+    """Return a count for each value of one label."""
+    return counter_by_labels(name, text, (label,), (((value,), count) for value, count in samples))
+
+
+def counter_by_labels(
+    name: str, text: str, labels: Sequence[str], samples: Iterable[tuple[Sequence[str], int]]
+) -> Metric:
+    """Return a count for each tuple of values, one value for each of `labels`."""
+    family = CounterMetricFamily(_PREFIX + name, text, labels=labels)
+    for values, count in samples:
+        family.add_metric(values, count)
+    return family
+
+
+def gauge(name: str, text: str, value: float) -> Metric:
+    """Return one number."""
+    return GaugeMetricFamily(_PREFIX + name, text, value)
+
+
+def gauge_by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    """Return a number for each value of one label."""
+    family = GaugeMetricFamily(_PREFIX + name, text, labels=(label,))
+    for value, amount in values.items():
+        family.add_metric((value,), amount)
+    return family
+
+
+def info(name: str, text: str, facts: Mapping[str, str]) -> Metric:
+    """Return the number 1, with facts as labels."""
+    family = GaugeMetricFamily(_PREFIX + name, text, labels=tuple(facts))
+    family.add_metric(tuple(facts.values()), 1)
+    return family
+
+
+def histogram_by_client(name: str, text: str, values: Mapping[str, Histogram]) -> Metric:
+    """Return a histogram for each client."""
+    family = HistogramMetricFamily(_PREFIX + name, text, labels=("client",))
+    for client, histogram in values.items():
+        buckets, total = histogram.samples()
+        family.add_metric((client,), buckets=buckets, sum_value=total)
+    return family
