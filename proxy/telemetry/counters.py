@@ -5,30 +5,32 @@ Labels come from closed sets only; nothing that a caller chooses becomes one.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal, get_args
 
 from proxy.errors import ERROR_KINDS, ErrorKind
-from proxy.net.name_cache import LOOKUP_OUTCOMES
+from proxy.net.dial_errors import Reason
+from proxy.net.name_cache import LOOKUP_OUTCOMES, LookupOutcome
 from proxy.oauth.response import OUTCOMES
 from proxy.telemetry.histogram import Histogram
 
-__all__ = ["NO_CLIENT", "UPSTREAM_ERROR_REASONS", "Counters", "OutboundCounters"]
+__all__ = [
+    "NO_CLIENT",
+    "REPLAY_OUTCOMES",
+    "UPSTREAM_ERROR_REASONS",
+    "Counters",
+    "OutboundCounters",
+    "ReplayOutcome",
+    "UpstreamErrorReason",
+]
 
 NO_CLIENT: Final = "none"
 """The client label of requests that never got as far as a route."""
-UPSTREAM_ERROR_REASONS: Final = (
-    "closed",
-    "connect",
-    "connect_timeout",
-    "dns",
-    "egress_proxy",
-    "invalid_response",
-    "timeout",
-    "tls",
-    "too_many_open_files",
-    "truncated",
-)
-_REPLAY_OUTCOMES: Final = ("ok", "refused", "failed", "not_possible")
+UpstreamErrorReason = Literal[Reason, "closed", "invalid_response", "timeout", "truncated"]
+"""Why a request failed on its path to the upstream: no connection, or what went wrong on one."""
+ReplayOutcome = Literal["ok", "refused", "failed", "not_possible"]
+"""What became of a 401 (T10)."""
+UPSTREAM_ERROR_REASONS: Final[tuple[UpstreamErrorReason, ...]] = get_args(UpstreamErrorReason)
+REPLAY_OUTCOMES: Final[tuple[ReplayOutcome, ...]] = get_args(ReplayOutcome)
 _SERVER_ERROR: Final = 500
 
 
@@ -66,7 +68,7 @@ class Counters:
             if kind.status >= _SERVER_ERROR
         }
         self.upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
-        self.replays = dict.fromkeys(_REPLAY_OUTCOMES, 0)
+        self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
 
     def request_finished(
         self,
@@ -101,12 +103,12 @@ class Counters:
         if kind.status >= _SERVER_ERROR:
             self.error_replies[client, kind.code] += 1
 
-    def upstream_error(self, reason: str) -> None:
-        """Count a failure on the way to the upstream, one of `UPSTREAM_ERROR_REASONS`."""
+    def upstream_error(self, reason: UpstreamErrorReason) -> None:
+        """Count a failure on the path to the upstream."""
         self.upstream_errors[reason] += 1
 
-    def replay(self, outcome: str) -> None:
-        """Count what became of a 401 (T10)."""
+    def replay(self, outcome: ReplayOutcome) -> None:
+        """Count how one replay ended, or that there was none (T10)."""
         self.replays[outcome] += 1
 
 
@@ -136,6 +138,6 @@ class OutboundCounters:
         """Count a return to the last secret that worked (T7)."""
         self.secret_fallbacks[client] += 1
 
-    def name_lookup(self, outcome: str) -> None:
+    def name_lookup(self, outcome: LookupOutcome) -> None:
         """Count how one need of an address ended (F13)."""
         self.name_lookups[outcome] += 1
