@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from tests.support.browser import Browser
 from tests.support.suite_output import SuiteOutput, keep_files
@@ -46,7 +47,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Lay the net that catches secrets; the process that gathers the reports holds it (G7)."""
+    """Lay the net that catches secrets; the process that gathers the reports holds it (G7).
+
+    Properties are judged by what they find, not by the time that a busy machine needs.
+    """
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("suite", deadline=None, suppress_health_check=slow)
+    settings.load_profile("suite")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(SuiteOutput())
 
