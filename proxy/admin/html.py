@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from proxy.errors import ERROR_KINDS
 from proxy.oauth.response import HINTS
+from proxy.telemetry.request_log import OTHER_MEANINGS
 
 __all__ = [
     "duration",
@@ -22,27 +24,7 @@ __all__ = [
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TEN: Final = 10.0
 _NOTHING: Final = "—"
-_MEANINGS: Final = {
-    "bad_request": "Not HTTP/1.1 with only one reading: look at the application's HTTP library.",
-    "ambiguous_path": "Dot segments or encoded slashes: the application must resolve its paths.",
-    "origin_not_allowed": "Sent by a web page: SIGNICAT_PROXY_ALLOWED_ORIGINS can let one in.",
-    "path_not_allowed": "The token endpoint, or outside SIGNICAT_PROXY_ALLOWED_PATHS.",
-    "no_route": "The path is under none of the configured routes.",
-    "method_not_allowed": "Not among SIGNICAT_PROXY_ALLOWED_METHODS or the route's methods.",
-    "request_timeout": "The caller took too long to send its request.",
-    "host_not_allowed": "Called by a name that is not in SIGNICAT_PROXY_ALLOWED_HOSTS.",
-    "head_too_large": "Request line and headers are too long: mostly cookies.",
-    "upstream_unreachable": "No connection to the upstream: the log says why.",
-    "upstream_invalid_response": "Not HTTP: does SIGNICAT_PROXY_UPSTREAM_URL name Signicat?",
-    "upstream_closed": "The upstream hung up; whether it has acted is not known.",
-    "token_unavailable": "There was no usable token: see the client above.",
-    "overloaded": "All SIGNICAT_PROXY_MAX_UPSTREAM_CONNECTIONS in use, or too many callers.",
-    "draining": "Not finished when the proxy shut down.",
-    "upstream_timeout": "The upstream was silent for SIGNICAT_PROXY_READ_TIMEOUT_SECONDS.",
-    "client_left": "The caller went away before its answer was complete.",
-    "client_stalled": "The caller stopped reading its answer.",
-    "upstream_answer": "The upstream's own answer, passed on.",
-}
+_MEANINGS: Final = {kind.code: kind.meaning for kind in ERROR_KINDS} | OTHER_MEANINGS
 
 Content = str | Element
 

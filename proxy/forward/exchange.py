@@ -49,7 +49,7 @@ from proxy.http1.headers import MessageHeaders
 from proxy.http1.serializer import request_head
 from proxy.net.stream import PEER_IS_SLOW
 from proxy.oauth.token import Token
-from proxy.telemetry.request_log import RequestRecord
+from proxy.telemetry.request_log import CLIENT_LEFT, CLIENT_STALLED, RequestRecord
 
 __all__ = ["Exchange"]
 
@@ -250,14 +250,14 @@ class Exchange(RequestRelay):
         if self._phase == DONE:
             return
         self._let_go()
-        self.record.outcome = "client_left"
+        self.record.outcome = CLIENT_LEFT
         self._finish(LEFT, keep_alive=False)
 
     def late(self, awaited: int) -> None:
         """End what was waited for in vain; called by the sweep."""
         seconds = self._context.limits.read_timeout_seconds
         if awaited == READER:
-            self._cut("client_stalled")
+            self._cut(CLIENT_STALLED)
         elif awaited == CONNECTION and self._acquisition is not None:
             self.fail(self._acquisition.late())
         elif awaited == BODY:

@@ -19,7 +19,26 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import NO_CLIENT, Counters, OutboundCounters
 from proxy.telemetry.recent_errors import RecentErrorKind, RecentErrors
 
-__all__ = ["RequestLog", "RequestRecord", "TokenRequestLog"]
+__all__ = [
+    "CLIENT_LEFT",
+    "CLIENT_STALLED",
+    "OTHER_MEANINGS",
+    "RequestLog",
+    "RequestRecord",
+    "TokenRequestLog",
+]
+
+CLIENT_LEFT: Final = "client_left"
+"""Outcome of a request whose caller went away."""
+CLIENT_STALLED: Final = "client_stalled"
+"""Outcome of a request whose caller stopped reading."""
+_UPSTREAM_ANSWER: Final = "upstream_answer"
+OTHER_MEANINGS: Final = {
+    CLIENT_LEFT: "The caller went away before its answer was complete.",
+    CLIENT_STALLED: "The caller stopped reading its answer.",
+    _UPSTREAM_ANSWER: "The upstream's own answer, passed on.",
+}
+"""What the operator reads, on the status page, of codes that are in no row of table E."""
 
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _FIRST_ERROR: Final = 400
@@ -27,8 +46,8 @@ _FIRST_SERVER_ERROR: Final = 500
 _UNAUTHORIZED: Final = 401  # the authority is ours, so the caller is not to blame
 _KINDS: Final[dict[str, RecentErrorKind]] = {
     **{kind.code: "refused" for kind in ERROR_KINDS if kind.is_refusal},
-    "client_left": "left",
-    "client_stalled": "left",
+    CLIENT_LEFT: "left",
+    CLIENT_STALLED: "left",
 }
 _METHOD_LABELS: Final = {method: method.decode() for method in METHODS}
 
@@ -152,7 +171,7 @@ class RequestLog:
         if code == "ok":
             if status < _FIRST_SERVER_ERROR and status != _UNAUTHORIZED:
                 return
-            code = "upstream_answer"
+            code = _UPSTREAM_ANSWER
         route = entry.route
         request_id = entry.request_id or _text(entry.request.headers.facts.get(b"x-request-id"))
         kind = _KINDS.get(code, "failed")
@@ -185,10 +204,11 @@ class RequestLog:
 
     def stalled(self) -> None:
         """Book a caller that takes none of what was answered, and whose connection is cut (G9)."""
-        code = "client_stalled"
-        self._recent.add("left", code)
-        if self._access_log.is_enabled_for(0, code):
-            self._access_log.write({"method": "OTHER", "client": NO_CLIENT, "outcome": code})
+        self._recent.add("left", CLIENT_STALLED)
+        if self._access_log.is_enabled_for(0, CLIENT_STALLED):
+            self._access_log.write(
+                {"method": "OTHER", "client": NO_CLIENT, "outcome": CLIENT_STALLED}
+            )
 
 
 class TokenRequestLog:

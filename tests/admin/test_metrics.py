@@ -151,7 +151,9 @@ def test_the_numbers_are_right() -> None:
     assert value(found, "request_duration_seconds", "_count", client="a") == 1
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.005") == 0
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.01") == 1
-    assert {sample.value for sample in found["rejected"].samples} == {1.0}
+    assert {sample.labels["reason"]: sample.value for sample in found["rejected"].samples} == {
+        kind.code: 1.0 for kind in ERROR_KINDS if kind.is_refusal
+    }
     assert {
         sample.labels["reason"]: sample.value
         for sample in found["error_replies"].samples
@@ -185,7 +187,7 @@ def test_labels_come_from_closed_sets() -> None:
     """
     counters = Counters(["a"])
     with pytest.raises(KeyError):
-        counters.error_reply("a", ErrorKind("/a/path", 400, "", ""))
+        counters.error_reply("a", ErrorKind("/a/path", 400, "", "", ""))
     with pytest.raises(KeyError):
         counters.error_reply("/a/client", OVERLOADED)
     with pytest.raises(KeyError):

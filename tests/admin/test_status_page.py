@@ -21,6 +21,7 @@ from proxy.settings.loader import load
 from proxy.settings.report import settings_report
 from proxy.telemetry.rates import Rates
 from proxy.telemetry.recent_errors import RecentError
+from proxy.telemetry.request_log import OTHER_MEANINGS
 from tests.admin.test_admin import DEGRADED, FAILED, GOOD
 from tests.support.messages import Message
 from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret, environment, proxied
@@ -276,11 +277,13 @@ def test_the_document_is_accessible() -> None:
     assert len(identities) == len(set(identities))
 
 
-@pytest.mark.parametrize("code", [*(kind.code for kind in ERROR_KINDS), *OUTCOMES[1:]])
+@pytest.mark.parametrize(
+    "code", [*(kind.code for kind in ERROR_KINDS), *OTHER_MEANINGS, *OUTCOMES[1:]]
+)
 def test_every_code_is_explained_on_the_page(code: str) -> None:
     """Whoever reads a code reads what it means, or what happens next."""
     assert re.fullmatch(r"[A-Z].{10,88}[.?]", meaning(code))
-    if code in {kind.code for kind in ERROR_KINDS}:
+    if code not in OUTCOMES:
         assert meaning(code) != meaning("unknown")
 
 

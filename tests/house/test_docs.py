@@ -81,9 +81,16 @@ def test_every_promise_of_the_threat_model_has_its_tests() -> None:
 
 def test_every_error_code_is_explained() -> None:
     """Table E and the page on troubles agree on codes and statuses."""
-    rows = first_cells(read("docs/troubleshoot.md"))
+    page = read("docs/troubleshoot.md")
+    rows = first_cells(page)
     explained = {name: int(status) for name, status in rows.items() if status}
     assert explained == {kind.code: kind.status for kind in ERROR_KINDS}
+    refused, failed = (
+        {name for name, status in first_cells(part.partition("\n## ")[0]).items() if status}
+        for part in re.split(r"^## Codes of \w+ requests$", page, flags=re.MULTILINE)[1:]
+    )
+    assert refused == {kind.code for kind in ERROR_KINDS if kind.is_refusal}
+    assert failed == {kind.code for kind in ERROR_KINDS if not kind.is_refusal}
 
 
 def test_every_cause_of_a_missing_token_is_explained() -> None:
