@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final, TextIO
 
 from proxy.check.result import Result
-from proxy.telemetry.logs import Redactor
+from proxy.telemetry.redaction import Redactor
 
 __all__ = ["Report"]
 

@@ -41,7 +41,7 @@ from proxy.settings.errors import ConfigurationError
 from proxy.settings.loader import ClientSettings, ListenAddress, Loaded, Settings
 from proxy.settings.names import setting_name
 from proxy.settings.risks import risks_of
-from proxy.telemetry.logs import Redactor
+from proxy.telemetry.redaction import Redactor
 
 __all__ = ["Checker", "run_check"]
 

@@ -1,79 +1,21 @@
-"""Logs: structlog, JSON or for a terminal, with a net under it that catches secrets (L, G7).
+"""Logs: structlog, JSON or for a terminal, behind the redaction filter (L, G7)."""
 
-Secrets never get as far as a logger; the net is for the day when somebody
-forgets that. It knows the secrets and tokens in use and the look of
-credentials, and works on every value before it is rendered, tracebacks
-included: on a finished line an escaped secret would look different, and a
-replacement could break the line.
-"""
-
-import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
-from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-__all__ = ["LogFormat", "Logs", "Redactor", "open_logs", "route_library_logs"]
+from proxy.telemetry.redaction import Redactor, redaction_filter, without_queries
+
+__all__ = ["LogFormat", "Logs", "open_logs", "route_library_logs"]
 
 LogFormat = Literal["auto", "json", "console"]
-_REDACTED: Final = "[redacted]"
-_CREDENTIALS: Final = re.compile(
-    r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
-    r"|(client_secret=|(?:client_secret|access_token)[\"']\s*:\s*[\"'])[^&\s\"'\\]+"
-)
-_QUERY: Final = re.compile(r"\?[^\s\"'>)\]]+")
-_LEAST_SECRET: Final = 6  # shorter ones are no secrets, but parts of ordinary words
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _LIBRARIES: Final = ("aiohttp", "asyncio", "py.warnings")
-
-
-def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return how text may spell the secrets; longest first, since one may begin another."""
-    forms = {
-        form
-        for secret in secrets
-        if len(secret) >= _LEAST_SECRET
-        for form in (
-            secret,
-            json.dumps(secret)[1:-1],
-            repr(secret)[1:-1],
-            quote(secret, safe=""),
-            quote_plus(secret),
-        )
-    }
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-class Redactor:
-    """Replaces secrets in text; its sources are asked each time, as secrets change."""
-
-    def __init__(self) -> None:
-        self._sources: list[Callable[[], Iterable[str]]] = []
-        self._secrets: tuple[str, ...] = ()
-        self._forms: tuple[str, ...] = ()
-
-    def watch(self, source: Callable[[], Iterable[str]]) -> None:
-        """Redact from now on what `source` names as well."""
-        self._sources.append(source)
-
-    def __call__(self, text: str) -> str:
-        """Return `text` without any secret in use and without credentials of the usual look."""
-        return self.known(_CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, text))
-
-    def known(self, text: str) -> str:
-        """Return `text` without any secret in use; cheap enough for every request."""
-        secrets = tuple(secret for source in self._sources for secret in source())
-        if secrets != self._secrets:
-            self._secrets, self._forms = secrets, _spellings(secrets)
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, _REDACTED)
-        return text
 
 
 class _LineWriter:
@@ -89,7 +31,7 @@ class _LineWriter:
         self._waiting: list[str] = []
 
     def msg(self, line: str) -> None:
-        """Write one line, whose values went through the net, after those that wait."""
+        """Write one line, whose values went through the filter, after those that wait."""
         self._waiting.append(line)
         self.flush()
 
@@ -116,30 +58,6 @@ class _LineWriter:
 def _is_console(log_format: LogFormat, stream: TextIO) -> bool:
     """Say whether lines are for people: `auto` is for people on a terminal only."""
     return log_format == "console" or (log_format == "auto" and stream.isatty())
-
-
-def _cleaned(value: object, redact: Redactor) -> object:
-    """Return a plain value to render, without secrets however deep they are."""
-    if isinstance(value, str):
-        return redact(value)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {redact(str(key)): _cleaned(item, redact) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_cleaned(item, redact) for item in value]
-    return redact(repr(value))
-
-
-def _net(redact: Redactor) -> Processor:
-    def clean(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        """Redact every value; texts of exceptions may hold URLs, and so lose their queries."""
-        cleaned = {key: _cleaned(value, redact) for key, value in event.items()}
-        if isinstance(trace := cleaned.get("exception"), str):
-            cleaned["exception"] = _QUERY.sub("?[query]", trace)
-        return cleaned
-
-    return clean
 
 
 def _printable(text: str) -> str:
@@ -172,8 +90,8 @@ def _in_order(_: object, __: str, event: structlog.typing.EventDict) -> structlo
 class Logs:
     """Where events go: `log` at the level set, `access` at every level.
 
-    `write_line` is for lines that are JSON already, None on a console: of the
-    net only the secrets in use are looked for in them. `redact` learns these.
+    `write_line` is for lines that are JSON already, None on a console: the
+    filter looks only for the secrets in use in them. `redact` learns these.
     Such lines wait for `flush` or for the next event of another kind.
     """
 
@@ -199,7 +117,7 @@ def open_logs(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _in_order,
-        _net(redact),
+        redaction_filter(redact),
     ]
     for_people = _is_console(log_format, stream)
     if for_people:
@@ -258,7 +176,7 @@ class _LibraryHandler(logging.Handler):
             max(record.levelno, logging.DEBUG),
             "library",
             logger=record.name,
-            message=_QUERY.sub("?[query]", text),
+            message=without_queries(text),
             exc_info=record.exc_info,
         )
 

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from proxy.telemetry.logs import LogFormat, Logs, Redactor, open_logs, route_library_logs
+from proxy.telemetry.logs import LogFormat, Logs, open_logs, route_library_logs
+from proxy.telemetry.redaction import Redactor
 
 SECRET = "s3cret+/=&% x"
 

@@ -19,7 +19,7 @@ from proxy.check.result import CHECKS, Result
 from proxy.mock import RunningMock, serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
 from proxy.settings.names import PREFIX
-from proxy.telemetry.logs import Redactor
+from proxy.telemetry.redaction import Redactor
 from tests.support.checking import check, settings_for
 from tests.support.messages import reply
 from tests.support.peers import ByteServer

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import load
-from proxy.telemetry.logs import Redactor, open_logs
+from proxy.telemetry.logs import open_logs
+from proxy.telemetry.redaction import Redactor
 from tests.support.messages import Message, request
 from tests.support.peers import Answer, ByteServer, Channel
 from tests.support.suite_output import CLIENT_SECRET, keep, private_parts, secrets_in
