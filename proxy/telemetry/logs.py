@@ -37,7 +37,7 @@ class _LineWriter:
 
     def write_later(self, line: str) -> None:
         """Keep one line of JSON that was rendered elsewhere, without the secrets in use by now."""
-        self._waiting.append(self._redact.known(line))
+        self._waiting.append(self._redact.json_line(line))
 
     def flush(self) -> None:
         """Write all lines that wait, at once: a system call costs as much as many of them."""

@@ -9,6 +9,7 @@ an escaped secret would look different, and a replacement could break the line.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -42,6 +43,13 @@ def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(forms, key=len, reverse=True))
 
 
+def _without(forms: Iterable[str], text: str) -> str:
+    for form in forms:
+        if form in text:
+            text = text.replace(form, _REDACTED)
+    return text
+
+
 class Redactor:
     """Replaces secrets in text; its sources are asked each time, as secrets change."""
 
@@ -56,17 +64,28 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return `text` without any secret in use and without credentials of the usual look."""
-        return self.known(_CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, text))
+        text = _CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, text)
+        return _without(self._forms_in_use(), text)
 
-    def known(self, text: str) -> str:
-        """Return `text` without any secret in use; cheap enough for every request."""
+    def json_line(self, line: str) -> str:
+        """Return a JSON object without any secret in use in its values.
+
+        The names of its members stay: a secret may be an ordinary word. This is
+        cheap enough for every request, since hardly any line holds a secret.
+        """
+        forms = self._forms_in_use()
+        for form in forms:
+            if form in line:
+                redact = partial(_without, forms)
+                members = json.loads(line).items()
+                return json.dumps({name: _cleaned(value, redact) for name, value in members})
+        return line
+
+    def _forms_in_use(self) -> tuple[str, ...]:
         secrets = tuple(secret for source in self._sources for secret in source())
         if secrets != self._secrets:
             self._secrets, self._forms = secrets, _spellings(secrets)
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, _REDACTED)
-        return text
+        return self._forms
 
 
 def without_queries(text: str) -> str:
@@ -74,7 +93,7 @@ def without_queries(text: str) -> str:
     return _QUERY.sub("?[query]", text)
 
 
-def _cleaned(value: object, redact: Redactor) -> object:
+def _cleaned(value: object, redact: Callable[[str], str]) -> object:
     """Return a plain value to render, without secrets however deep they are."""
     if isinstance(value, str):
         return redact(value)
@@ -91,7 +110,7 @@ def redaction_filter(redact: Redactor) -> Processor:
     """Return what cleans each event of structlog before it is rendered."""
 
     def clean(_: object, __: str, event: EventDict) -> EventDict:
-        """Redact every value; texts of exceptions may hold URLs, and so lose their queries."""
+        """Redact every value, no name; texts of exceptions may hold URLs: no query stays."""
         cleaned = {key: _cleaned(value, redact) for key, value in event.items()}
         if isinstance(trace := cleaned.get("exception"), str):
             cleaned["exception"] = without_queries(trace)

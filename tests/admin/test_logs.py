@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.logs import LogFormat, Logs, open_logs, route_library_logs
 from proxy.telemetry.redaction import Redactor
 
@@ -230,6 +231,27 @@ def test_a_secret_that_begins_another_leaves_no_rest() -> None:
     redact = Redactor()
     redact.watch(lambda: ["secret", "secret-and-more"])
     assert redact("secret-and-more, secret") == "[redacted], [redacted]"
+
+
+@pytest.mark.parametrize("secret", ["second", "request_id", "123456"])
+def test_a_secret_that_is_an_ordinary_word_changes_no_name(secret: str) -> None:
+    """Members keep their names whatever the secret is, and numbers stay numbers (L)."""
+    stream = io.StringIO()
+    logs = open_logs(level="info", log_format="json", stream=stream)
+    logs.redact.watch(lambda: [secret])
+    log = AccessLog(
+        "all",
+        log=logs.access,
+        write_line=logs.write_line,
+        flush=logs.flush,
+        later=lambda _, flush: flush(),
+        wall=lambda: 0.0,
+    )
+    facts = {"duration_seconds": 0.123456, "request_id": f"the {secret} one"}
+    logs.log.info("event", **facts)
+    log.write(facts)
+    told = [{name: event[name] for name in facts} for event in events(stream)]
+    assert told == [{"duration_seconds": 0.123456, "request_id": "the [redacted] one"}] * 2
 
 
 def test_a_redactor_asks_its_sources_each_time() -> None:
