@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from structlog.typing import FilteringBoundLogger
 
-from proxy.errors import ProxyError
+from proxy.errors import NO_ROUTE, ProxyError
 from proxy.problem import problem_reply
 from proxy.telemetry.counters import NO_CLIENT, Counters
 from proxy.telemetry.recent_errors import RecentErrors
@@ -26,6 +26,7 @@ __all__ = ["Guard", "guarded", "harden"]
 _OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
 _ADDRESS: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{0,5})?")
 _BUTTON: Final = "/-/refresh"
+_IMPLIED_METHODS: Final = frozenset(("HEAD", "OPTIONS"))
 # Defence in depth, for browsers: no response is run, framed, sniffed, kept or embedded by others.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -104,6 +105,19 @@ def _check(policy: Guard, request: web.Request) -> None:
         policy.check_browser(_joined(request, "Origin"), _joined(request, "Sec-Fetch-Site"))
 
 
+def _check_endpoint(request: web.Request) -> None:
+    """Raise `ProxyError` where there is nothing at the path; its detail lists what there is."""
+    if isinstance(request.match_info.http_exception, web.HTTPNotFound):
+        endpoints = (
+            f"{route.method} {route.resource.canonical}"
+            for route in request.app.router.routes()
+            if route.resource is not None and route.method not in _IMPLIED_METHODS
+        )
+        raise ProxyError(
+            NO_ROUTE, f"The admin port has no such endpoint. It has {', '.join(endpoints)}."
+        )
+
+
 def _refused(
     request: web.Request,
     error: ProxyError,
@@ -143,6 +157,7 @@ def guarded(
         check = _check_open if _endpoint(request) in _OPEN_PATHS else _check
         try:
             check(policy, request)
+            _check_endpoint(request)
         except ProxyError as error:
             return _refused(request, error, counters, recent, log)
         return await handler(request)

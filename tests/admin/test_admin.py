@@ -259,6 +259,27 @@ async def test_the_guard_lets_others_in(client: Client, headers: dict[str, str])
         assert answer.status == 200
 
 
+ENDPOINTS = "GET /livez, GET /startupz, GET /readyz, GET /metrics, GET /status, GET /"
+ACTIONS = "POST /-/refresh, POST /-/quit"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/health"), ("POST", "/-/stop")])
+async def test_an_unknown_path_is_told_which_there_are(
+    bench: Bench, client: Client, method: str, path: str
+) -> None:
+    """Who mistypes an endpoint reads all of them, and the refusal is on record (A)."""
+    async with client.request(method, path) as answer:
+        assert answer.status == 404
+        problem = json.loads(await answer.read())
+    assert problem["code"] == "no_route"
+    assert problem["detail"] == (
+        f"The admin port has no such endpoint. It has {ENDPOINTS}, {ACTIONS}."
+    )
+    (kept,) = bench.recent.newest_first()
+    assert (kept.kind, kept.code, kept.request_id) == ("admin", "no_route", problem["request_id"])
+    assert path not in repr(kept)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "host", "code"),
     [
