@@ -133,7 +133,7 @@ $(DEV): requirements/dev.txt $(PACKAGE)
 
 # mypyc comes with mypy, which the checks need anyway.
 $(COMPILED): setup.py pyproject.toml $(wildcard proxy/*.py proxy/*/*.py proxy/admin/status.*) $(DEV)
-	@echo "compiling the way of a request"
+	@echo "compiling the request path"
 	@rm -rf .venv/compiled build
 	@COMPILE_FOR=$(BIN)/python $(INSTALL) --no-deps --target .venv/compiled .
 	@touch $@

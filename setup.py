@@ -1,4 +1,4 @@
-"""Compiles the way of a request with mypyc, where COMPILE_FOR asks for it.
+"""Compiles the request path with mypyc, where COMPILE_FOR asks for it.
 
 `COMPILE_FOR=PYTHON` names the interpreter whose environment holds the requirements of the
 proxy: their types are read there. Without it the build is the sources, which run as well,

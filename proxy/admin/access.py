@@ -43,7 +43,7 @@ class Guard(Protocol):
     """The checks of the traffic port that count here too."""
 
     def check_host(self, host: bytes) -> None:
-        """Raise `ProxyError` for a name this proxy does not answer to."""
+        """Raise `ProxyError` for a name that this proxy does not respond to."""
 
     def is_listed(self, host: bytes) -> bool:
         """Say whether it is a name in the settings, even where any is allowed."""
@@ -58,7 +58,7 @@ def _joined(request: web.Request, name: str) -> bytes | None:
 
 
 def _endpoint(request: web.Request) -> str | None:
-    """Return the endpoint that will answer, None where there is none."""
+    """Return the endpoint that a request is for, None where there is none."""
     resource = request.match_info.route.resource
     return None if resource is None else resource.canonical
 
@@ -125,7 +125,7 @@ def _refused(
     recent: RecentErrors,
     log: FilteringBoundLogger,
 ) -> web.Response:
-    """Count, note and log a refusal; of what was asked only names of our own are told (L)."""
+    """Count, note and log a refusal; of the request only names of our own are logged (L)."""
     endpoint = _endpoint(request)
     request_id = secrets.token_hex(6)
     method = "OTHER" if endpoint is None else request.method

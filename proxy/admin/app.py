@@ -61,7 +61,7 @@ class _Admin:
         return _json(_OK if is_good else _UNAVAILABLE, body)
 
     async def livez(self, _: web.Request) -> web.Response:
-        """Answer: so the loop turns."""
+        """Respond, which shows that the event loop runs."""
         return self._health(is_good=True)
 
     async def startupz(self, _: web.Request) -> web.Response:
@@ -89,7 +89,7 @@ class _Admin:
     async def refresh(self, request: web.Request) -> web.Response:
         """Read the secrets again and renew every token now; a form is shown the page again."""
         now = self._monotonic()
-        # Whoever asks faster is told the same: nobody floods the token endpoint from here.
+        # Whoever asks faster gets the same response: nobody floods the token endpoint from here.
         if now - self._renewed_at >= _RENEWAL_EVERY_SECONDS:
             self._renewed_at = now
             self._log.info("refresh_requested")
@@ -110,12 +110,12 @@ class _Admin:
 def _for_options(handler: Handler) -> Handler:
     """Let load balancers ask by OPTIONS: the response is that to GET (A)."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         response = await handler(request)
         response.headers["Allow"] = "GET, HEAD, OPTIONS"
         return response
 
-    return answer
+    return respond
 
 
 def _routes(admin: _Admin) -> list[web.RouteDef]:

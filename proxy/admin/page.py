@@ -46,7 +46,7 @@ _STATES: Final = {  # of a client, and of all: words, class
 _SENTENCES: Final = {
     "ready": "Every client holds a usable token.",
     "degraded": "Requests are served, but a token cannot be renewed: act before it expires.",
-    "not_ready": "A client has no usable token; its requests are answered with 503.",
+    "not_ready": "A client has no usable token; its requests get 503.",
     "draining": "The proxy is shutting down.",
 }
 _KINDS: Final = {
@@ -93,7 +93,7 @@ class StatusPage:
             f"style-src {_hash(style)}; script-src {_hash(script)}; connect-src 'self'; "
             "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
             "require-trusted-types-for 'script'; trusted-types 'none'",
-            # So that the button's request names its origin; it is told to this port alone.
+            # So that the button's request names its origin; only this port sees it.
             "Referrer-Policy": "same-origin",
         }
 
@@ -161,7 +161,7 @@ def _traffic(report: StatusReport) -> Element:
 
 
 def _quality(rates: Rates) -> Iterator[Element]:
-    yield fact("Answered 5xx", share(rates.error_share))
+    yield fact("5xx responses", share(rates.error_share))
     yield fact("Latency, median", latency(rates.p50_seconds))
     yield fact("Latency, 95 %", latency(rates.p95_seconds))
 
@@ -202,32 +202,32 @@ def _last_error(status: ClientStatus) -> Iterator[Element]:
 
 def _recent(report: StatusReport) -> Iterator[Element]:
     if report.recent:
-        entries = [_entry(trouble, report.wall) for trouble in report.recent]
+        entries = [_entry(error, report.wall) for error in report.recent]
         content = element("ol", *entries, class_="list")
     else:
         content = element("p", "None since the start.", class_="muted")
     yield _section("Recent refusals and failures", content)
 
 
-def _entry(trouble: RecentError, now: float) -> Element:
-    ago = element("span", duration(now - trouble.last), data_ago=f"{now - trouble.last:.1f}")
-    when = element("p", moment(trouble.last, now), " UTC, ", ago, " ago", class_="muted")
-    code = element("code", trouble.code)
-    name = element("p", element("strong", _KINDS[trouble.kind]), " ", code)
+def _entry(error: RecentError, now: float) -> Element:
+    ago = element("span", duration(now - error.last), data_ago=f"{now - error.last:.1f}")
+    when = element("p", moment(error.last, now), " UTC, ", ago, " ago", class_="muted")
+    code = element("code", error.code)
+    name = element("p", element("strong", _KINDS[error.kind]), " ", code)
     where = [
-        *([str(trouble.status)] if trouble.status else []),
-        *([trouble.method] if trouble.method else []),
-        *([f"route {trouble.route}"] if trouble.route else []),
-        *([f"client {trouble.client}"] if trouble.client else []),
-        *([f"last request id {trouble.request_id}"] if trouble.request_id else []),
+        *([str(error.status)] if error.status else []),
+        *([error.method] if error.method else []),
+        *([f"route {error.route}"] if error.route else []),
+        *([f"client {error.client}"] if error.client else []),
+        *([f"last request id {error.request_id}"] if error.request_id else []),
     ]
     counted: list[str | Element] = []
-    if trouble.times > 1:
-        counted = [f" · {trouble.times} times since ", moment(trouble.first, now), " UTC"]
+    if error.times > 1:
+        counted = [f" · {error.times} times since ", moment(error.first, now), " UTC"]
     return element(
         "li",
         element("div", name, when, class_="bar"),
-        element("p", trouble.detail or meaning(trouble.code)),
+        element("p", error.detail or meaning(error.code)),
         element("p", " · ".join(where), *counted, class_="muted"),
     )
 

@@ -1,4 +1,4 @@
-"""What the admin port tells of the running process, for its JSON and its page alike (A)."""
+"""What the admin port shows of the running process, for its JSON and its page alike (A)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +136,6 @@ def status_json(report: StatusReport) -> dict[str, object]:
         "connections": dict(report.connections),
         "last_minute": window | _rate_facts(report.total),
         "clients": clients,
-        "recent": [trouble._asdict() for trouble in report.recent],
+        "recent": [error._asdict() for error in report.recent],
         "settings": report.settings,
     }

@@ -10,7 +10,7 @@
 
   const padded = (number) => String(number).padStart(2, "0");
 
-  // As proxy/status_page.py writes it.
+  // As proxy/admin/html.py writes it.
   function duration(seconds) {
     const whole = Math.max(0, Math.floor(seconds));
     const days = Math.floor(whole / 86400);
@@ -84,19 +84,19 @@
     const last = Number(document.getElementById("content").dataset.wall) * 1000;
     const state = document.getElementById("state");
     root.classList.add("lost");
-    document.title = "No answer · signicat-proxy";
+    document.title = "No response · signicat-proxy";
     state.className = "pill bad";
-    write(state, "No answer");
-    write(live, `No answer since ${new Date(last).toISOString().slice(11, 19)} UTC`);
+    write(state, "No response");
+    write(live, `No response since ${new Date(last).toISOString().slice(11, 19)} UTC`);
   }
 
-  function ask(method, path, answered, failed) {
+  function ask(method, path, onResponse, onFailure) {
     const request = new XMLHttpRequest();
     request.open(method, path);
     request.timeout = TIMEOUT_MILLISECONDS;
-    request.onload = () => answered(request);
-    request.onerror = failed;
-    request.ontimeout = failed;
+    request.onload = () => onResponse(request);
+    request.onerror = onFailure;
+    request.ontimeout = onFailure;
     return request;
   }
 
@@ -108,30 +108,30 @@
   function poll() {
     if (document.hidden) return; // visibilitychange goes on
     const next = () => again(POLL_MILLISECONDS);
-    const answered = (request) => {
+    const onResponse = (request) => {
       const page = request.response;
       if (request.status === 200 && page && page.getElementById("content")) take(page);
       else lose();
       next();
     };
-    const failed = () => {
+    const onFailure = () => {
       lose();
       next();
     };
-    const request = ask("GET", location.pathname, answered, failed);
+    const request = ask("GET", location.pathname, onResponse, onFailure);
     request.responseType = "document"; // parsed by the browser; nothing in it runs
     request.send();
   }
 
   function renew(event) {
     const said = document.getElementById("renewed");
-    const answered = (request) => {
+    const onResponse = (request) => {
       write(said, request.status === 202 ? "Renewal has begun" : `Refused (${request.status})`);
       again(500);
     };
     event.preventDefault();
     write(said, "");
-    ask("POST", event.target.action, answered, () => write(said, "No answer")).send();
+    ask("POST", event.target.action, onResponse, () => write(said, "No response")).send();
   }
 
   document.addEventListener("visibilitychange", () => again(0));

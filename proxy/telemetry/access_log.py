@@ -1,8 +1,8 @@
 """The access log: one event per request, and nothing in it that names a person (L).
 
 Neither path nor query is written: both can hold identity numbers. The line
-is the same as the logger's, made by a shorter way since it is on the path of
-every request; under load those of a hundredth of a second are written together.
+is the same as the logger's, but made with less work, since it is on the path of
+every request. Under load the lines of a hundredth of a second are written together.
 """
 
 import json

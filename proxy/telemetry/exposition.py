@@ -87,7 +87,7 @@ class Exposition(Collector):
 def _request_families(counters: Counters) -> Iterator[Metric]:
     yield counter_by_labels(
         "requests",
-        "Requests ended, by status code; 0: the caller left before an answer.",
+        "Requests ended, by status code; 0: the caller left before a response.",
         ("client", "method", "code"),
         (
             ((client, method, str(code)), count)
@@ -96,12 +96,12 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
     )
     yield histogram_by_client(
         "request_duration_seconds",
-        "Time from a request's head to the end of its answer.",
+        "Time from a request's head to the end of its response.",
         counters.request_seconds,
     )
     yield histogram_by_client(
         "upstream_duration_seconds",
-        "Time from sending a request to the head of the upstream's answer.",
+        "Time from sending a request to the head of the upstream's response.",
         counters.upstream_seconds,
     )
     yield counter("request_bytes", "Body bytes received from callers.", counters.request_bytes)
@@ -117,19 +117,19 @@ def _failure_families(counters: Counters) -> Iterator[Metric]:
     )
     yield counter_by_labels(
         "error_replies",
-        "Replies of the proxy's own with a status of 500 or more, by error code.",
+        "Responses of the proxy itself with a status of 500 or more, by error code.",
         ("client", "reason"),
         counters.error_replies.items(),
     )
     yield counter_by_label(
         "upstream_errors",
-        "Failures on the way to the upstream, by reason.",
+        "Failures on the outbound path to the upstream, by reason.",
         "reason",
         counters.upstream_errors.items(),
     )
     yield counter_by_label(
         "replays",
-        "What became of upstream 401 answers, by outcome.",
+        "What became of 401 responses of the upstream, by outcome.",
         "outcome",
         counters.replays.items(),
     )
@@ -140,7 +140,7 @@ def _load_families(gauges: Gauges) -> Iterator[Metric]:
     yield gauge("caller_connections", "Connections of callers open now.", gauges.callers())
     yield gauge(
         "caller_connections_limit",
-        "How many connections of callers may be open; beyond it they are refused.",
+        "How many connections of callers may be open; above it they are refused.",
         gauges.max_callers,
     )
     yield gauge_by_label(
@@ -151,7 +151,7 @@ def _load_families(gauges: Gauges) -> Iterator[Metric]:
     )
     yield gauge(
         "upstream_connections_limit",
-        "How many connections to the upstream may be open; beyond it requests wait.",
+        "How many connections to the upstream may be open; above it requests wait.",
         gauges.max_upstream_connections,
     )
 
@@ -209,7 +209,7 @@ def _token_families(statuses: Sequence[ClientStatus]) -> Iterator[Metric]:
     )
     yield gauge_by_label(
         "secret_fallback_active",
-        "1 while tokens come by the last secret that worked, the configured one being unusable.",
+        "1 while the last secret that worked is in use, as the configured one is unusable.",
         "client",
         {status.client: float(status.is_on_last_secret) for status in statuses},
     )

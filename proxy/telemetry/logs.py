@@ -133,19 +133,19 @@ def open_logs(
         structlog.wrap_logger(
             writer,
             processors=[*shared, *renderer],
-            wrapper_class=structlog.make_filtering_bound_logger(least),
+            wrapper_class=structlog.make_filtering_bound_logger(minimum),
             context_class=dict,
         ).bind()
-        for least in (level, "debug")
+        for minimum in (level, "debug")
     )
     write_line = None if for_people else writer.write_later
     return Logs(log, access, write_line, writer.flush, redact)
 
 
-def _is_fault_of_a_peer(record: logging.LogRecord) -> bool:
-    """Say whether aiohttp tells of bytes that are no request, which it would quote at length.
+def _is_about_malformed_bytes(record: logging.LogRecord) -> bool:
+    """Say whether aiohttp logs bytes that are not a request, which it would quote at length.
 
-    Its class goes by its name: to import it here would load aiohttp before a start needs it.
+    The error is known by the name of its class: an import would load aiohttp at every start.
     """
     error = record.exc_info[1] if record.exc_info else None
     return record.name == "aiohttp.server" and any(
@@ -162,7 +162,7 @@ class _LibraryHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record; one whose arguments do not fit disturbs nobody."""
-        if _is_fault_of_a_peer(record):
+        if _is_about_malformed_bytes(record):
             self._log.warning(
                 "admin_request_malformed",
                 hint="what reached the admin port is not HTTP/1.1; call it with http://",

@@ -1,7 +1,7 @@
 """Rates and latency of the last minute, from the counters that there are anyway (A).
 
-A request does nothing for it: every few seconds the counters are noted, and
-what is told is the difference between now and the oldest note that is kept.
+A request does nothing for it: every few seconds the counters are noted. The
+rates are the difference between now and the oldest note that is kept.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _FIRST_SERVER_ERROR: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _Totals:
-    """What has been counted so far: requests, those answered with 5xx, durations by bucket."""
+    """What has been counted so far: requests, 5xx responses, durations by bucket."""
 
     requests: int = 0
     errors: int = 0
@@ -60,7 +60,7 @@ class Rates:
 
     @property
     def error_share(self) -> float | None:
-        """The share of requests that were answered with 5xx."""
+        """The share of requests that got a 5xx response."""
         return self.errors / self.requests if self.requests else None
 
 
@@ -127,7 +127,7 @@ class Traffic:
         self._notes.append((self._monotonic(), _totals_of(self._counters)))
 
     def rates(self) -> dict[str, Rates]:
-        """Tell of the last minute, or of the time since the start where that is shorter."""
+        """Return those of the last minute, or since the start if that is later, by client."""
         began, before = self._notes[0]
         seconds = self._monotonic() - began
         return {
@@ -136,7 +136,7 @@ class Traffic:
         }
 
     def total(self) -> Rates:
-        """Tell the same of all clients together."""
+        """Return the same for all clients together."""
         began, before = self._notes[0]
         spell = _sum_of(_totals_of(self._counters)) - _sum_of(before)
         return _rates(self._monotonic() - began, spell)

@@ -19,8 +19,8 @@ class RecentError(NamedTuple):
 
     `code` is the outcome of a request, or of a token request (`kind` `token`),
     or `upstream_answer`. `client` is None where no route was known, `status`
-    where there was no response. `detail` is that of the reply, where it was one
-    of ours. All but `request_id` come from closed sets, and `request_id` is of
+    where there was no response. `detail` is that of a response of the proxy
+    itself. All but `request_id` come from closed sets, and `request_id` is of
     the last time.
     """
 
@@ -40,11 +40,11 @@ class RecentError(NamedTuple):
 class RecentErrors:
     """Owns the list. The same again only counts, so that a flood of one hides no other."""
 
-    __slots__ = ("_troubles", "_wall")
+    __slots__ = ("_kept", "_wall")
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._troubles: dict[tuple[object, ...], RecentError] = {}  # the newest last
+        self._kept: dict[tuple[object, ...], RecentError] = {}  # the newest last
 
     def add(
         self,
@@ -60,12 +60,12 @@ class RecentErrors:
         """Keep one more, now; where that is too many the oldest is forgotten."""
         key = (kind, code, client, route, method, status, detail)
         now = self._wall()
-        before = self._troubles.pop(key, None)
+        before = self._kept.pop(key, None)
         first, times = (now, 1) if before is None else (before.first, before.times + 1)
-        self._troubles[key] = RecentError(*key, request_id, first, now, times)
-        if len(self._troubles) > KEPT:
-            del self._troubles[next(iter(self._troubles))]
+        self._kept[key] = RecentError(*key, request_id, first, now, times)
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
 
     def newest_first(self) -> list[RecentError]:
         """Return what is kept."""
-        return list(reversed(self._troubles.values()))
+        return list(reversed(self._kept.values()))

@@ -1,4 +1,4 @@
-"""The books: every request ends here, once, in the metrics and in the access log (M, L).
+"""The request log: every request ends here, once, in metrics and access log (M, L).
 
 What went wrong is noted for the status page too.
 """
@@ -34,9 +34,9 @@ CLIENT_STALLED: Final = "client_stalled"
 """Outcome of a request whose caller stopped reading."""
 _UPSTREAM_ANSWER: Final = "upstream_answer"
 OTHER_MEANINGS: Final = {
-    CLIENT_LEFT: "The caller went away before its answer was complete.",
-    CLIENT_STALLED: "The caller stopped reading its answer.",
-    _UPSTREAM_ANSWER: "The upstream's own answer, passed on.",
+    CLIENT_LEFT: "The caller went away before its response was complete.",
+    CLIENT_STALLED: "The caller stopped reading its response.",
+    _UPSTREAM_ANSWER: "The upstream's own response, passed on.",
 }
 """What the operator reads, on the status page, of codes that are in no row of table E."""
 
@@ -105,7 +105,7 @@ def _text(value: bytes | None) -> str | None:
 
 
 class RequestLog:
-    """Writes what is known at the end of a request to metrics, access log and recent trouble."""
+    """Writes what is known at the end of a request to metrics, access log and recent errors."""
 
     __slots__ = ("_access_log", "_counters", "_id_prefix", "_ids", "_monotonic", "_recent")
 
@@ -128,59 +128,59 @@ class RequestLog:
         given = _text(request.headers.facts.get(b"x-request-id")) if request else None
         return given or f"{self._id_prefix}-{next(self._ids)}"
 
-    def record(self, entry: RequestRecord) -> None:
-        """Book an exchange that reached its route, however it ended."""
-        request = entry.request
-        seconds = self._monotonic() - entry.started
-        client = entry.route.client
-        status = entry.status
-        bytes_in = entry.body.size
+    def record(self, record: RequestRecord) -> None:
+        """Record an exchange that reached its route, however it ended."""
+        request = record.request
+        seconds = self._monotonic() - record.started
+        client = record.route.client
+        status = record.status
+        bytes_in = record.body.size
         method = _METHOD_LABELS.get(request.method, "OTHER")
         self._counters.request_finished(
-            client, method, status, seconds, entry.head_seconds, bytes_in, entry.bytes_out
+            client, method, status, seconds, record.head_seconds, bytes_in, record.bytes_out
         )
-        if status >= _FIRST_ERROR or entry.outcome != "ok":
-            self._note_trouble(entry, method)
+        if status >= _FIRST_ERROR or record.outcome != "ok":
+            self._note_recent(record, method)
         log = self._access_log
-        if log.is_enabled_for(status, entry.outcome):
+        if log.is_enabled_for(status, record.outcome):
             facts = request.headers.facts
-            token = entry.token
+            token = record.token
             log.write(
                 {
                     "method": method,
-                    "route": entry.route.label,
+                    "route": record.route.label,
                     "client": client,
-                    "status": entry.status,
-                    "outcome": entry.outcome,
-                    "detail": entry.detail,
+                    "status": record.status,
+                    "outcome": record.outcome,
+                    "detail": record.detail,
                     "duration_seconds": seconds,
-                    "upstream_seconds": entry.head_seconds,
+                    "upstream_seconds": record.head_seconds,
                     "bytes_in": bytes_in,
-                    "bytes_out": entry.bytes_out,
-                    "request_id": entry.request_id or _text(facts.get(b"x-request-id")),
+                    "bytes_out": record.bytes_out,
+                    "request_id": record.request_id or _text(facts.get(b"x-request-id")),
                     "traceparent": _text(facts.get(b"traceparent")),
-                    "upstream_trace_id": _text(entry.trace_id),
+                    "upstream_trace_id": _text(record.trace_id),
                     "token": None if token is None else token.fingerprint,
-                    "replayed": entry.is_replayed or None,
+                    "replayed": record.is_replayed or None,
                 }
             )
 
-    def _note_trouble(self, entry: RequestRecord, method: str) -> None:
-        """Note what an operator looks for; most answers of 4xx are the application's own matter."""
-        status, code = entry.status, entry.outcome
+    def _note_recent(self, record: RequestRecord, method: str) -> None:
+        """Note what an operator looks for; most 4xx responses are the application's own matter."""
+        status, code = record.status, record.outcome
         if code == "ok":
             if status < _FIRST_SERVER_ERROR and status != _UNAUTHORIZED:
                 return
             code = _UPSTREAM_ANSWER
-        route = entry.route
-        request_id = entry.request_id or _text(entry.request.headers.facts.get(b"x-request-id"))
+        route = record.route
+        request_id = record.request_id or _text(record.request.headers.facts.get(b"x-request-id"))
         kind = _KINDS.get(code, "failed")
         self._recent.add(
-            kind, code, route.client, route.label, method, status or None, request_id, entry.detail
+            kind, code, route.client, route.label, method, status or None, request_id, record.detail
         )
 
     def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
-        """Book a request that the guard refused at once, or bytes that were none (G10)."""
+        """Record a request that the guard refused at once, or bytes that were none (G10)."""
         kind = error.kind
         self._counters.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
@@ -203,7 +203,7 @@ class RequestLog:
             )
 
     def stalled(self) -> None:
-        """Book a caller that takes none of what was answered, and whose connection is cut (G9)."""
+        """Record a caller that reads none of its responses, and whose connection is cut (G9)."""
         self._recent.add("left", CLIENT_STALLED)
         if self._access_log.is_enabled_for(0, CLIENT_STALLED):
             self._access_log.write(
@@ -221,11 +221,11 @@ class TokenRequestLog:
         self._recent = recent
 
     def token_request(self, client: str, outcome: str, seconds: float) -> None:
-        """Book one call of the token endpoint."""
+        """Record one call of the token endpoint."""
         self._counters.token_request(client, outcome, seconds)
         if outcome != "ok":
             self._recent.add("token", outcome, client)
 
     def secret_fallback(self, client: str) -> None:
-        """Book a return to the last secret that worked (T7)."""
+        """Record a return to the last secret that worked (T7)."""
         self._counters.secret_fallback(client)

@@ -31,17 +31,17 @@ def test_the_oldest_is_forgotten() -> None:
         recent.add("failed", f"code{number}")
     for _ in range(1000):
         recent.add("refused", "flood")
-    codes = [trouble.code for trouble in recent.newest_first()]
+    codes = [error.code for error in recent.newest_first()]
     assert codes == ["flood", *(f"code{number}" for number in reversed(range(6, KEPT + 5)))]
     assert recent.newest_first()[0].times == 1000
 
 
-def test_another_detail_is_another_trouble() -> None:
+def test_another_detail_is_another_error() -> None:
     """Two causes with the same code are told apart (G10)."""
     recent = RecentErrors(lambda: 0.0)
     for detail in ("TLS came", "no Host", "TLS came"):
         recent.add("refused", "bad_request", status=400, detail=detail)
-    told = [(trouble.detail, trouble.times) for trouble in recent.newest_first()]
+    told = [(error.detail, error.times) for error in recent.newest_first()]
     assert told == [("TLS came", 2), ("no Host", 1)]
 
 

@@ -1,4 +1,4 @@
-"""The books, apart from the exchanges that fill them: what is told of one that failed (G10)."""
+"""The request log, apart from the exchanges: what it writes of one that failed (G10)."""
 
 import io
 import json
@@ -23,7 +23,7 @@ LATE = upstream_silent(60)
 
 
 def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list[str | None]]:
-    """Book one exchange that ended so; return its event and the details of recent trouble."""
+    """Record one exchange that ended so; return its event and the details of recent errors."""
     stream = io.StringIO()
     logs = open_logs(level="info", log_format="json", stream=stream)
     log = AccessLog(
@@ -40,19 +40,19 @@ def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list
     request = Request(
         b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", KnownHead(), names_target=False
     )
-    entry = RequestRecord(request, ROUTE, NO_BODY, 0.0)
-    end(entry)
-    request_log.record(entry)
+    record = RequestRecord(request, ROUTE, NO_BODY, 0.0)
+    end(record)
+    request_log.record(record)
     logs.flush()
-    return json.loads(stream.getvalue()), [trouble.detail for trouble in recent.newest_first()]
+    return json.loads(stream.getvalue()), [error.detail for error in recent.newest_first()]
 
 
 def test_a_reply_of_our_own_is_told_with_its_detail() -> None:
-    """The log line and the list of recent trouble say what the caller was told (G10)."""
+    """The log line and the list of recent errors say what the caller was told (G10)."""
 
-    def fail(entry: RequestRecord) -> None:
-        entry.status = LATE.kind.status
-        entry.note_error(LATE)
+    def fail(record: RequestRecord) -> None:
+        record.status = LATE.kind.status
+        record.note_error(LATE)
 
     event, details = ended(fail)
     assert (event["outcome"], event["detail"]) == (LATE.kind.code, LATE.detail)
@@ -62,12 +62,12 @@ def test_a_reply_of_our_own_is_told_with_its_detail() -> None:
 @pytest.mark.parametrize(("status", "details"), [(200, []), (401, [None]), (503, [None])])
 def test_an_answer_of_the_upstreams_has_no_detail(status: int, details: list[None]) -> None:
     """What is relayed whole is no reply of ours."""
-    event, told = ended(lambda entry: setattr(entry, "status", status))
+    event, told = ended(lambda record: setattr(record, "status", status))
     assert "detail" not in event
     assert told == details
 
 
 def test_the_detail_is_the_errors() -> None:
     """No other text gets into it."""
-    event, _ = ended(lambda entry: entry.note_error(ProxyError(LATE.kind, "Do this.")))
+    event, _ = ended(lambda record: record.note_error(ProxyError(LATE.kind, "Do this.")))
     assert event["detail"] == "Do this."

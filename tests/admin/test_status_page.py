@@ -243,7 +243,7 @@ def test_everything_stands_there_without_a_script() -> None:
     )
     for words in (
         "As of 08:00:00 UTC. Reload",
-        "Requests per second 2.0 Answered 5xx 2.5 % Latency, median 4.1 ms Latency, 95 % 1.2 s",
+        "Requests per second 2.0 5xx responses 2.5 % Latency, median 4.1 ms Latency, 95 % 1.2 s",
         "Refused 0 Running now 3",
         "1234 requests in 2 h 00 min since the start.",
         "3 active, 2 idle, 1 connecting, 0 waiting",

@@ -106,11 +106,11 @@ async def test_a_stop_of_the_proxy_shows(tokens: TokenServer, browser: Browser) 
             await tab.shows("document.getElementById('live').textContent === 'Live'")
             height = await tab.evaluate("document.querySelector('header').offsetHeight")
         await tab.shows(
-            "/^No answer since \\d\\d:\\d\\d:\\d\\d UTC$/.test("
+            "/^No response since \\d\\d:\\d\\d:\\d\\d UTC$/.test("
             "document.getElementById('live').textContent)"
         )
-        assert await tab.evaluate("document.title") == "No answer · signicat-proxy"
-        assert await tab.evaluate("document.getElementById('state').textContent") == "No answer"
+        assert await tab.evaluate("document.title") == "No response · signicat-proxy"
+        assert await tab.evaluate("document.getElementById('state').textContent") == "No response"
         assert await tab.evaluate("document.querySelector('header').offsetHeight") == height
         async with proxied(tokens, admin_listen=address):
             await tab.shows("document.getElementById('live').textContent === 'Live'")
