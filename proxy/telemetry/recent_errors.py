@@ -18,7 +18,7 @@ class RecentError(NamedTuple):
     """Something that went wrong `times` times since `first`; `last` is the last time, Unix seconds.
 
     `code` is the outcome of a request, or of a token request (`kind` `token`),
-    or `upstream_answer`. `client` is None where no route was known, `status`
+    or `upstream_response`. `client` is None where no route was known, `status`
     where there was no response. `detail` is that of a response of the proxy
     itself. All but `request_id` come from closed sets, and `request_id` is of
     the last time.

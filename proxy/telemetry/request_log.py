@@ -32,11 +32,11 @@ CLIENT_LEFT: Final = "client_left"
 """Outcome of a request whose caller went away."""
 CLIENT_STALLED: Final = "client_stalled"
 """Outcome of a request whose caller stopped reading."""
-_UPSTREAM_ANSWER: Final = "upstream_answer"
+_UPSTREAM_RESPONSE: Final = "upstream_response"
 OTHER_MEANINGS: Final = {
     CLIENT_LEFT: "The caller went away before its response was complete.",
     CLIENT_STALLED: "The caller stopped reading its response.",
-    _UPSTREAM_ANSWER: "The upstream's own response, passed on.",
+    _UPSTREAM_RESPONSE: "The upstream's own response, passed on.",
 }
 """What the operator reads, on the status page, of codes that are in no row of table E."""
 
@@ -171,7 +171,7 @@ class RequestLog:
         if code == "ok":
             if status < _FIRST_SERVER_ERROR and status != _UNAUTHORIZED:
                 return
-            code = _UPSTREAM_ANSWER
+            code = _UPSTREAM_RESPONSE
         route = record.route
         request_id = record.request_id or _text(record.request.headers.facts.get(b"x-request-id"))
         kind = _KINDS.get(code, "failed")

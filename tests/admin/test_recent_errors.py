@@ -77,7 +77,7 @@ async def test_what_went_wrong_is_told_without_path_or_query(tokens: TokenServer
         "request_id": "order-1",
     }
     for entry, status in ((failed, 503), (unauthorized, 401)):
-        expected = {**known, "code": "upstream_answer", "status": status, "request_id": "order-1"}
+        expected = {**known, "code": "upstream_response", "status": status, "request_id": "order-1"}
         assert entry == {**expected, "detail": None}
     assert refused.pop("request_id")
     assert "SIGNICAT_PROXY_ALLOWED_HOSTS" in str(refused.pop("detail"))

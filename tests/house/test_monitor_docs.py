@@ -109,4 +109,4 @@ async def test_what_status_tells_is_explained(tokens: TokenServer) -> None:
         *ready["clients"].values(),
     ):
         assert set(part) <= explained
-    assert quoted(section("The status page")) >= {"refused", "failed", "upstream_answer", "left"}
+    assert quoted(section("The status page")) >= {"refused", "failed", "upstream_response", "left"}
