@@ -174,9 +174,11 @@ async def test_options_says_what_get_says(tokens: TokenServer) -> None:
 
 async def test_the_health_check_needs_no_allowed_name(tokens: TokenServer) -> None:
     """`signicat-proxy health` calls by address, whatever the settings list."""
-    async with proxied(tokens, allowed_hosts="proxy") as (proxy, _):
+    async with proxied(tokens, reply(), allowed_hosts="proxy") as (proxy, _):
         address = proxy.control.admin_address
         assert address
+        # It waits for the first token, without which nothing is ready.
+        assert (await proxy.ask(request("GET /", host="proxy"))).status == 200
         healthy, _ = await asyncio.to_thread(probe, address, ready=True)
         assert healthy
 
