@@ -17,6 +17,7 @@ from proxy.net.addresses import ListenAddress, parse_listen_address
 __all__ = ["admin_address", "is_signicat_proxy", "probe"]
 
 _NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
+_CONFIG_FILE: Final = "SIGNICAT_PROXY_CONFIG_FILE"
 _DEFAULT: Final = "127.0.0.1:8081"
 _ADDRESS: Final = "127.0.0.1"  # probes answer to any address, to names in ALLOWED_HOSTS alone
 _ENCODING: Final = "utf-8-sig"  # as the settings are read
@@ -35,10 +36,10 @@ def _from_dotenv(path: Path) -> str | None:
     return None
 
 
-def _from_toml(path: Path | None) -> str | None:
-    if path is None:
+def _from_toml(path: Path | str | None) -> str | None:
+    if not path:
         return None
-    value = tomllib.loads(path.read_bytes().decode(_ENCODING)).get("admin_listen")
+    value = tomllib.loads(Path(path).read_bytes().decode(_ENCODING)).get("admin_listen")
     return value if isinstance(value, str) else None
 
 
@@ -50,7 +51,7 @@ def admin_address(
         flag
         or environ.get(_NAME)
         or _from_dotenv(directory / ".env")
-        or _from_toml(config_file)
+        or _from_toml(config_file or environ.get(_CONFIG_FILE))
         or _DEFAULT
     )
     return parse_listen_address(text)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from proxy.settings.errors import ConfigurationError
+from proxy.settings.names import CONFIG_FILE
 
 if TYPE_CHECKING:
     from proxy.settings.loader import Loaded
@@ -24,6 +25,7 @@ __all__ = ["main"]
 _OK, _FAILED, _BAD_USAGE = 0, 1, 2
 _SECRETS: Final = frozenset(("client_secret", "egress_proxy"))
 _WITH_SETTINGS: Final = frozenset(("run", "check", "token", "config"))
+_CONFIG_HELP: Final = f"TOML file with settings (default: what {CONFIG_FILE} names)"
 _COMMANDS: Final = {
     "run": "run the proxy",
     "demo": "mock Signicat and the proxy in one go; no account needed",
@@ -44,7 +46,7 @@ def _add_setting_flags(parser: argparse.ArgumentParser) -> None:
     from proxy.settings.loader import Settings, setting_names
     from proxy.settings.names import PREFIX
 
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--config", type=Path, metavar="FILE", help=_CONFIG_HELP)
     group = parser.add_argument_group("settings", f"each also as {PREFIX}… in the environment")
     for name in setting_names():
         if name in _SECRETS:
@@ -95,7 +97,7 @@ def _add_own_flags(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "health":
         parser.add_argument("--ready", action="store_true", help="ready, not merely live")
         parser.add_argument("--admin-listen", metavar="ADDRESS", help="where the admin port is")
-        parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+        parser.add_argument("--config", type=Path, metavar="FILE", help=_CONFIG_HELP)
     if name == "mock":
         from proxy import mock
 

@@ -24,7 +24,7 @@ from proxy.net.addresses import ListenAddress
 from proxy.settings.checks import errors_between
 from proxy.settings.errors import ConfigurationError, SettingError
 from proxy.settings.model import ClientSettings, RouteSettings, Settings, setting_names
-from proxy.settings.names import PREFIX, TABLES, setting_name
+from proxy.settings.names import CONFIG_FILE, PREFIX, TABLES, setting_name
 from proxy.settings.service_links import service_links
 from proxy.settings.validation import validate
 
@@ -60,14 +60,16 @@ def load(
 ) -> Loaded:
     """Return the settings; raise `ConfigurationError` with every error there is.
 
-    `flags` are by lower-case name; `directory` is where `.env` may be.
+    `flags` are by lower-case name; `directory` is where `.env` may be. Without
+    `config_file`, the environment may name one in `CONFIG_FILE`.
     """
     errors: list[SettingError] = []
     links = service_links(environ)
     environ = {name: value for name, value in environ.items() if name not in links}
     values: dict[str, Any] = {"service_links": links}
     origins = dict.fromkeys(setting_names(), "default")
-    for origin, found in _sources(config_file, flags or {}, environ, directory, errors):
+    toml = _TomlFile.named(config_file, environ)
+    for origin, found in _sources(toml, flags or {}, environ, directory, errors):
         values |= found
         origins |= dict.fromkeys(found, origin)
     _take_usual_proxy(values, origins, environ)
@@ -79,16 +81,31 @@ def load(
     return Loaded(checked.settings, {name: origins[name] for name in setting_names()})
 
 
+@dataclass(frozen=True, slots=True)
+class _TomlFile:
+    """The TOML file, and what names it: for the operator who has to correct that."""
+
+    path: Path
+    named_by: str
+
+    @classmethod
+    def named(cls, config_file: Path | None, environ: Mapping[str, str]) -> "_TomlFile | None":
+        if config_file is not None:
+            return cls(config_file, "--config")
+        path = environ.get(CONFIG_FILE)
+        return cls(Path(path), CONFIG_FILE) if path else None
+
+
 def _sources(
-    config_file: Path | None,
+    toml: _TomlFile | None,
     flags: Mapping[str, str],
     environ: Mapping[str, str],
     directory: Path,
     errors: list[SettingError],
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what each source says, the weakest first; `errors` gets what cannot be read."""
-    if config_file is not None:
-        yield config_file.name, _from_toml(config_file, errors)
+    if toml is not None:
+        yield toml.path.name, _from_toml(toml, errors)
     dotenv = directory / ".env"
     if dotenv.is_file():
         try:
@@ -96,8 +113,12 @@ def _sources(
         except (OSError, UnicodeDecodeError) as error:
             errors.append(SettingError(".env", f"cannot be read ({type(error).__name__})"))
         else:
+            if found.pop(CONFIG_FILE, None):
+                text = "is read from the environment, not from .env: that file would come too late"
+                errors.append(SettingError(CONFIG_FILE, text))
             yield ".env", _from_environment(found, errors)
-    yield "environment", _from_environment(environ, errors)
+    rest = {name: value for name, value in environ.items() if name != CONFIG_FILE}
+    yield "environment", _from_environment(rest, errors)
     yield "flag", flags
 
 
@@ -118,15 +139,16 @@ def _from_environment(
     return found
 
 
-def _from_toml(path: Path, errors: list[SettingError]) -> Mapping[str, Any]:
+def _from_toml(toml: _TomlFile, errors: list[SettingError]) -> Mapping[str, Any]:
+    path = toml.path
     try:
         content = tomllib.loads(path.read_bytes().decode(_ENCODING))
     except OSError as error:
-        errors.append(SettingError("--config", f"{path} cannot be read ({error.strerror})"))
+        errors.append(SettingError(toml.named_by, f"{path} cannot be read ({error.strerror})"))
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         line = f"{path} is no TOML ({error})".splitlines()[0]
-        errors.append(SettingError("--config", line))
+        errors.append(SettingError(toml.named_by, line))
         return {}
     fields = {name: name for name in setting_names()} | _FIELD_OF_TABLE
     found = {}

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["PREFIX", "TABLES", "setting_name"]
+__all__ = ["CONFIG_FILE", "PREFIX", "TABLES", "setting_name"]
 
 PREFIX: Final = "SIGNICAT_PROXY_"
 """What the names of all environment variables begin with."""
+
+CONFIG_FILE: Final = PREFIX + "CONFIG_FILE"
+"""The variable that names the TOML file where `--config` does not; a variable and no setting."""
 
 TABLES: Final[Mapping[str, str]] = {"client_tables": "clients", "route_tables": "routes"}
 """The fields of `Settings` that only a TOML file can set, and their keys there."""

@@ -238,7 +238,7 @@ def test_several_sidecars_can_share_a_namespace() -> None:
                 "kubectl -n prod get secret signicat-auth -o name",
                 "kubectl -n prod get secret signicat-sign -o name",
                 "kubectl -n prod rollout status deployment/demo-signicat-proxy",
-                "-- signicat-proxy check --config /etc/signicat-proxy/config.toml\n",
+                "-- signicat-proxy check\n",
                 "curl http://localhost:8081/readyz",
             ],
             "networkPolicy.enabled is false",
@@ -268,7 +268,7 @@ def test_several_sidecars_can_share_a_namespace() -> None:
         ),
         (
             merged(SIDECAR_VALUES, ROUTED),
-            ["-- signicat-proxy check --config /etc/signicat-proxy/config.toml\n"],
+            ["-- signicat-proxy check\n"],
             "deployment/",
         ),
     ],

@@ -269,8 +269,7 @@ def test_the_settings_in_force_show_where_they_are_from(
 ) -> None:
     """`signicat-proxy config` in the pod, as the page on Kubernetes has it, shows no secret."""
     pod = request.getfixturevalue(name)
-    options = ("--config", "/etc/signicat-proxy/config.toml") if name == "gateway" else ()
-    text = pod.engine.run("podman", "exec", pod.proxy, "signicat-proxy", "config", *options)
+    text = pod.engine.run("podman", "exec", pod.proxy, "signicat-proxy", "config")
     assert MOCK_URL in text
     assert not [secret for secret in SECRETS.values() if secret in text]
 
@@ -279,8 +278,7 @@ def test_the_settings_in_force_show_where_they_are_from(
 def test_check_finds_nothing_wrong(request: pytest.FixtureRequest, name: str) -> None:
     """`signicat-proxy check` in the running pod, as the notes of the chart have it, is content."""
     pod = request.getfixturevalue(name)
-    options = ("--config", "/etc/signicat-proxy/config.toml") if name == "gateway" else ()
-    done = pod.engine.attempt("podman", "exec", pod.proxy, "signicat-proxy", "check", *options)
+    done = pod.engine.attempt("podman", "exec", pod.proxy, "signicat-proxy", "check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("in use by a signicat-proxy that is running") == 2
 

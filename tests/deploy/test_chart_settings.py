@@ -43,15 +43,14 @@ def read_by_the_proxy(manifests: list[Manifest], folder: Path) -> Settings:
         for variable in container.get("env", [])
         if "value" in variable
     }
-    config = None
-    if "--config" in container["args"]:
-        assert container["args"] == ["run", "--config", CONFIG]
+    assert container["args"] == ["run"]
+    if "SIGNICAT_PROXY_CONFIG_FILE" in environ:
+        assert environ["SIGNICAT_PROXY_CONFIG_FILE"] == CONFIG
         config = folder / "config.toml"
         text = only(manifests, "ConfigMap")["data"]["config.toml"]
         config.write_text(in_folder(text, folder), "utf-8")
-    else:
-        assert container["args"] == ["run"]
-    return load(config_file=config, environ=environ, directory=folder).settings
+        environ["SIGNICAT_PROXY_CONFIG_FILE"] = str(config)
+    return load(environ=environ, directory=folder).settings
 
 
 def in_folder(text: str, folder: Path) -> str:
@@ -134,10 +133,11 @@ def test_credentials_of_the_egress_proxy_stand_in_no_manifest() -> None:
     manifests = render(merged(GATEWAY_VALUES, {"egressProxy": {"secretName": "egress"}}))
     (container,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["env"] == [
+        {"name": "SIGNICAT_PROXY_CONFIG_FILE", "value": CONFIG},
         {
             "name": "SIGNICAT_PROXY_EGRESS_PROXY",
             "valueFrom": {"secretKeyRef": {"name": "egress", "key": "url"}},
-        }
+        },
     ]
 
 

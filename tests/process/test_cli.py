@@ -178,6 +178,8 @@ def test_the_probe_finds_the_address_by_precedence(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"A=b\nexport {name}='127.0.0.1:4'\n")
     found.append(str(admin_address(None, config, {}, tmp_path)))
     found.append(str(admin_address(None, config, {name: "127.0.0.1:3"}, tmp_path)))
+    named = {"SIGNICAT_PROXY_CONFIG_FILE": str(config)}
+    assert admin_address(None, None, named, tmp_path / "no-dotenv").port == 5
     found.append(str(admin_address("127.0.0.1:2", config, {name: "127.0.0.1:3"}, tmp_path)))
     assert found == [f"127.0.0.1:{port}" for port in (8081, 5, 4, 3, 2)]
 

@@ -739,3 +739,29 @@ def test_the_report_tells_no_secret(tmp_path: Path) -> None:
     assert report["client_secret"] == {"value": "(set)", "origin": "environment"}
     assert "client sign" in table
     assert "GET,POST" in table
+
+
+def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
+    """As an image or a unit does, so that every command in it reads the same settings."""
+    file = tmp_path / "proxy.toml"
+    file.write_text('log_level = "debug"\nread_timeout_seconds = 7\n')
+    got = loaded(tmp_path, CONFIG_FILE=str(file), READ_TIMEOUT_SECONDS="9")
+    assert got.origins["log_level"] == "proxy.toml"
+    assert (got.settings.log_level, got.settings.read_timeout_seconds) == ("debug", 9)
+    named = loaded(tmp_path, config='log_level = "error"', CONFIG_FILE="/no/such/file")
+    assert named.settings.log_level == "error"  # the flag is the one that counts
+    assert loaded(tmp_path, CONFIG_FILE="").settings.log_level == "info"
+
+
+def test_who_named_the_file_is_told(tmp_path: Path) -> None:
+    """A file that cannot be read is an error of the variable that names it."""
+    path = tmp_path / "gone.toml"
+    told = f"{PREFIX}CONFIG_FILE: {path} cannot be read (No such file or directory)"
+    assert errors(tmp_path, CONFIG_FILE=str(path)) == (told,)
+
+
+def test_dotenv_cannot_name_the_file(tmp_path: Path) -> None:
+    """It beats the TOML file, so it would be read too late to name it."""
+    (tmp_path / ".env").write_text(f"{PREFIX}CONFIG_FILE=proxy.toml\n")
+    (line,) = errors(tmp_path)
+    assert line.startswith(f"{PREFIX}CONFIG_FILE: is read from the environment, not from .env")

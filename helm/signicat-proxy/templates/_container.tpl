@@ -7,11 +7,7 @@ of this one: {{ include "signicat-proxy.sidecar" (index .Subcharts "signicat-pro
 {{- $times := get .Values .Values.mode -}}
 image: {{ include "signicat-proxy.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-{{- if include "signicat-proxy.hasFile" . }}
-args: ["run", "--config", "/etc/signicat-proxy/config.toml"]
-{{- else }}
 args: ["run"]
-{{- end }}
 {{- with include "signicat-proxy.env" . | trim }}
 env:
   {{- . | nindent 2 }}

@@ -80,7 +80,11 @@ methods = {{ toJson . }}
 
 {{/* Empty where nothing needs it. */}}
 {{- define "signicat-proxy.env" -}}
-{{- if not (include "signicat-proxy.hasFile" .) -}}
+{{- if include "signicat-proxy.hasFile" . }}
+{{- /* So that `check` and `config` find it too, when they are run in the container. */}}
+- name: SIGNICAT_PROXY_CONFIG_FILE
+  value: /etc/signicat-proxy/config.toml
+{{- else -}}
 {{- $name := keys .Values.clients | first -}}
 {{- $own := include "signicat-proxy.clientSettings" (dict "name" $name "client" (get .Values.clients $name)) | fromJson -}}
 {{- range $key, $value := merge $own (include "signicat-proxy.flatSettings" . | fromJson) }}
