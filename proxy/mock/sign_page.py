@@ -1,7 +1,6 @@
 """MOCK of the Sign API v2: the page that a `signatureUrl` leads to, and where its buttons lead."""
 
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -9,6 +8,7 @@ from proxy.mock.body import Body
 from proxy.mock.endpoint import Call, Endpoint, Result, endpoint
 from proxy.mock.errors import not_found
 from proxy.mock.page import page
+from proxy.mock.redirect import with_parameter
 from proxy.mock.sign_life import ENDINGS, SIGNING_SESSIONS, SigningSession, end
 
 __all__ = ["PAGES", "page_url"]
@@ -83,21 +83,8 @@ def _back(session: SigningSession, name: str) -> Result:
     target = redirects.given().get(name) if redirects else None
     if target is None:
         return page(session.state, "You can close this page.")
-    location = _with_reference(target, session.wanted.external_reference)
+    location = with_parameter(target, "externalReference", session.wanted.external_reference)
     return web.Response(status=302, headers={"Location": location})
-
-
-def _with_reference(url: str, reference: str | None) -> str:
-    """Return a URL with the application's own reference added to its query.
-
-    >>> _with_reference("https://shop.example/ok?a=b#top", "order 17")
-    'https://shop.example/ok?a=b&externalReference=order%2017#top'
-    """
-    if not reference:
-        return url
-    front, mark, fragment = url.partition("#")
-    joint = "" if front.endswith(("?", "&")) else "&" if "?" in front else "?"
-    return f"{front}{joint}externalReference={quote(reference, safe='')}{mark}{fragment}"
 
 
 PAGES: Final[tuple[Endpoint, ...]] = (

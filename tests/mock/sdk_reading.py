@@ -12,11 +12,16 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 __all__ = [
+    "ERROR",
     "Check",
+    "anything",
     "day",
     "each",
+    "exactly",
     "flag",
     "guid",
+    "map_of",
+    "may_have",
     "may_lack",
     "members",
     "misread",
@@ -25,6 +30,7 @@ __all__ = [
     "one_of",
     "or_null",
     "text",
+    "texts",
     "whole",
 ]
 
@@ -71,6 +77,7 @@ day: Final = _check("day", lambda value: _is_date(value) and len(value) == len("
 moment: Final = _check("date", _is_date)
 guid: Final = _check("GUID", _is_guid)
 text: Final = _check("text", lambda value: value is None or isinstance(value, str))
+anything: Final = _check("value", lambda _: True)
 
 
 def one_of(*names: str) -> Check:
@@ -80,6 +87,11 @@ def one_of(*names: str) -> Check:
         f"one of {', '.join(names)}",
         lambda value: isinstance(value, str) and value.lower() in known,
     )
+
+
+def exactly(*names: str) -> Check:
+    """Return the check of an enumeration with a converter: what it does not know, it gets wrong."""
+    return _check(f"one of {', '.join(names)}", lambda value: value in names)
 
 
 def or_null(check: Check) -> Check:
@@ -137,6 +149,42 @@ def members(checks: Mapping[str, Check]) -> Check:
     return all_of
 
 
+def may_have(checks: Mapping[str, Check]) -> Check:
+    """Return the check of an object that has some of these members, and no other."""
+    return members({name: may_lack(check) for name, check in checks.items()})
+
+
+def map_of(check: Check) -> Check:
+    """Return the check of an object whose members have any names, and are all of a kind."""
+
+    def every(value: Any, place: str) -> Iterator[str]:
+        if value is not None and not isinstance(value, dict):
+            yield f"{place}: {value!r} is no object"
+            return
+        for name, item in (value or {}).items():
+            yield from check(item, f"{place}.{name}")
+
+    return every
+
+
+def texts(*names: str) -> dict[str, Check]:
+    """Return the checks of members that are texts."""
+    return dict.fromkeys(names, text)
+
+
 def misread(value: Any, check: Check) -> list[str]:
     """Return what the SDK could not read, and what it would miss; a null response is one."""
     return ["there is nothing"] if value is None else list(check(value, "$"))
+
+
+ERROR: Final = may_have(
+    {
+        **texts("title", "message", "code", "detail", "type", "traceId"),
+        **texts("error", "error_description"),
+        "status": anything,
+        "invalidParams": each(members(texts("name", "reason"))),
+        "violations": each(members(texts("propertyPath", "message"))),
+        "errors": each(members(texts("field", "message"))),
+    }
+)
+"""What is read of an error, whatever product it is of."""

@@ -4,13 +4,15 @@ Headers in its order, an empty piece of the query where it has one, the account
 at the end; a body is sent as it is given.
 """
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from tests.mock.bench import Api
+from tests.mock.sdk_reading import Check, misread
 from tests.support.messages import Message
 from tests.support.peers import Channel
 
-__all__ = ["ACCOUNT", "JSON_TYPE", "ORGANIZATION", "sdk_asks"]
+__all__ = ["ACCOUNT", "JSON_TYPE", "ORGANIZATION", "sdk_asks", "sdk_reads"]
 
 ACCOUNT: Final = "a-spge-0a1b2c3d4e5f6a7b8c9d"
 ORGANIZATION: Final = "o-s-0a1b2c3d4e5f6a7b8c9d"
@@ -51,3 +53,15 @@ async def sdk_asks(
         return await channel.ask(head.encode("ascii") + (body or b""))
     finally:
         channel.close()
+
+
+async def sdk_reads(
+    api: Api, check: Check, method: str, target: str, body: str | None = None
+) -> Any:
+    """Send one request that succeeds, and has no member unknown; return what the SDK can read."""
+    message = await sdk_asks(api, method, target, body=None if body is None else body.encode())
+    assert 200 <= message.status < 300, message.body
+    assert message.head.value("X-Mock-Unknown") is None
+    content = json.loads(message.body)
+    assert not misread(content, check)
+    return content

@@ -17,63 +17,6 @@ SESSION = {
 }
 
 
-async def test_a_session_goes_its_way(api: Api) -> None:
-    """CREATED, then WAITING_FOR_USER, then what the end user chose; URLs lead to the mock."""
-    status, session = await api.call("POST", "/auth/rest/sessions", json=SESSION)
-    path = f"/auth/rest/sessions/{session['id']}"
-    assert (status, session["status"]) == (200, "CREATED")
-    assert session["requestedAttributes"] == ["name", "nin"]
-    assert session["callbackUrls"]["success"] == (
-        f"https://shop.test:443/ok?x=1&sessionId={session['id']}"
-    )
-    page = session["authenticationUrl"].removeprefix(api.running.url)
-    assert b"MOCK" in (await api.ask("GET", page))[2]
-    assert (await api.call("GET", path))[1]["status"] == "WAITING_FOR_USER"
-    status, headers, _ = await api.ask("POST", f"{page}/success")
-    assert (status, headers["Location"]) == (302, session["callbackUrls"]["success"])
-    _, done = await api.call("GET", path)
-    assert (done["status"], done["provider"]) == ("SUCCESS", "nbid")
-    assert done["subject"]["nin"]["issuingCountry"] == "NO"
-    assert (await api.call("POST", f"{path}/cancel"))[0] == 400
-    assert b"SUCCESS" in (await api.ask("GET", page))[2]
-    await api.ask("POST", f"{page}/abort")
-    assert (await api.call("GET", path))[1]["status"] == "SUCCESS"
-    assert (await api.ask("POST", f"{page}/other"))[0] == 404
-
-
-@pytest.mark.parametrize("word", ["success", "abort", "error"])
-async def test_a_magic_reference_needs_no_browser(api: Api, word: str) -> None:
-    """`mock-success`, `mock-abort` and `mock-error` end a session at the second look."""
-    wanted = SESSION | {"externalReference": f"mock-{word}", "requestedLoa": "high"}
-    _, session = await api.call("POST", "/auth/rest/sessions", json=wanted)
-    path = f"/auth/rest/sessions/{session['id']}"
-    statuses = [(await api.call("GET", path))[1]["status"] for _ in range(3)]
-    assert statuses == [
-        "CREATED",
-        *[{"success": "SUCCESS", "abort": "ABORT", "error": "ERROR"}[word]] * 2,
-    ]
-
-
-async def test_a_session_can_be_cancelled(api: Api) -> None:
-    """Cancelling needs no body, and ends it; a session without URLs shows a page."""
-    wanted = {"flow": "headless"}
-    _, session = await api.call("POST", "/auth/rest/sessions", json=wanted)
-    path = f"/auth/rest/sessions/{session['id']}"
-    assert (await api.call("POST", f"{path}/cancel"))[1]["status"] == "CANCELLED"
-    status, _, page = await api.ask("POST", f"/mock-login/{session['id']}/abort")
-    assert (status, b"CANCELLED" in page) == (200, True)
-    assert (await api.call("GET", "/auth/rest/sessions/x"))[0] == 404
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"flow":"redirect"}', b'{"flow":"headless","callbackUrls":1}']
-)
-async def test_a_bad_session_is_refused(api: Api, body: bytes) -> None:
-    """What Signicat could not use is 400, with the reason."""
-    status, error = await api.call("POST", "/auth/rest/sessions", data=body, headers=JSON)
-    assert (status, error["code"]) == (400, "bad_request")
-
-
 @pytest.mark.parametrize(
     ("path", "body"),
     [

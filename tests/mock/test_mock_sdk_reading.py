@@ -5,11 +5,16 @@ from typing import Any
 import pytest
 
 from tests.mock.sdk_reading import (
+    ERROR,
     Check,
+    anything,
     day,
     each,
+    exactly,
     flag,
     guid,
+    map_of,
+    may_have,
     may_lack,
     members,
     misread,
@@ -18,6 +23,7 @@ from tests.mock.sdk_reading import (
     one_of,
     or_null,
     text,
+    texts,
     whole,
 )
 
@@ -53,6 +59,19 @@ CASES: list[tuple[Check, Any, bool]] = [
     (members({"a": each(text), "b": ROLE}), {"a": None, "b": None}, True),
     (members({"a": may_lack(text)}), {}, True),
     (members({"a": may_lack(text)}), {"a": 1}, False),
+    (may_have(texts("a", "b")), {"a": None}, True),
+    (may_have(texts("a", "b")), {"c": "x"}, False),
+    (map_of(number), {"a": 1, "b": 2}, True),
+    (map_of(number), {"a": 1, "b": "2"}, False),
+    (map_of(number), [], False),
+    (map_of(number), {}, True),
+    (exactly("pades"), "pades", True),
+    (exactly("pades"), "PADES", False),
+    (exactly("pades"), None, False),
+    (anything, [], True),
+    (ERROR, {"code": 1}, False),
+    (ERROR, {"errors": {"title": ["is required"]}}, False),
+    (ERROR, {"title": "x", "status": 400, "invalidParams": []}, True),
 ]
 
 
