@@ -123,7 +123,8 @@ class Reader(Generic[T]):
         self._adapter = TypeAdapter(kind)
 
     def json(self, data: bytes) -> Read[T]:
-        """Read a JSON body."""
+        """Read a JSON body; none at all is null, which few kinds accept."""
+        data = data or b"null"
         try:
             value = self._adapter.validate_json(data)
         except ValidationError as error:

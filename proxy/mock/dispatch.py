@@ -49,7 +49,7 @@ def _handler(endpoint: Endpoint, path: str, *, is_strict: bool) -> _Handler:
         call = _call(request, await request.read())
         if reader is None:
             return _response(endpoint, call, endpoint.handler(call))
-        if endpoint.takes_body and is_strict:
+        if endpoint.takes_body and is_strict and call.data:
             _check_media_type(request)
         read = reader.json(call.data) if endpoint.takes_body else reader.query(_own(call.query))
         if read.unknown:

@@ -115,6 +115,13 @@ def test_members_that_nobody_knows_are_named_and_dropped() -> None:
     }
 
 
+def test_no_body_is_null() -> None:
+    """So a kind that accepts null can be left out altogether; no other can."""
+    assert Reader[object](type(None)).json(b"").value is None
+    with pytest.raises(ApiError):
+        JSON.json(b"")
+
+
 def test_free_objects_and_lists_can_be_read() -> None:
     """What an endpoint takes need not be one object."""
     assert Reader(dict[str, Any]).json(b'{"a":null}').value == {"a": None}
