@@ -18,6 +18,7 @@ from tests.support.source_tree import read
 SESSIONS = "/auth/rest/sessions"
 HEADLESS = {"flow": "HEADLESS"}
 TEXT = {"Content-Type": "text/plain"}
+RECORD = {"type": "LOG_IN", "metadata": {}, "coreData": {}, "ttl": 2}
 NO_TOKEN = {"Authorization": ""}
 MEMBERS = ["type", "title", "status", "code", "detail", "invalidParams", "traceId"]
 
@@ -81,7 +82,7 @@ async def test_products_can_have_codes_and_forms_of_their_own() -> None:
 
 STATUSES = {
     SESSIONS: (HEADLESS, 200),
-    "/dem/records": ({"type": "LOG_IN"}, 201),
+    "/dem/records": (RECORD, 201),
 }
 
 
@@ -141,7 +142,7 @@ async def test_the_account_is_the_tokens_own(api: Api) -> None:
 async def test_a_mistake_of_the_mock_is_told_as_signicat_would(api: Api) -> None:
     """The last resort: 500 in the usual form, and a line in the log."""
     api.mock.wall = lambda: 1e300  # a clock that no calendar has a day for
-    status, headers, body = await api.exchange("POST", "/dem/records", json={"type": "LOG_IN"})
+    status, headers, body = await api.exchange("POST", "/dem/records", json=RECORD)
     assert (status, body["code"]) == (500, "internal_server_error")
     assert body["traceId"] == headers["x-trace-id"]
     assert "OverflowError" in api.lines[0]

@@ -28,3 +28,9 @@ def test_what_is_special_is_escaped() -> None:
     data = pdf(["a (b) \\ c", "Åse 😀", "a\x00b\nc"])
     for shown in (rb"(a \(b\) \\ c)", b"(\xc5se ?)", b"(a?b?c)"):
         assert shown in data
+
+
+def test_what_does_not_fit_on_the_page_is_cut() -> None:
+    """Lines below its end, and letters beyond its edge."""
+    data = pdf(["x" * 500, *["line"] * 200])
+    assert (data.count(b"(line)"), b"x" * 96 in data) == (47, False)

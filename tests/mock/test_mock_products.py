@@ -1,4 +1,4 @@
-"""The mock's products: sessions, look-ups, records (K)."""
+"""The mock's products: look-ups, and streams to try a proxy with (K)."""
 
 from collections.abc import AsyncIterator
 
@@ -20,8 +20,6 @@ SESSION = {
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/dem/records", b"{}"),
-        ("/dem/records", b"x"),
         ("/__mock__/faults", b"{"),
     ],
 )
@@ -44,7 +42,6 @@ LOOKUPS = {
     "/info/lookup/countries/NO/persons?identityNumber=1": (404, "not_found"),
     "/info/lookup/countries/NO/persons": (400, "1204"),
     "/info/lookup/countries/XX/persons": (400, "1200"),
-    "/dem/records/x": (404, "not_found"),
 }
 
 
@@ -60,12 +57,6 @@ async def test_a_search_finds_and_misses(api: Api) -> None:
     for name, numbers in {"zzz": [], "example as": ["999000111"]}.items():
         _, body = await api.call("GET", f"/info/lookup/organizations/search?name={name}")
         assert [hit["organizationNumber"] for hit in body["data"]] == numbers
-
-
-async def test_a_record_is_kept(api: Api) -> None:
-    """A record comes back as it was created."""
-    _, record = await api.call("POST", "/dem/records", json={"type": "LOG_IN", "ttl": 7})
-    assert (await api.call("GET", f"/dem/records/{record['id']}"))[1] == record
 
 
 async def test_streams(api: Api) -> None:
