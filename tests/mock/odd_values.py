@@ -1,12 +1,20 @@
 """Odd JSON, made from what an endpoint takes: every place can get a value that does not belong."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
 
-__all__ = ["KNOWN", "ODD_BODIES", "ODD_TEXTS", "good_value", "odd_at_every_place", "odd_bodies"]
+__all__ = [
+    "KNOWN",
+    "ODD_BODIES",
+    "ODD_TEXTS",
+    "good_value",
+    "odd_at_every_place",
+    "odd_bodies",
+    "odd_together",
+]
 
 Place: TypeAlias = tuple[int | str, ...]
 
@@ -66,6 +74,8 @@ def _good(schema: Mapping[str, Any], named: Mapping[str, Any]) -> Any:
 
 
 def _good_text_or_number(schema: Mapping[str, Any]) -> Any:
+    if "examples" in schema:
+        return schema["examples"][0]
     if "enum" in schema or "const" in schema:
         return schema.get("const") or schema["enum"][0]
     if schema.get("type") in {"integer", "number"}:
@@ -105,6 +115,33 @@ def odd_at_every_place(schema: Mapping[str, Any]) -> Iterator[bytes]:
     for place in _places(value):
         for odd in ODD_TEXTS + _ODD_VALUES:
             yield json.dumps(_with(value, place, odd)).encode("utf-8")
+
+
+def odd_together(schema: Mapping[str, Any], accepts: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """Yield the same, but with each odd value at all places at once that accept it.
+
+    Only places that are not inside each other can share a body: those that
+    hold nothing do, and those that hold something, by how deep they are.
+    """
+    value = good_value(schema)
+    places = list(_places(value))
+    leaves = [place for place in places if not any(_is_inside(one, place) for one in places)]
+    branches = [place for place in places if place not in leaves]
+    depths = sorted({len(place) for place in branches})
+    groups = [leaves, *([one for one in branches if len(one) == depth] for depth in depths)]
+    yield json.dumps(value).encode("utf-8")
+    for odd in ODD_TEXTS + _ODD_VALUES:
+        for group in groups:
+            together = value
+            for place in group:
+                body = _with(together, place, odd)
+                together = body if accepts(json.dumps(body).encode("utf-8")) else together
+            if together is not value:
+                yield json.dumps(together).encode("utf-8")
+
+
+def _is_inside(place: Place, other: Place) -> bool:
+    return len(place) > len(other) and place[: len(other)] == other
 
 
 @st.composite
