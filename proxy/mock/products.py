@@ -9,6 +9,7 @@ from proxy.mock import (
     assure,
     dem,
     enterprise,
+    express,
     lookup,
     mobileid,
     playground,
@@ -23,6 +24,7 @@ __all__ = ["PERMISSIONS", "PRODUCTS", "USUAL_PERMISSIONS", "permission_of", "pro
 PRODUCTS: Final[tuple[Product, ...]] = (
     sessions.PRODUCT,
     sign.PRODUCT,
+    express.PRODUCT,
     lookup.PRODUCT,
     dem.PRODUCT,
     mobileid.PRODUCT,
