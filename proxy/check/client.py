@@ -18,6 +18,11 @@ from proxy.settings.names import setting_name
 
 __all__ = ["Asked", "clock_result", "read_secret", "scope_result", "token_result"]
 
+_SHORTEST_SECRET: Final = 16
+_IF_SHORT: Final = (
+    "Check that {} holds all of it. Wherever a log line has the secret's text, the log shows "
+    "[redacted], so one that is short hides other words too."
+)
 _MOST_SKEW_SECONDS: Final = 60.0
 _WAIT: Final = "check again in a while; if it lasts, ask Signicat, naming the x-trace-id"
 
@@ -58,6 +63,9 @@ def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, str
         fix = f"Take it out of {names}, unless the Signicat Dashboard shows it too."
         detail = ", ".join(text for _, text in odd)
         return Result("secret", "warning", target, detail, fix), secret
+    if len(secret) < _SHORTEST_SECRET:
+        detail = f"the secret has fewer than {_SHORTEST_SECRET} characters"
+        return Result("secret", "warning", target, detail, _IF_SHORT.format(setting)), secret
     detail = "in the settings" if file is None else f"read from {file}"
     return Result("secret", "ok", target, detail), secret
 

@@ -20,7 +20,7 @@ from proxy.mock.state import ACCOUNT_ID, MockClient, MockSignicat
 __all__ = ["DEFAULT_CLIENT", "DEFAULT_SECRET", "add_arguments", "new_mock", "run"]
 
 DEFAULT_CLIENT: Final = "sandbox-mock-client-1"
-DEFAULT_SECRET: Final = "mock-secret"  # noqa: S105 (opens nothing but this mock)
+DEFAULT_SECRET: Final = "mock-secret-of-the-sandbox"  # noqa: S105 (opens nothing but this mock)
 _MAX_PORT: Final = 65535
 
 

@@ -401,3 +401,16 @@ async def test_a_secret_file_that_has_gone(tokens: TokenServer, tmp_path: Path) 
     assert "SIGNICAT_PROXY_CLIENT_SECRET_FILE" in (result.fix or "")
     assert results.skipped["token"] == "secret failed"
     assert results.one("tcp").state == "ok"
+
+
+@pytest.mark.parametrize(("length", "state"), [(15, "warning"), (16, "ok")])
+async def test_a_short_secret_is_warned_about(length: int, state: str) -> None:
+    """It may be a part of one, and hides other words of a log; its letters are not shown (G7)."""
+    async with ByteServer(granted()) as server:
+        settings = settings_for(
+            token_url=f"{server.url}/token", upstream=server.url, client_secret="q" * length
+        )
+        results = await check(settings)
+    result = results.one("secret")
+    assert (result.state, results.failed) == (state, [])
+    assert "qq" not in f"{result.detail}{result.fix}"

@@ -36,7 +36,7 @@ def credentials(file: Path) -> dict[str, str]:
 def secret(folder: Path) -> Path:
     """Write the mock's secret to a file that its owner alone can read."""
     file = folder / "signicat-secret"
-    file.write_text("mock-secret\n", "utf-8")
+    file.write_text("mock-secret-of-the-sandbox\n", "utf-8")
     os.chown(file, OWNER, OWNER)
     file.chmod(0o600)
     return file
