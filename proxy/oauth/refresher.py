@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -12,7 +13,7 @@ from proxy.oauth import schedule
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import HINTS, Failure, Grant, lacks_scope
-from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientStatus, Token
 
 __all__ = ["Endpoint", "Sleep", "TokenMetrics", "TokenRefresher", "sleep_on_loop"]
@@ -45,6 +46,15 @@ class TokenMetrics(Protocol):
         """Count a return to the last secret that worked (T7)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one token request brought, and how long it took; 0 seconds: none was made."""
+
+    result: Grant | Failure
+    trace_id: str | None = None
+    seconds: float = 0.0
+
+
 async def sleep_on_loop(event: asyncio.Event, seconds: float) -> None:
     """Wait for `event`, at most `seconds`."""
     try:
@@ -66,7 +76,7 @@ class TokenRefresher:
         cache: TokenCache,
         *,
         endpoint: Endpoint,
-        secret: SecretSource,
+        secrets: SecretRotation,
         clock: Clock,
         draw: Callable[[], float],
         metrics: TokenMetrics,
@@ -75,7 +85,7 @@ class TokenRefresher:
     ) -> None:
         self._cache = cache
         self._endpoint = endpoint
-        self._secret = secret
+        self._secrets = secrets
         self._clock = clock
         self._draw = draw
         self._metrics = metrics
@@ -88,9 +98,6 @@ class TokenRefresher:
         self._last_error: str | None = None
         self._last_success_wall: float | None = None
         self._is_attempted = False
-        self._tried_secret: str | None = None
-        self._good_secret: str | None = None
-        self._is_on_last_secret = False
         self._warned_scope: str | None = None
         # The one before may still be on its way in a request.
         self._last_tokens: deque[str] = deque(maxlen=2)
@@ -105,9 +112,7 @@ class TokenRefresher:
     def secrets_in_use(self) -> Iterator[str]:
         """Yield what must never be logged."""
         yield from self._last_tokens
-        for secret in (self._tried_secret, self._good_secret):
-            if secret is not None:
-                yield secret
+        yield from self._secrets.in_use()
 
     def snapshot(self) -> ClientStatus:
         """Tell the state truthfully, without asking anybody."""
@@ -128,7 +133,7 @@ class TokenRefresher:
             last_success_wall=self._last_success_wall,
             fingerprint=None if token is None else token.fingerprint,
             waiters=self._cache.waiters,
-            is_on_last_secret=self._is_on_last_secret,
+            is_on_last_secret=self._secrets.is_on_fallback,
         )
 
     def _state(self) -> str:
@@ -148,14 +153,14 @@ class TokenRefresher:
 
     async def _rest(self) -> None:
         """Sleep until an attempt is due, looking at clock and secret now and then."""
-        longest = _SECRET_POLL_SECONDS if self._secret.may_change else _LONGEST_SLEEP_SECONDS
+        longest = _SECRET_POLL_SECONDS if self._secrets.may_change else _LONGEST_SLEEP_SECONDS
         while not self._is_due():
             self._cache.wake.clear()
             left = self._seconds_until_due()
             await self._sleep(self._cache.wake, longest if left is None else min(left, longest))
 
     def _is_due(self) -> bool:
-        if self._is_asked or self._has_new_secret():
+        if self._is_asked or self._secrets.has_new():
             return True
         # During back-off wishes wait as well (T5).
         if self._cache.is_wanted and not self._failures:
@@ -169,59 +174,34 @@ class TokenRefresher:
         now = self._clock.now()
         return max(0.0, min(self._due.monotonic - now.monotonic, self._due.wall - now.wall))
 
-    def _has_new_secret(self) -> bool:
-        if not self._secret.may_change:
-            return False
-        try:
-            return self._secret.read() != self._tried_secret
-        except SecretUnreadableError:
-            return False
-
     # --- one attempt ---
 
     async def _attempt(self) -> None:
+        """Ask with the configured secret; where that is of no use, once with the last good one."""
         self._is_asked = False
-        secret, good = self._read_secret(), self._good_secret
-        result: Grant | Failure
-        trace_id: str | None
-        if isinstance(secret, Failure):
-            result, trace_id, seconds = secret, None, 0.0
-        else:
-            self._tried_secret = secret
-            result, trace_id, seconds = await self._request(secret)
-        if (
-            isinstance(result, Failure)
-            and result.is_permanent
-            and good is not None
-            and good != secret
-        ):
-            self._log.warning(
-                "new_secret_refused",
-                outcome=result.outcome,
-                detail=result.detail,
-                trace_id=trace_id,
-                hint="the last secret that worked is used; " + HINTS["invalid_client"],
-            )
-            self._metrics.secret_fallback(self._cache.client)
-            result, trace_id, seconds = await self._request(good, is_last=True)
-        if isinstance(result, Failure):
-            self._failed(result, trace_id, seconds)
+        secret = self._secrets.read()
+        call = _Call(secret) if isinstance(secret, Failure) else await self._request(secret)
+        if isinstance(call.result, Failure):
+            fallback = self._secrets.fallback(call.result)
+            if fallback is not None:
+                self._fall_back(call.result, call.trace_id)
+                call = await self._request(fallback)
+        if isinstance(call.result, Failure):
+            self._failed(call.result, call.trace_id, call.seconds)
 
-    def _read_secret(self) -> str | Failure:
-        try:
-            return self._secret.read()
-        except SecretUnreadableError as error:
-            # Like a refused one: what worked last is tried instead (T7).
-            is_permanent = self._good_secret is not None
-            return Failure("secret_unreadable", is_permanent=is_permanent, detail=str(error))
+    def _fall_back(self, failure: Failure, trace_id: str | None) -> None:
+        """Log and count that the last secret that worked is tried instead (T7)."""
+        self._log.warning(
+            "new_secret_refused",
+            outcome=failure.outcome,
+            detail=failure.detail,
+            trace_id=trace_id,
+            hint="the last secret that worked is used; " + HINTS["invalid_client"],
+        )
+        self._metrics.secret_fallback(self._cache.client)
 
-    async def _request(
-        self, secret: str, *, is_last: bool = False
-    ) -> tuple[Grant | Failure, str | None, float]:
-        """Make one token request and count it; a granted token is stored.
-
-        Returns the result, the endpoint's trace id and the seconds it took.
-        """
+    async def _request(self, secret: str) -> _Call:
+        """Make one token request and count it; a granted token is stored."""
         sent = self._clock.now()
         attempt = await self._endpoint.request(secret)
         seconds = self._clock.monotonic() - sent.monotonic
@@ -229,11 +209,9 @@ class TokenRefresher:
         outcome = result.outcome if isinstance(result, Failure) else "ok"
         self._metrics.token_request(self._cache.client, outcome, seconds)
         if isinstance(result, Grant):
-            # Also where the file cannot be read: then nothing was tried before this one.
-            self._is_on_last_secret = is_last
-            self._good_secret = secret
+            self._secrets.worked(secret)
             self._store(result, sent, seconds)
-        return result, attempt.trace_id, seconds
+        return _Call(result, attempt.trace_id, seconds)
 
     def _store(self, grant: Grant, sent: Instant, seconds: float) -> None:
         token = Token.granted(grant.access_token, grant.lifetime_seconds, sent, self._draw())

@@ -29,6 +29,7 @@ from proxy.net.tls import client_context
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.refresher import TokenRefresher
+from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientStatus
 from proxy.server.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
 from proxy.settings.loader import Settings
@@ -152,7 +153,7 @@ def _new_refreshers(
         refresher = TokenRefresher(
             cache,
             endpoint=endpoint,
-            secret=new_secret_source(client),
+            secrets=SecretRotation(new_secret_source(client)),
             clock=clock,
             draw=draw,
             metrics=request_log,

@@ -16,6 +16,7 @@ from proxy.oauth.cache import TokenCache
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.response import Failure, Grant
+from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.secret import SecretSource
 
 __all__ = ["FakeClock", "RecordingLog", "RefresherRig", "ScriptedEndpoint", "settle"]
@@ -143,14 +144,14 @@ class RefresherRig:
         self.counted: Counter[str] = Counter()
         self.draw = 0.5
         value = "s3cr3t-1" if secret_file is None else None
-        self.secret = SecretSource(value=value, path=secret_file)
+        self.secrets = SecretRotation(SecretSource(value=value, path=secret_file))
         self.cache = TokenCache(
             "main", clock=self.fake.clock, log=self.recorded.log, wait_seconds=wait_seconds
         )
         self.refresher = TokenRefresher(
             self.cache,
             endpoint=self.endpoint,
-            secret=self.secret,
+            secrets=self.secrets,
             clock=self.fake.clock,
             draw=lambda: self.draw,
             metrics=self,
@@ -189,5 +190,5 @@ class RefresherRig:
 
     def shown(self) -> str:
         """Return all that objects and events show of themselves."""
-        parts: list[Any] = [self.cache, self.refresher, self.secret, self.cache.token]
+        parts: list[Any] = [self.cache, self.refresher, self.secrets, self.cache.token]
         return repr([*parts, self.refresher.snapshot(), self.recorded.events])

@@ -1,0 +1,187 @@
+"""Which secret is tried, which one takes over, and which must never be logged (T6, T7, G7)."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.oauth.response import Failure
+from proxy.oauth.rotation import SecretRotation
+from proxy.oauth.secret import SecretSource
+
+REFUSED = Failure("invalid_client", is_permanent=True)
+DOWN = Failure("connect_failed")
+
+MISSING = None
+"""Stands for a file that is not there."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Provide a place for the secret file."""
+    return tmp_path / "secret"
+
+
+@pytest.fixture
+def rotation(path: Path) -> SecretRotation:
+    """Provide the secrets of a client whose secret stands in `path`."""
+    return SecretRotation(SecretSource(path=path))
+
+
+def put(path: Path, content: str | None) -> None:
+    """Make the file hold `content`, or be gone."""
+    if content is MISSING:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(content)
+
+
+def attempt(rotation: SecretRotation, accepted: str, failure: Failure) -> tuple[str, ...]:
+    """Make one attempt as the refresher does; return the secrets it was made with."""
+    secret = rotation.read()
+    tried = () if isinstance(secret, Failure) else (secret,)
+    if secret in accepted.split():
+        rotation.worked(str(secret))
+        return tried
+    fallback = rotation.fallback(secret if isinstance(secret, Failure) else failure)
+    if fallback is None:
+        return tried
+    if fallback in accepted.split():
+        rotation.worked(fallback)
+    return (*tried, fallback)
+
+
+# What the file holds, the secrets that are accepted: those it is asked with, and whether the
+# last token came by another secret than the configured one.
+STORIES = {
+    "nothing changes": [("a", "a", ("a",), False), ("a", "a", ("a",), False)],
+    "a rotation": [("a", "a b", ("a",), False), ("b", "a b", ("b",), False)],
+    "the first secret is wrong": [("x", "a", ("x",), False), ("a", "a", ("a",), False)],
+    "the new secret is wrong": [
+        ("a", "a", ("a",), False),
+        ("x", "a", ("x", "a"), True),
+        ("x", "a", ("x", "a"), True),  # at every attempt: it may become valid later
+        ("x", "a x", ("x",), False),
+    ],
+    "the new secret is wrong and taken back": [
+        ("a", "a", ("a",), False),
+        ("x", "a", ("x", "a"), True),
+        ("a", "a", ("a",), False),
+    ],
+    "the old secret is revoked as well": [
+        ("a", "a", ("a",), False),
+        ("x", "", ("x", "a"), False),
+        ("b", "b", ("b",), False),
+        ("x", "b", ("x", "b"), True),
+    ],
+    "the only secret is revoked": [("a", "a", ("a",), False), ("a", "", ("a",), False)],
+    "the file is missing at first": [(MISSING, "a", (), False), ("a", "a", ("a",), False)],
+    "the file goes and comes back": [
+        ("a", "a", ("a",), False),
+        (MISSING, "a", ("a",), True),
+        ("a", "a", ("a",), False),
+    ],
+    "the file is emptied": [("a", "a", ("a",), False), ("", "a", ("a",), True)],
+    "the file goes after a wrong secret": [
+        ("a", "a", ("a",), False),
+        ("x", "a", ("x", "a"), True),
+        (MISSING, "a", ("a",), True),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
+def test_the_last_good_secret_takes_over(
+    rotation: SecretRotation, path: Path, story: list[tuple[str | None, str, tuple[str, ...], bool]]
+) -> None:
+    """T7: the configured secret is tried first, and the last good one once after a refusal."""
+    for content, accepted, asked, is_on_fallback in story:
+        put(path, content)
+        assert attempt(rotation, accepted, REFUSED) == asked
+        assert rotation.is_on_fallback is is_on_fallback
+
+
+def test_a_failure_that_may_pass_has_no_fallback(rotation: SecretRotation, path: Path) -> None:
+    """T7: where the network failed nobody has refused the secret, and no other is tried."""
+    put(path, "a")
+    assert attempt(rotation, "a", DOWN) == ("a",)
+    put(path, "b")
+    assert attempt(rotation, "a", DOWN) == ("b",)
+    assert not rotation.is_on_fallback
+
+
+@pytest.mark.parametrize("has_worked", [False, True])
+def test_an_unreadable_secret_counts_as_refused_once_one_has_worked(
+    rotation: SecretRotation, path: Path, *, has_worked: bool
+) -> None:
+    """T6, T7: before that it is a failure that may pass, and is looked at again within seconds."""
+    if has_worked:
+        put(path, "a")
+        attempt(rotation, "a", REFUSED)
+    put(path, MISSING)
+    failure = Failure("secret_unreadable", has_worked, "No such file or directory")
+    assert rotation.read() == failure
+    assert rotation.fallback(failure) == ("a" if has_worked else None)
+
+
+# What the file held at the last attempts, what it holds now: is that worth an attempt at once?
+NEW = [
+    (["a"], "a", False),
+    (["a"], "b", True),
+    (["a"], "a\n", False),
+    (["a"], MISSING, False),
+    (["a"], "", False),
+    (["a", "x"], "x", False),  # the same refused one again
+    (["a", "x"], "a", True),
+    (["a", MISSING], "a", False),  # nothing that was not known before
+    (["a", MISSING], "b", True),
+    ([MISSING], MISSING, False),
+    ([MISSING], "a", True),
+]
+
+
+@pytest.mark.parametrize(("before", "content", "is_new"), NEW)
+def test_only_another_secret_is_new(
+    rotation: SecretRotation,
+    path: Path,
+    before: list[str | None],
+    content: str | None,
+    *,
+    is_new: bool,
+) -> None:
+    """T6, T7: the content decides; a file that cannot be read right now is no new secret."""
+    for earlier in before:
+        put(path, earlier)
+        attempt(rotation, "a b", REFUSED)
+    put(path, content)
+    assert rotation.may_change
+    assert rotation.has_new() is is_new
+
+
+def test_a_secret_of_the_settings_is_never_new() -> None:
+    """T7: a value cannot change while the process runs, and has no other one to fall back on."""
+    rotation = SecretRotation(SecretSource(value="a"))
+    assert (rotation.may_change, rotation.has_new()) == (False, False)
+    for accepted in ("a", ""):
+        assert attempt(rotation, accepted, REFUSED) == ("a",)
+        assert not rotation.is_on_fallback
+
+
+def test_every_secret_is_guarded_as_long_as_it_may_be_sent(
+    rotation: SecretRotation, path: Path
+) -> None:
+    """G7: from the moment it is read, so while the request runs, until another one has worked."""
+    assert list(rotation.in_use()) == []
+    for content, answer, in_use in (
+        ("s3cr3t-1", None, {"s3cr3t-1"}),
+        ("s3cr3t-1", "worked", {"s3cr3t-1"}),
+        ("s3cr3t-x", None, {"s3cr3t-1", "s3cr3t-x"}),
+        (MISSING, None, {"s3cr3t-1", "s3cr3t-x"}),
+        ("s3cr3t-2", None, {"s3cr3t-1", "s3cr3t-2"}),
+        ("s3cr3t-2", "worked", {"s3cr3t-2"}),
+    ):
+        put(path, content)
+        secret = rotation.read()
+        if answer is not None:
+            rotation.worked(str(secret))
+        assert set(rotation.in_use()) == in_use
+    assert "s3cr3t" not in repr(rotation)
