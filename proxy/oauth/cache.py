@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import Clock
 from proxy.oauth import schedule
+from proxy.oauth.backoff import Backoff
 from proxy.oauth.token import Token
 
 __all__ = ["TokenCache", "TokenUnavailableError"]
@@ -31,14 +32,22 @@ class TokenCache:
 
     `wake` tells the refresher that something has changed; `is_wanted` says
     that a request needs a token that there is not, or soon will not be.
+    `backoff` is the refresher's; it is only read here.
     """
 
     def __init__(
-        self, client: str, *, clock: Clock, log: FilteringBoundLogger, wait_seconds: float
+        self,
+        client: str,
+        *,
+        backoff: Backoff,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        wait_seconds: float,
     ) -> None:
         self.client = client
         self.wake = asyncio.Event()
         self.is_wanted = False
+        self._backoff = backoff
         self._clock = clock
         self._monotonic = clock.monotonic
         self._wall = clock.wall
@@ -47,9 +56,6 @@ class TokenCache:
         self._token: Token | None = None
         self._doubted: Token | None = None  # refused by the upstream; kept until renewal is over
         self._doubted_until = 0.0
-        self._retry_at = 0.0
-        self._cause = "no token yet"
-        self._is_backing_off = False  # the last attempt failed
         self._waiters: set[asyncio.Future[Token]] = set()
         self._forced = schedule.ForcedRenewals()
         self._is_forced = False  # a 401 asked for the next token
@@ -120,7 +126,7 @@ class TokenCache:
         self.report_replay(token, refused=True)
         # One doubt for each renewal. And no request hastens an attempt in back-off (T5): doubt
         # could only cost those who can still use the token.
-        if self._is_backing_off or self._is_forced or not self._forced.allow(self._monotonic()):
+        if self._backoff.is_active or self._is_forced or not self._forced.allow(self._monotonic()):
             return False
         self._is_forced = True
         self._token, self._doubted = None, token
@@ -188,18 +194,14 @@ class TokenCache:
         self._fresh = token if self._is_forced else None
         self._is_forced = False
         self._token, self._doubted = token, None
-        self._is_backing_off = False
         self.is_wanted = False
         self._serve(token)
 
-    def fail(self, delay_seconds: float, cause: str) -> None:
-        """Tell those who wait, and those who will, that an attempt has failed (T4).
+    def fail(self) -> None:
+        """Tell those who wait that the attempt has failed (T4); `backoff` knows of it already.
 
-        The next one is due in `delay_seconds`. Until then a doubted token serves (T10).
+        Until the next attempt a doubted token serves (T10).
         """
-        self._retry_at = self._monotonic() + delay_seconds
-        self._cause = cause
-        self._is_backing_off = True
         self.is_wanted = False
         self._end_doubt()
         for waiter in self._waiters:
@@ -207,5 +209,7 @@ class TokenCache:
                 waiter.set_exception(self._unavailable())
 
     def _unavailable(self) -> TokenUnavailableError:
-        left = math.ceil(self._retry_at - self._monotonic())
-        return TokenUnavailableError(max(1, left), self._cause)
+        left = self._backoff.seconds_left(self._clock.now()) or 0.0
+        return TokenUnavailableError(
+            max(1, math.ceil(left)), self._backoff.last_error or "no token yet"
+        )

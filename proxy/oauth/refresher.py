@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import Clock, Instant
-from proxy.oauth import schedule
+from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import HINTS, Failure, Grant, lacks_scope
@@ -75,6 +75,7 @@ class TokenRefresher:
         self,
         cache: TokenCache,
         *,
+        backoff: Backoff,
         endpoint: Endpoint,
         secrets: SecretRotation,
         clock: Clock,
@@ -84,6 +85,7 @@ class TokenRefresher:
         sleep: Sleep = sleep_on_loop,
     ) -> None:
         self._cache = cache
+        self._backoff = backoff
         self._endpoint = endpoint
         self._secrets = secrets
         self._clock = clock
@@ -91,13 +93,8 @@ class TokenRefresher:
         self._metrics = metrics
         self._log = log.bind(client=cache.client)
         self._sleep = sleep
-        self._due: Instant | None = clock.now()  # of the next attempt; None: traffic decides
         self._is_asked = False  # renew at once, whatever the schedule says
-        self._failures = 0
-        self._permanent_failures = 0
-        self._last_error: str | None = None
         self._last_success_wall: float | None = None
-        self._is_attempted = False
         self._warned_scope: str | None = None
         # The one before may still be on its way in a request.
         self._last_tokens: deque[str] = deque(maxlen=2)
@@ -126,9 +123,9 @@ class TokenRefresher:
             state=self._state(),
             seconds_to_expiry=left if left is not None and left > 0 else None,
             next_attempt_seconds=self._seconds_until_due(),
-            last_error=self._last_error,
-            attempted=self._is_attempted,
-            consecutive_failures=self._failures,
+            last_error=self._backoff.last_error,
+            attempted=self._last_success_wall is not None or self._backoff.is_active,
+            consecutive_failures=self._backoff.failures,
             token_expires_wall=None if token is None else token.expires.wall,
             last_success_wall=self._last_success_wall,
             fingerprint=None if token is None else token.fingerprint,
@@ -138,9 +135,9 @@ class TokenRefresher:
 
     def _state(self) -> str:
         if self._cache.has_usable_token():
-            return "degraded" if self._failures else "ready"
+            return "degraded" if self._backoff.is_active else "ready"
         # A short-lived token of an idle client is renewed by the next request.
-        waits_for_traffic = self._is_attempted and not self._failures and self._due is None
+        waits_for_traffic = self._seconds_until_due() is None
         return "ready" if waits_for_traffic else "not_ready"
 
     # --- when ---
@@ -163,16 +160,12 @@ class TokenRefresher:
         if self._is_asked or self._secrets.has_new():
             return True
         # During back-off wishes wait as well (T5).
-        if self._cache.is_wanted and not self._failures:
+        if self._cache.is_wanted and not self._backoff.is_active:
             return True
         return self._seconds_until_due() == 0
 
     def _seconds_until_due(self) -> float | None:
-        """Return the time left by the clock that says less (T9); None: traffic decides."""
-        if self._due is None:
-            return None
-        now = self._clock.now()
-        return max(0.0, min(self._due.monotonic - now.monotonic, self._due.wall - now.wall))
+        return self._backoff.seconds_left(self._clock.now())
 
     # --- one attempt ---
 
@@ -215,12 +208,9 @@ class TokenRefresher:
 
     def _store(self, grant: Grant, sent: Instant, seconds: float) -> None:
         token = Token.granted(grant.access_token, grant.lifetime_seconds, sent, self._draw())
-        self._failures = self._permanent_failures = 0
-        self._last_error = None
         self._last_success_wall = sent.wall
-        self._is_attempted = True
-        self._due = None if token.on_demand else token.soft
         self._last_tokens.append(token.value)
+        self._backoff.granted(token)
         self._cache.store(token)
         self._log.info(
             "token_request",
@@ -240,12 +230,13 @@ class TokenRefresher:
         self._log.warning("scope_not_granted", hint=HINTS["invalid_scope"])
 
     def _failed(self, failure: Failure, trace_id: str | None, seconds: float) -> None:
-        self._failures += 1
-        self._is_attempted = True
-        self._last_error = failure.outcome
-        delay = self._delay_after(failure)
-        self._due = self._clock.now() + delay
-        self._cache.fail(delay, failure.outcome)
+        self._backoff.failed(
+            failure,
+            self._clock.now(),
+            self._draw(),
+            usable_seconds=self._cache.usable_seconds(),
+        )
+        self._cache.fail()
         write = self._log.error if failure.is_permanent else self._log.warning
         write(
             "token_request",
@@ -253,21 +244,9 @@ class TokenRefresher:
             detail=failure.detail,
             trace_id=trace_id,
             duration_seconds=round(seconds, 4),
-            consecutive_failures=self._failures,
+            consecutive_failures=self._backoff.failures,
             next_attempt_seconds=self._rounded_until_due(),
             hint=HINTS.get(failure.outcome),
-        )
-
-    def _delay_after(self, failure: Failure) -> float:
-        if failure.is_permanent:
-            self._permanent_failures += 1
-            return schedule.permanent_delay(self._permanent_failures, self._draw())
-        self._permanent_failures = 0
-        return schedule.transient_delay(
-            self._failures,
-            self._draw(),
-            usable_seconds=self._cache.usable_seconds(),
-            retry_after=failure.retry_after_seconds,
         )
 
     def _rounded_until_due(self) -> float | None:

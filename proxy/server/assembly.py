@@ -26,6 +26,7 @@ from proxy.http1.serializer import UpstreamNames
 from proxy.net.egress import secrets_in
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
+from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.refresher import TokenRefresher
@@ -147,11 +148,17 @@ def _new_refreshers(
 ) -> Iterator[tuple[TokenCache, TokenRefresher]]:
     draw = random.SystemRandom().random
     for client, endpoint in zip(settings.clients, endpoints, strict=True):
+        backoff = Backoff()
         cache = TokenCache(
-            client.name, clock=clock, log=log, wait_seconds=settings.token_wait_seconds
+            client.name,
+            backoff=backoff,
+            clock=clock,
+            log=log,
+            wait_seconds=settings.token_wait_seconds,
         )
         refresher = TokenRefresher(
             cache,
+            backoff=backoff,
             endpoint=endpoint,
             secrets=SecretRotation(new_secret_source(client)),
             clock=clock,

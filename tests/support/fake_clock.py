@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from proxy.clock import Clock
+from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.refresher import TokenRefresher
@@ -145,11 +146,17 @@ class RefresherRig:
         self.draw = 0.5
         value = "s3cr3t-1" if secret_file is None else None
         self.secrets = SecretRotation(SecretSource(value=value, path=secret_file))
+        self.backoff = Backoff()
         self.cache = TokenCache(
-            "main", clock=self.fake.clock, log=self.recorded.log, wait_seconds=wait_seconds
+            "main",
+            backoff=self.backoff,
+            clock=self.fake.clock,
+            log=self.recorded.log,
+            wait_seconds=wait_seconds,
         )
         self.refresher = TokenRefresher(
             self.cache,
+            backoff=self.backoff,
             endpoint=self.endpoint,
             secrets=self.secrets,
             clock=self.fake.clock,
