@@ -20,6 +20,7 @@ COMPILED = (
     "http1/*",
     "net/stream",
     "oauth/cache",
+    "oauth/demand",
     "oauth/token",
     "telemetry/access_log",
     "telemetry/counters",

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.clock import Clock
 from proxy.oauth import schedule
 from proxy.oauth.backoff import Backoff
+from proxy.oauth.demand import Demand
 from proxy.oauth.token import Token
 
 __all__ = ["TokenCache", "TokenUnavailableError"]
@@ -30,9 +31,8 @@ class TokenUnavailableError(Exception):
 class TokenCache:
     """Holds one client's token and those who wait for it.
 
-    `wake` tells the refresher that something has changed; `is_wanted` says
-    that a request needs a token that there is not, or soon will not be.
-    `backoff` is the refresher's; it is only read here.
+    `backoff` is the refresher's, and only read here; `demand` is where that learns that a request
+    needs a token.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class TokenCache:
         client: str,
         *,
         backoff: Backoff,
+        demand: Demand,
         clock: Clock,
         log: FilteringBoundLogger,
         wait_seconds: float,
     ) -> None:
         self.client = client
-        self.wake = asyncio.Event()
-        self.is_wanted = False
         self._backoff = backoff
+        self._demand = demand
         self._clock = clock
         self._monotonic = clock.monotonic
         self._wall = clock.wall
@@ -73,7 +73,7 @@ class TokenCache:
         if now >= token.hard.monotonic or wall >= token.hard.wall:
             return None
         if token.on_demand and (now >= token.soft.monotonic or wall >= token.soft.wall):
-            self._want()
+            self._demand.want()
         return token
 
     async def wait(self) -> Token:
@@ -88,7 +88,7 @@ class TokenCache:
             return token
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
-        self._want()
+        self._demand.want()
         try:
             async with asyncio.timeout(self._patience_seconds()):
                 return await waiter
@@ -132,7 +132,7 @@ class TokenCache:
         self._token, self._doubted = None, token
         self._doubted_until = self._monotonic() + self._wait_seconds
         self._log.warning("token_refused", client=self.client, token=token.fingerprint)
-        self._want()
+        self._demand.want()
         return True
 
     def report_replay(self, token: Token, *, refused: bool) -> None:
@@ -158,11 +158,6 @@ class TokenCache:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(token)
-
-    def _want(self) -> None:
-        if not self.is_wanted:
-            self.is_wanted = True
-            self.wake.set()
 
     # --- the refresher ---
 
@@ -194,7 +189,6 @@ class TokenCache:
         self._fresh = token if self._is_forced else None
         self._is_forced = False
         self._token, self._doubted = token, None
-        self.is_wanted = False
         self._serve(token)
 
     def fail(self) -> None:
@@ -202,7 +196,6 @@ class TokenCache:
 
         Until the next attempt a doubted token serves (T10).
         """
-        self.is_wanted = False
         self._end_doubt()
         for waiter in self._waiters:
             if not waiter.done():

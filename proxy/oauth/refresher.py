@@ -1,8 +1,7 @@
 """The one writer of a client's token: renews it in the background, for ever (T1 to T9)."""
 
-import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -11,15 +10,13 @@ from structlog.typing import FilteringBoundLogger
 from proxy.clock import Clock, Instant
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
+from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import HINTS, Failure, Grant, lacks_scope
 from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientStatus, Token
 
-__all__ = ["Endpoint", "Sleep", "TokenMetrics", "TokenRefresher", "sleep_on_loop"]
-
-Sleep = Callable[[asyncio.Event, float], Awaitable[None]]
-"""Waits for an event, at most so many seconds."""
+__all__ = ["Endpoint", "TokenMetrics", "TokenRefresher"]
 
 _LONGEST_SLEEP_SECONDS: Final = 15.0  # so that a laptop's sleep is noticed
 _SECRET_POLL_SECONDS: Final = 4.0  # a changed file is noticed within 5 s
@@ -55,20 +52,11 @@ class _Call:
     seconds: float = 0.0
 
 
-async def sleep_on_loop(event: asyncio.Event, seconds: float) -> None:
-    """Wait for `event`, at most `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
-
-
 class TokenRefresher:
     """Decides when to ask for a token, asks, and stores what it gets in `cache`.
 
-    `draw` gives random numbers in [0, 1); it, the clock and `sleep` are
-    arguments so that tests can hold them.
+    `draw` gives random numbers in [0, 1); it and the clock are arguments so that tests can hold
+    them. `backoff` and `demand` are those that `cache` has.
     """
 
     def __init__(
@@ -76,24 +64,23 @@ class TokenRefresher:
         cache: TokenCache,
         *,
         backoff: Backoff,
+        demand: Demand,
         endpoint: Endpoint,
         secrets: SecretRotation,
         clock: Clock,
         draw: Callable[[], float],
         metrics: TokenMetrics,
         log: FilteringBoundLogger,
-        sleep: Sleep = sleep_on_loop,
     ) -> None:
         self._cache = cache
         self._backoff = backoff
+        self._demand = demand
         self._endpoint = endpoint
         self._secrets = secrets
         self._clock = clock
         self._draw = draw
         self._metrics = metrics
         self._log = log.bind(client=cache.client)
-        self._sleep = sleep
-        self._is_asked = False  # renew at once, whatever the schedule says
         self._last_success_wall: float | None = None
         self._warned_scope: str | None = None
         # The one before may still be on its way in a request.
@@ -103,8 +90,7 @@ class TokenRefresher:
 
     def renew(self) -> None:
         """Read the secret again and renew at once (SIGHUP, POST /-/refresh)."""
-        self._is_asked = True
-        self._cache.wake.set()
+        self._demand.order()
 
     def secrets_in_use(self) -> Iterator[str]:
         """Yield what must never be logged."""
@@ -146,23 +132,22 @@ class TokenRefresher:
         """Renew for ever; ends by cancellation only."""
         while True:
             await self._attempt()
-            await self._rest()
-
-    async def _rest(self) -> None:
-        """Sleep until an attempt is due, looking at clock and secret now and then."""
-        longest = _SECRET_POLL_SECONDS if self._secrets.may_change else _LONGEST_SLEEP_SECONDS
-        while not self._is_due():
-            self._cache.wake.clear()
-            left = self._seconds_until_due()
-            await self._sleep(self._cache.wake, longest if left is None else min(left, longest))
+            while not self._is_due():
+                await self._demand.wait(self._seconds_to_sleep())
 
     def _is_due(self) -> bool:
-        if self._is_asked or self._secrets.has_new():
+        if self._demand.is_ordered or self._secrets.has_new():
             return True
         # During back-off wishes wait as well (T5).
-        if self._cache.is_wanted and not self._backoff.is_active:
+        if self._demand.is_wanted and not self._backoff.is_active:
             return True
         return self._seconds_until_due() == 0
+
+    def _seconds_to_sleep(self) -> float:
+        """Return the time left, cut short to look at the clock and the secret now and then."""
+        longest = _SECRET_POLL_SECONDS if self._secrets.may_change else _LONGEST_SLEEP_SECONDS
+        left = self._seconds_until_due()
+        return longest if left is None else min(left, longest)
 
     def _seconds_until_due(self) -> float | None:
         return self._backoff.seconds_left(self._clock.now())
@@ -171,7 +156,7 @@ class TokenRefresher:
 
     async def _attempt(self) -> None:
         """Ask with the configured secret; where that is of no use, once with the last good one."""
-        self._is_asked = False
+        self._demand.begin_attempt()
         secret = self._secrets.read()
         call = _Call(secret) if isinstance(secret, Failure) else await self._request(secret)
         if isinstance(call.result, Failure):
@@ -181,6 +166,7 @@ class TokenRefresher:
                 call = await self._request(fallback)
         if isinstance(call.result, Failure):
             self._failed(call.result, call.trace_id, call.seconds)
+        self._demand.end_attempt()
 
     def _fall_back(self, failure: Failure, trace_id: str | None) -> None:
         """Log and count that the last secret that worked is tried instead (T7)."""

@@ -28,6 +28,7 @@ from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
+from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.rotation import SecretRotation
@@ -148,10 +149,11 @@ def _new_refreshers(
 ) -> Iterator[tuple[TokenCache, TokenRefresher]]:
     draw = random.SystemRandom().random
     for client, endpoint in zip(settings.clients, endpoints, strict=True):
-        backoff = Backoff()
+        backoff, demand = Backoff(), Demand()
         cache = TokenCache(
             client.name,
             backoff=backoff,
+            demand=demand,
             clock=clock,
             log=log,
             wait_seconds=settings.token_wait_seconds,
@@ -159,6 +161,7 @@ def _new_refreshers(
         refresher = TokenRefresher(
             cache,
             backoff=backoff,
+            demand=demand,
             endpoint=endpoint,
             secrets=SecretRotation(new_secret_source(client)),
             clock=clock,

@@ -14,6 +14,7 @@ from structlog.typing import EventDict, FilteringBoundLogger
 from proxy.clock import Clock
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
+from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.response import Failure, Grant
@@ -34,7 +35,7 @@ async def settle() -> None:
 class FakeClock:
     """Both clocks, and timers that only `advance` moves.
 
-    `sleep` is for `TokenRefresher`; `slept` holds the seconds that were
+    `sleep` is for `Demand`; `slept` holds the seconds that were
     wanted. A jump of one clock alone releases no sleeper, which is how a
     machine behaves that was suspended or whose time was set.
     """
@@ -147,9 +148,11 @@ class RefresherRig:
         value = "s3cr3t-1" if secret_file is None else None
         self.secrets = SecretRotation(SecretSource(value=value, path=secret_file))
         self.backoff = Backoff()
+        self.demand = Demand(self.fake.sleep)
         self.cache = TokenCache(
             "main",
             backoff=self.backoff,
+            demand=self.demand,
             clock=self.fake.clock,
             log=self.recorded.log,
             wait_seconds=wait_seconds,
@@ -157,13 +160,13 @@ class RefresherRig:
         self.refresher = TokenRefresher(
             self.cache,
             backoff=self.backoff,
+            demand=self.demand,
             endpoint=self.endpoint,
             secrets=self.secrets,
             clock=self.fake.clock,
             draw=lambda: self.draw,
             metrics=self,
             log=self.recorded.log,
-            sleep=self.fake.sleep,
         )
 
     def token_request(self, client: str, outcome: str, seconds: float) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache, TokenUnavailableError
+from proxy.oauth.demand import Demand
 from proxy.oauth.response import Failure
 from proxy.oauth.token import Token
 from tests.support.fake_clock import FakeClock, RecordingLog, RefresherRig, settle
@@ -27,11 +28,20 @@ def backoff() -> Backoff:
     return Backoff()
 
 
-def new_cache(fake: FakeClock, backoff: Backoff, wait_seconds: float) -> TokenCache:
+@pytest.fixture
+async def demand() -> Demand:
+    """Provide what the refresher would learn of requests."""
+    return Demand()
+
+
+def new_cache(
+    fake: FakeClock, backoff: Backoff, wait_seconds: float, demand: Demand | None = None
+) -> TokenCache:
     """Return an empty cache that nobody refreshes."""
     return TokenCache(
         "main",
         backoff=backoff,
+        demand=demand or Demand(),
         clock=fake.clock,
         log=RecordingLog().log,
         wait_seconds=wait_seconds,
@@ -39,9 +49,9 @@ def new_cache(fake: FakeClock, backoff: Backoff, wait_seconds: float) -> TokenCa
 
 
 @pytest.fixture
-async def cache(fake: FakeClock, backoff: Backoff) -> TokenCache:
+async def cache(fake: FakeClock, backoff: Backoff, demand: Demand) -> TokenCache:
     """Provide an empty cache that nobody refreshes, whose waiters give up at once."""
-    return new_cache(fake, backoff, 0)
+    return new_cache(fake, backoff, 0, demand)
 
 
 @pytest.fixture
@@ -111,38 +121,44 @@ async def test_either_clock_ends_a_token(
 
 
 async def test_traffic_past_the_soft_point_wakes_the_refresher(
-    cache: TokenCache, fake: FakeClock
+    cache: TokenCache, demand: Demand, fake: FakeClock
 ) -> None:
     """T2: a short-lived token is given out past its soft point, and the refresher learns of it."""
     cache.store(token(fake, 5))
     wanted = []
-    for jump in (3.24, 0.02):
-        fake.jump(monotonic=jump, wall=jump)
-        assert cache.has_usable_token()
-        wanted.append(cache.is_wanted)
-        assert cache.current() is cache.token
-        wanted.append(cache.is_wanted)
+    async with asyncio.TaskGroup() as tasks:
+        refresher = tasks.create_task(demand.wait(3600))
+        for jump in (3.24, 0.02):
+            fake.jump(monotonic=jump, wall=jump)
+            assert cache.has_usable_token()
+            wanted.append(demand.is_wanted)
+            await settle()
+            assert not refresher.done()
+            assert cache.current() is cache.token
+            wanted.append(demand.is_wanted)
+        await within(refresher, "the end of its sleep")
     assert wanted == [False, False, False, True]
-    assert cache.wake.is_set()
 
 
 @pytest.mark.parametrize("jump", [{"monotonic": 3.3}, {"wall": 3.3}])
 async def test_either_clock_brings_the_soft_point(
-    cache: TokenCache, fake: FakeClock, jump: dict[str, float]
+    cache: TokenCache, demand: Demand, fake: FakeClock, jump: dict[str, float]
 ) -> None:
     """T2, T9: the clock that says less decides when traffic renews a short-lived token."""
     cache.store(token(fake, 5))
     fake.jump(**jump)
     assert cache.current() is cache.token
-    assert cache.is_wanted
+    assert demand.is_wanted
 
 
-async def test_long_lived_tokens_are_left_to_time(cache: TokenCache, fake: FakeClock) -> None:
+async def test_long_lived_tokens_are_left_to_time(
+    cache: TokenCache, demand: Demand, fake: FakeClock
+) -> None:
     """T2: traffic past the soft point of a long-lived token asks for nothing."""
     cache.store(token(fake, 600))
     fake.jump(monotonic=500, wall=500)
     assert cache.current() is cache.token
-    assert not cache.is_wanted
+    assert not demand.is_wanted
 
 
 # --- waiting ---
@@ -223,7 +239,7 @@ async def test_a_request_during_back_off_causes_no_attempt(rig: RefresherRig) ->
 
 @pytest.mark.parametrize("is_failed", [False, True])
 async def test_a_waiter_gives_up_after_its_time(
-    cache: TokenCache, backoff: Backoff, fake: FakeClock, *, is_failed: bool
+    cache: TokenCache, backoff: Backoff, demand: Demand, fake: FakeClock, *, is_failed: bool
 ) -> None:
     """T4: TOKEN_WAIT_SECONDS end the wait with the last known cause."""
     if is_failed:
@@ -235,7 +251,7 @@ async def test_a_waiter_gives_up_after_its_time(
         (12, "timeout", "timeout") if is_failed else (1, "no token yet", "no token yet")
     )
     assert cache.waiters == 0
-    assert cache.is_wanted
+    assert demand.is_wanted
 
 
 async def test_errors_of_waiters_do_not_pile_up(cache: TokenCache) -> None:

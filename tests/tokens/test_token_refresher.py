@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy.oauth.cache import TokenUnavailableError
-from proxy.oauth.refresher import sleep_on_loop
 from proxy.oauth.response import Failure
 from tests.support.fake_clock import RefresherRig, settle
-from tests.support.peers import within
 
 DOWN = Failure("connect_failed", detail="Connection refused")
 REFUSED = Failure("invalid_client", is_permanent=True)
@@ -188,14 +186,6 @@ async def test_a_jump_of_one_clock_is_noticed(
         assert rig.value() is None
         await rig.fake.advance(15)
         assert rig.value() == "s3cr3t-token-2"
-
-
-async def test_the_sleep_of_the_product_ends_by_time_or_event() -> None:
-    """T9: the real sleep ends after its seconds, or earlier by the event."""
-    rig = RefresherRig()
-    await within(sleep_on_loop(rig.cache.wake, 0.001), "the end of the time")
-    rig.refresher.renew()
-    await within(sleep_on_loop(rig.cache.wake, 3600), "the event")
 
 
 # --- the secret ---
