@@ -70,7 +70,7 @@ class _Admin:
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Say whether every client holds a usable token and we are not draining."""
-        has_tokens = all(status.state != "not_ready" for status in self._clients())
+        has_tokens = all(status.is_ready for status in self._clients())
         return self._health(is_good=has_tokens and not self._is_draining())
 
     async def metrics(self, _: web.Request) -> web.Response:

@@ -24,7 +24,11 @@ __all__ = [
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TEN: Final = 10.0
 _NOTHING: Final = "—"
-_MEANINGS: Final = {kind.code: kind.meaning for kind in ERROR_KINDS} | OTHER_MEANINGS
+_MEANINGS: Final[dict[str, str]] = {
+    **{outcome: f"{hint[0].upper()}{hint[1:]}." for outcome, hint in HINTS.items()},
+    **{kind.code: kind.meaning for kind in ERROR_KINDS},
+    **OTHER_MEANINGS,
+}
 
 Content = str | Element
 
@@ -105,7 +109,4 @@ def latency(seconds: float | None) -> str:
 
 def meaning(code: str) -> str:
     """Return what a code means and what can be done about it, as a sentence."""
-    if code in _MEANINGS:
-        return _MEANINGS[code]
-    hint = HINTS.get(code, "the token endpoint is asked again by itself")
-    return f"{hint[:1].upper()}{hint[1:]}."
+    return _MEANINGS.get(code, "The token endpoint is asked again by itself.")

@@ -13,7 +13,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from string import Template
-from typing import Final
+from typing import Final, Literal
 from xml.etree.ElementTree import Element, tostring
 
 from proxy import __version__
@@ -31,19 +31,21 @@ from proxy.admin.html import (
 )
 from proxy.admin.report import StatusReport
 from proxy.admin.settings_rows import SettingsRow, settings_rows
-from proxy.oauth.token import ClientStatus
+from proxy.oauth.token import ClientState, ClientStatus
 from proxy.telemetry.rates import Rates
 from proxy.telemetry.recent_errors import RecentError
 
 __all__ = ["StatusPage"]
 
-_STATES: Final = {  # of a client, and of all: words, class
+PageState = Literal[ClientState, "draining"]
+"""The state of a client, or of all."""
+_STATES: Final[dict[PageState, tuple[str, str]]] = {  # words, class
     "ready": ("Ready", "good"),
     "degraded": ("Degraded", "warn"),
     "not_ready": ("Not ready", "bad"),
     "draining": ("Draining", "warn"),
 }
-_SENTENCES: Final = {
+_SENTENCES: Final[dict[PageState, str]] = {
     "ready": "Every client holds a usable token.",
     "degraded": "Requests are served, but a token cannot be renewed: act before it expires.",
     "not_ready": "A client has no usable token; its requests get 503.",
@@ -113,7 +115,7 @@ def _written(part: Element) -> str:
     return tostring(part, encoding="unicode", method="html")
 
 
-def _state(report: StatusReport) -> str:
+def _state(report: StatusReport) -> PageState:
     if report.is_draining:
         return "draining"
     if not report.is_ready:
@@ -122,7 +124,7 @@ def _state(report: StatusReport) -> str:
     return "degraded" if is_degraded else "ready"
 
 
-def _pill(state: str, **attributes: str) -> Element:
+def _pill(state: PageState, **attributes: str) -> Element:
     words, class_ = _STATES[state]
     return element("p", words, class_=f"pill {class_}", **attributes)
 
@@ -194,7 +196,7 @@ def _last_error(status: ClientStatus) -> Iterator[Element]:
         return
     failures = status.consecutive_failures
     times = f", {failures} times in a row" if failures > 1 else ""
-    class_ = "note bad" if status.state == "not_ready" else "note warn"
+    class_ = "note warn" if status.is_ready else "note bad"
     code = element("code", status.last_error)
     text = f"{times}. {meaning(status.last_error)}"
     yield element("p", "Renewal fails with ", code, text, class_=class_)

@@ -36,7 +36,7 @@ class StatusReport:
     @property
     def is_ready(self) -> bool:
         """Whether every client holds a usable token and we are not draining."""
-        return not self.is_draining and all(c.state != "not_ready" for c in self.clients)
+        return not self.is_draining and all(client.is_ready for client in self.clients)
 
     @property
     def refused(self) -> int:

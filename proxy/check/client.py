@@ -10,7 +10,7 @@ from proxy.check.network import destination_key
 from proxy.check.result import Result
 from proxy.clock import Instant
 from proxy.oauth.endpoint import Attempt
-from proxy.oauth.response import Failure, Grant, hint, lacks_scope
+from proxy.oauth.response import Failure, FailureOutcome, Grant, hint, lacks_scope
 from proxy.oauth.secret import SecretUnreadableError
 from proxy.server.outgoing import new_secret_source
 from proxy.settings.loader import ClientSettings, Settings
@@ -98,7 +98,7 @@ def clock_result(asked: Asked, client: ClientSettings) -> Result:
     return Result("clock", "warning", target, detail, fix)
 
 
-def _token_fix(outcome: str, client: ClientSettings, settings: Settings) -> str:
+def _token_fix(outcome: FailureOutcome, client: ClientSettings, settings: Settings) -> str:
     """Return the hint of the log, with the names of this client's settings."""
 
     def name_of(field: str) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 
 from proxy.clock import Instant
 from proxy.oauth import schedule
-from proxy.oauth.response import Failure
+from proxy.oauth.response import Failure, FailureOutcome
 from proxy.oauth.token import Token
 
 __all__ = ["Backoff"]
@@ -22,7 +22,7 @@ class Backoff:
     """
 
     failures: int = 0
-    last_error: str | None = None
+    last_error: FailureOutcome | None = None
     _permanent: int = 0  # of the failures, those of this kind in a row
     _due: Instant | None = _AT_ONCE  # None: traffic decides
 

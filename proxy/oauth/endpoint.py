@@ -17,7 +17,7 @@ from proxy import __version__
 from proxy.net.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
-from proxy.oauth.response import Failure, Grant, read_answer
+from proxy.oauth.response import Failure, FailureOutcome, Grant, read_answer
 
 __all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
 
@@ -61,6 +61,7 @@ def _cause_of(error: Exception, egress: EgressProxy | None) -> Failure:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if lacks_descriptors(cause):
         return Failure(TOO_MANY_OPEN_FILES, detail="the limit of open files is reached")
+    outcome: FailureOutcome
     detail = None
     match error:
         case aiohttp.ClientConnectorDNSError() if egress is not None:  # no other name is looked up

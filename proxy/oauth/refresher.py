@@ -12,9 +12,9 @@ from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import Attempt
-from proxy.oauth.response import HINTS, Failure, Grant, lacks_scope
+from proxy.oauth.response import HINTS, Failure, Grant, Outcome, lacks_scope
 from proxy.oauth.rotation import SecretRotation
-from proxy.oauth.token import ClientStatus, Token
+from proxy.oauth.token import ClientState, ClientStatus, Token
 
 __all__ = ["Endpoint", "TokenMetrics", "TokenRefresher"]
 
@@ -36,7 +36,7 @@ class Endpoint(Protocol):
 class TokenMetrics(Protocol):
     """What is counted."""
 
-    def token_request(self, client: str, outcome: str, seconds: float) -> None:
+    def token_request(self, client: str, outcome: Outcome, seconds: float) -> None:
         """Count one call of the token endpoint."""
 
     def secret_fallback(self, client: str) -> None:
@@ -119,7 +119,7 @@ class TokenRefresher:
             is_on_last_secret=self._secrets.is_on_fallback,
         )
 
-    def _state(self) -> str:
+    def _state(self) -> ClientState:
         if self._cache.has_usable_token():
             return "degraded" if self._backoff.is_active else "ready"
         # A short-lived token of an idle client is renewed by the next request.
@@ -185,7 +185,7 @@ class TokenRefresher:
         attempt = await self._endpoint.request(secret)
         seconds = self._clock.monotonic() - sent.monotonic
         result = attempt.result
-        outcome = result.outcome if isinstance(result, Failure) else "ok"
+        outcome: Outcome = result.outcome if isinstance(result, Failure) else "ok"
         self._metrics.token_request(self._cache.client, outcome, seconds)
         if isinstance(result, Grant):
             self._secrets.worked(secret)

@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Final
+from http import HTTPStatus
+from typing import Final, Literal, get_args
 
 __all__ = [
     "HINTS",
     "MAX_TOKEN_LENGTH",
     "OUTCOMES",
     "Failure",
+    "FailureOutcome",
     "Grant",
+    "Outcome",
     "hint",
     "lacks_scope",
     "read_answer",
@@ -22,8 +25,7 @@ __all__ = [
 
 MAX_TOKEN_LENGTH: Final = 16 * 1024
 """Characters; with it a request head still fits what servers accept."""
-OUTCOMES: Final = (
-    "ok",
+FailureOutcome = Literal[
     "connect_failed",
     "connection_lost",
     "dns_failed",
@@ -42,9 +44,12 @@ OUTCOMES: Final = (
     "too_many_open_files",
     "unauthorized_client",
     "unusable_answer",
-)
-"""Every value of the label `outcome` and of `last_error`."""
-_HINTS: Final = {
+]
+"""Every way in which an attempt can fail: the values of `last_error`."""
+Outcome = Literal["ok", FailureOutcome]
+"""Every end of an attempt: the values of the label `outcome`."""
+OUTCOMES: Final[tuple[str, ...]] = get_args(Outcome)
+_HINTS: Final[Mapping[FailureOutcome, str]] = {
     "invalid_client": "check {client_id} and {client_secret}",
     "unauthorized_client": "the client may not use the client-credentials grant; see the Dashboard",
     "invalid_scope": "check {scope}",
@@ -60,7 +65,10 @@ _HINTS: Final = {
     "http_4xx": "check {token_url}",
     "oauth_error": "check {client_auth} and {scope}",
 }
-"""What an operator can do about an outcome; settings stand there by their fields."""
+"""What an operator can do about an outcome; settings stand there by their fields.
+
+An outcome without a hint passes by itself.
+"""
 
 _DEFAULT_LIFETIME_SECONDS: Final = 300.0
 _LEAST_LIFETIME_SECONDS: Final = 1.0  # so that steady traffic asks twice a second at most
@@ -68,9 +76,15 @@ _MAX_LIFETIME_SECONDS: Final = 24 * 3600.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1, b64token
 _NUMBER: Final = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?")
 _ERROR_CODE: Final = re.compile(r"[a-zA-Z0-9_.:/-]{1,64}")  # RFC 6749 §5.2, without blanks
-_PERMANENT: Final = frozenset(("invalid_client", "unauthorized_client", "invalid_scope"))
-_OK, _REDIRECT, _BAD_REQUEST, _TIMEOUT, _TOO_MANY, _SERVER_ERROR = 200, 300, 400, 408, 429, 500
-_PERMANENT_STATUS: Final = frozenset((400, 401, 403))
+# OAuth's codes that are outcomes of their own (RFC 6749 §5.2).
+_PERMANENT: Final[Mapping[str, FailureOutcome]] = {
+    "invalid_client": "invalid_client",
+    "unauthorized_client": "unauthorized_client",
+    "invalid_scope": "invalid_scope",
+}
+_PERMANENT_STATUS: Final = frozenset(
+    (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+)
 
 
 class _Names(dict[str, str]):
@@ -84,8 +98,8 @@ class _Names(dict[str, str]):
         return self._name_of(field)
 
 
-def hint(outcome: str, name_of: Callable[[str], str]) -> str | None:
-    """Return what an operator can do about an outcome, None where nothing is known.
+def hint(outcome: FailureOutcome, name_of: Callable[[str], str]) -> str | None:
+    """Return what an operator can do about an outcome, None where it passes by itself.
 
     `name_of` says what a setting is called; it gets the name of its field, and
     `client_secret` for the one of the two that is in use.
@@ -98,7 +112,9 @@ def _in_environment(field: str) -> str:
     return f"SIGNICAT_PROXY_{field.upper()}" + ("(_FILE)" if field == "client_secret" else "")
 
 
-HINTS: Final = {outcome: str(hint(outcome, _in_environment)) for outcome in _HINTS}
+HINTS: Final[Mapping[FailureOutcome, str]] = {
+    outcome: str(hint(outcome, _in_environment)) for outcome in _HINTS
+}
 """The hints of the log, where settings have their names in the environment."""
 
 
@@ -120,12 +136,11 @@ def lacks_scope(grant: Grant, wanted: str) -> bool:
 class Failure:
     """An attempt that gave no token.
 
-    `outcome` is one of `OUTCOMES`. `is_permanent`: only a person can mend it
-    (T6). `detail` is safe text for the log; `retry_after_seconds` is what the
-    server asked for (T5).
+    `is_permanent`: only a person can fix it (T6). `detail` is safe text for the log;
+    `retry_after_seconds` is what the server asked for (T5).
     """
 
-    outcome: str
+    outcome: FailureOutcome
     is_permanent: bool = False
     detail: str | None = None
     retry_after_seconds: float | None = None
@@ -204,23 +219,25 @@ def read_answer(
 
     Never raises, whatever came; no JWT claim is looked at.
     """
-    if status == _OK:
+    if status == HTTPStatus.OK:
         return _grant(body)
     retry_after = _retry_after(headers.get("Retry-After"), wall)
-    if status in (_TIMEOUT, _TOO_MANY):
-        return Failure(f"http_{status}", retry_after_seconds=retry_after)
-    if status >= _SERVER_ERROR:
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        return Failure("http_408", retry_after_seconds=retry_after)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Failure("http_429", retry_after_seconds=retry_after)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Failure("http_5xx", detail=f"status {status}", retry_after_seconds=retry_after)
-    if status >= _BAD_REQUEST:
+    if status >= HTTPStatus.BAD_REQUEST:
         return _refusal(status, body, retry_after)
-    outcome = "unusable_answer" if status < _REDIRECT else "redirect"
-    return Failure(outcome, detail=f"status {status}")
+    is_redirect = status >= HTTPStatus.MULTIPLE_CHOICES
+    return Failure("redirect" if is_redirect else "unusable_answer", detail=f"status {status}")
 
 
 def _refusal(status: int, body: bytes, retry_after: float | None) -> Failure:
     code = _oauth_error(body)
-    if code in _PERMANENT:
-        return Failure(str(code), is_permanent=True)
+    if code is not None and code in _PERMANENT:
+        return Failure(_PERMANENT[code], is_permanent=True)
     detail = f"status {status}" if code is None else f"status {status}, error {code}"
     return Failure(
         "http_4xx" if code is None else "oauth_error",

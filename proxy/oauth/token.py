@@ -2,11 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Literal
 
 from proxy.clock import Instant
 from proxy.oauth import schedule
+from proxy.oauth.response import FailureOutcome
 
-__all__ = ["ClientStatus", "Token"]
+__all__ = ["ClientState", "ClientStatus", "Token"]
+
+ClientState = Literal["ready", "degraded", "not_ready"]
+"""`degraded`: the renewal fails, the token still works; `not_ready`: there is no usable token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +51,17 @@ class Token:
 class ClientStatus:
     """The state of one client's token at one moment, for health, metrics and people.
 
-    `state` is `ready`, `degraded` (renewal fails, the token still works) or
-    `not_ready`; `last_error` is an outcome of `proxy.oauth.response`; times
-    `…_wall` are Unix seconds. `attempted`: the first attempt is over.
+    `last_error` is why the last attempt failed, None if it did not; times `…_wall` are Unix
+    seconds. `attempted`: the first attempt is over.
     `is_on_last_secret`: the configured secret is unusable, and the token was got
     by the last one that worked (T7).
     """
 
     client: str
-    state: str
+    state: ClientState
     seconds_to_expiry: float | None
     next_attempt_seconds: float | None
-    last_error: str | None
+    last_error: FailureOutcome | None
     attempted: bool
     consecutive_failures: int
     token_expires_wall: float | None
@@ -65,3 +69,8 @@ class ClientStatus:
     fingerprint: str | None
     waiters: int
     is_on_last_secret: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests of the client get a token."""
+        return self.state != "not_ready"

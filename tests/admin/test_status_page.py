@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -16,7 +17,7 @@ from proxy.admin.html import duration, latency, meaning, rate, requests, share
 from proxy.admin.page import StatusPage
 from proxy.admin.report import StatusReport
 from proxy.errors import ERROR_KINDS
-from proxy.oauth.response import OUTCOMES
+from proxy.oauth.response import OUTCOMES, FailureOutcome
 from proxy.settings.loader import load
 from proxy.settings.report import settings_report
 from proxy.telemetry.rates import Rates
@@ -162,7 +163,8 @@ def test_hostile_values_are_text() -> None:
     harmless = HOSTILE.translate({ord(character): "x" for character in "<>\"'&$;\x00\u202e"})
 
     def with_value(value: str) -> StatusReport:
-        client = replace(GOOD, client=value, state="degraded", last_error=value)
+        outcome = cast("FailureOutcome", value)  # the page relies on no type
+        client = replace(GOOD, client=value, state="degraded", last_error=outcome)
         trouble = RecentError("refused", value, value, value, value, 400, None, value, 1.0, 2.0, 3)
         rows = {value: {"value": value, "origin": value}, "clients": {value: {value: value}}}
         return replace(

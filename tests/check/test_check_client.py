@@ -13,7 +13,7 @@ import pytest
 from proxy.check.call import call_path
 from proxy.check.copied_values import oddities
 from proxy.check.response import meaning_of
-from proxy.oauth.response import HINTS, hint
+from proxy.oauth.response import HINTS, FailureOutcome, hint
 from proxy.settings.loader import Settings
 from tests.support.checking import check, settings_for
 from tests.support.messages import Message, reply
@@ -108,7 +108,7 @@ async def test_a_token_that_is_not_granted(
 
 
 @pytest.mark.parametrize("outcome", HINTS)
-def test_a_hint_asks_for_the_name_of_every_setting(outcome: str) -> None:
+def test_a_hint_asks_for_the_name_of_every_setting(outcome: FailureOutcome) -> None:
     """The log and `check` give the same advice, each with the names that its reader knows."""
     said = hint(outcome, lambda field: f"<{field}>")
     assert said is not None
@@ -116,7 +116,7 @@ def test_a_hint_asks_for_the_name_of_every_setting(outcome: str) -> None:
     named = re.findall("<([a-z_]+)>", said)
     assert all(f"SIGNICAT_PROXY_{field.upper()}" in HINTS[outcome] for field in named)
     assert set(named) <= set(Settings.model_fields)
-    assert hint("no outcome", str) is None
+    assert hint("http_5xx", str) is None
 
 
 SCOPES = {

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from proxy.oauth.response import HINTS, MAX_TOKEN_LENGTH, OUTCOMES, Failure, Grant, read_answer
+from proxy.oauth.response import (
+    HINTS,
+    MAX_TOKEN_LENGTH,
+    OUTCOMES,
+    Failure,
+    FailureOutcome,
+    Grant,
+    read_answer,
+)
 
 TOKEN = "s3cr3t.token"
 WALL = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
@@ -187,13 +195,13 @@ def error(code: object) -> bytes:
 
 @pytest.mark.parametrize("code", ["invalid_client", "unauthorized_client", "invalid_scope"])
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_refusals_of_the_client_are_permanent(code: str, status: int) -> None:
+def test_refusals_of_the_client_are_permanent(code: FailureOutcome, status: int) -> None:
     """T6: these three codes are permanent whatever the status, and a hint says what to check."""
     assert read(error(code), status, "7") == Failure(code, is_permanent=True)
     assert HINTS[code]
 
 
-REFUSALS = {
+REFUSALS: dict[tuple[int, object], tuple[FailureOutcome, bool, str | None]] = {
     (400, "invalid_request"): ("oauth_error", True, "status 400, error invalid_request"),
     (400, "invalid_grant"): ("oauth_error", True, "status 400, error invalid_grant"),
     (401, "urn:x/y.z-1"): ("oauth_error", True, "status 401, error urn:x/y.z-1"),
@@ -219,7 +227,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("said", "expected"), REFUSALS.items(), ids=lambda it: repr(it)[:40])
 def test_failures_are_told_apart(
-    said: tuple[int, object], expected: tuple[str, bool, str | None]
+    said: tuple[int, object], expected: tuple[FailureOutcome, bool, str | None]
 ) -> None:
     """T5, T6, G7: status and code decide on cause and permanence; free text is not passed on."""
     status, code = said
@@ -240,7 +248,7 @@ def test_a_refusal_without_a_code_goes_by_its_status(body: bytes) -> None:
     [(201, "unusable_answer"), (204, "unusable_answer"), (299, "unusable_answer")]
     + [(status, "redirect") for status in (300, 301, 302, 303, 304, 307, 308)],
 )
-def test_only_200_grants(status: int, outcome: str) -> None:
+def test_only_200_grants(status: int, outcome: FailureOutcome) -> None:
     """T8: another success and a redirect are unusable even with a token; both may pass."""
     assert read(granted(), status, "7") == Failure(outcome, detail=f"status {status}")
 

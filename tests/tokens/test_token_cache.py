@@ -8,7 +8,7 @@ import pytest
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache, TokenUnavailableError
 from proxy.oauth.demand import Demand
-from proxy.oauth.response import Failure
+from proxy.oauth.response import Failure, FailureOutcome
 from proxy.oauth.token import Token
 from tests.support.fake_clock import FakeClock, RecordingLog, RefresherRig, settle
 from tests.support.waiting import within
@@ -77,7 +77,7 @@ async def outcome(cache: TokenCache) -> Token | TokenUnavailableError:
 
 
 def fail(
-    cache: TokenCache, backoff: Backoff, fake: FakeClock, seconds: float, outcome: str
+    cache: TokenCache, backoff: Backoff, fake: FakeClock, seconds: float, outcome: FailureOutcome
 ) -> None:
     """Have an attempt fail as the refresher does; the next one is due in so many seconds."""
     failure = Failure(outcome, retry_after_seconds=seconds)
