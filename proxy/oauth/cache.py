@@ -113,7 +113,7 @@ class TokenCache:
         return now.monotonic < token.expires.monotonic and now.wall < token.expires.wall
 
     def report_refused(self, token: Token) -> bool:
-        """Learn that the upstream answered 401 to `token` (T10).
+        """Learn that the upstream responded 401 to `token` (T10).
 
         The token is doubted, not lost: requests wait for its renewal, and go on with it where
         that fails or lasts longer than TOKEN_WAIT_SECONDS.

@@ -17,7 +17,7 @@ from proxy import __version__
 from proxy.net.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
-from proxy.oauth.response import Failure, FailureOutcome, Grant, read_answer
+from proxy.oauth.response import Failure, FailureOutcome, Grant, read_response
 
 __all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
 
@@ -88,7 +88,7 @@ def _cause_of(error: Exception, egress: EgressProxy | None) -> Failure:
 
 
 class _Resolver(AbstractResolver):
-    """Has aiohttp ask the names that the whole process shares (F13)."""
+    """Lets aiohttp look up names in the cache that the whole process shares (F13)."""
 
     def __init__(self, names: NameCache, patience_seconds: float) -> None:
         self._names = names
@@ -113,15 +113,15 @@ class _Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is this one's own."""
+        """Do nothing: the names belong to the whole process."""
 
 
 class TokenEndpoint:
     """The token endpoint as one client sees it, with a connection pool of its own (T11).
 
     Follows no redirect, keeps no cookie. `timeout_seconds` bounds one request
-    in all; `egress` is the CONNECT proxy to go through, None for none; `names` is whom to ask
-    for addresses.
+    in all; `egress` is the CONNECT proxy to go through, None for none; `names` looks up
+    addresses.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class TokenEndpoint:
         """Ask for one token; every way to fail is an `Attempt` with a `Failure`.
 
         Raises nothing but `CancelledError`, whatever the library or the event loop may raise:
-        who renews tokens must outlive it (C3).
+        the task that renews tokens must survive it (C3).
         """
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -208,16 +208,16 @@ class TokenEndpoint:
             allow_redirects=False,
             proxy=proxy,
             proxy_headers=proxy_headers,
-        ) as answer:
-            trace_id = valid_trace_id(answer.headers.get("x-trace-id"))
+        ) as response:
+            trace_id = valid_trace_id(response.headers.get("x-trace-id"))
             body = b""
-            async for data in answer.content.iter_any():
+            async for data in response.content.iter_any():
                 body += data
                 if len(body) > _MAX_BODY:
-                    too_large = Failure("unusable_answer", detail="the answer is over 1 MiB")
+                    too_large = Failure("unusable_answer", detail="the response is over 1 MiB")
                     return Attempt(too_large, trace_id)
-            result = read_answer(answer.status, answer.headers, body, wall=self._wall())
-            return Attempt(result, trace_id, answer.headers.get("Date"))
+            result = read_response(response.status, response.headers, body, wall=self._wall())
+            return Attempt(result, trace_id, response.headers.get("Date"))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""The one writer of a client's token: renews it in the background, for ever (T1 to T9)."""
+"""The one writer of a client's token: renews it in the background (T1 to T9)."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ class TokenRefresher:
         self._log = log.bind(client=cache.client)
         self._last_success_wall: float | None = None
         self._warned_scope: str | None = None
-        # The one before may still be on its way in a request.
+        # A request may still be sending the one before.
         self._last_tokens: deque[str] = deque(maxlen=2)
 
     # --- what others ask ---
@@ -129,7 +129,7 @@ class TokenRefresher:
     # --- when ---
 
     async def run(self) -> None:
-        """Renew for ever; ends by cancellation only."""
+        """Renew until cancelled; nothing else ends it."""
         while True:
             await self._attempt()
             while not self._is_due():

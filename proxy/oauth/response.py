@@ -1,4 +1,4 @@
-"""What the token endpoint answered: a grant, or a failure with its cause (T5, T6, T8)."""
+"""What the token endpoint responded: a grant, or a failure with its cause (T5, T6, T8)."""
 
 import json
 import math
@@ -20,7 +20,7 @@ __all__ = [
     "Outcome",
     "hint",
     "lacks_scope",
-    "read_answer",
+    "read_response",
 ]
 
 MAX_TOKEN_LENGTH: Final = 16 * 1024
@@ -71,11 +71,11 @@ An outcome without a hint passes by itself.
 """
 
 _DEFAULT_LIFETIME_SECONDS: Final = 300.0
-_LEAST_LIFETIME_SECONDS: Final = 1.0  # so that steady traffic asks twice a second at most
+_MIN_LIFETIME_SECONDS: Final = 1.0  # so that steady traffic asks twice a second at most
 _MAX_LIFETIME_SECONDS: Final = 24 * 3600.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1, b64token
 _NUMBER: Final = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?")
-_ERROR_CODE: Final = re.compile(r"[a-zA-Z0-9_.:/-]{1,64}")  # RFC 6749 §5.2, without blanks
+_ERROR_CODE: Final = re.compile(r"[a-zA-Z0-9_.:/-]{1,64}")  # RFC 6749 §5.2, without spaces
 # OAuth's codes that are outcomes of their own (RFC 6749 §5.2).
 _PERMANENT: Final[Mapping[str, FailureOutcome]] = {
     "invalid_client": "invalid_client",
@@ -172,7 +172,7 @@ def _lifetime(value: object) -> float | None:
         return None
     if isinstance(value, float) and math.isnan(value):
         return None
-    return float(max(_LEAST_LIFETIME_SECONDS, min(value, _MAX_LIFETIME_SECONDS)))
+    return float(max(_MIN_LIFETIME_SECONDS, min(value, _MAX_LIFETIME_SECONDS)))
 
 
 def _parsed(body: bytes) -> Mapping[str, object] | None:
@@ -183,7 +183,7 @@ def _parsed(body: bytes) -> Mapping[str, object] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _fault_of_token(token: object, kind: object) -> str | None:
+def _token_error(token: object, kind: object) -> str | None:
     """Say what is wrong with a token as granted, None for nothing (T8)."""
     if not isinstance(kind, str) or kind.lower() != "bearer":
         return "token_type is not Bearer"
@@ -195,24 +195,24 @@ def _fault_of_token(token: object, kind: object) -> str | None:
 
 
 def _grant(body: bytes) -> Grant | Failure:
-    answer = _parsed(body)
-    if answer is None:
-        return Failure("unusable_answer", detail="the answer is no JSON object")
-    token, scope = answer.get("access_token"), answer.get("scope")
-    fault = _fault_of_token(token, answer.get("token_type"))
-    lifetime = _lifetime(answer.get("expires_in"))
-    if fault is not None or lifetime is None:
-        return Failure("unusable_answer", detail=fault or "expires_in is no number")
+    members = _parsed(body)
+    if members is None:
+        return Failure("unusable_answer", detail="the response is no JSON object")
+    token, scope = members.get("access_token"), members.get("scope")
+    error = _token_error(token, members.get("token_type"))
+    lifetime = _lifetime(members.get("expires_in"))
+    if error is not None or lifetime is None:
+        return Failure("unusable_answer", detail=error or "expires_in is no number")
     return Grant(str(token), lifetime, scope if isinstance(scope, str) else None)
 
 
 def _oauth_error(body: bytes) -> str | None:
-    answer = _parsed(body)
-    code = answer.get("error") if answer is not None else None
+    members = _parsed(body)
+    code = members.get("error") if members is not None else None
     return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else None
 
 
-def read_answer(
+def read_response(
     status: int, headers: Mapping[str, str], body: bytes, *, wall: float
 ) -> Grant | Failure:
     """Read one response of the token endpoint; `wall` is now, for dates in `Retry-After`.

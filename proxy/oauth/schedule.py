@@ -23,7 +23,7 @@ _MARGIN_SECONDS: Final = 30.0
 _MARGIN_SHARE: Final = 0.1
 
 _FIRST_DELAY_SECONDS: Final = 1.0
-_LEAST_DELAY_SECONDS: Final = 0.25
+_MIN_DELAY_SECONDS: Final = 0.25
 _CAP_WITH_TOKEN_SECONDS: Final = 30.0
 _CAP_WITHOUT_TOKEN_SECONDS: Final = 15.0
 _RETRY_AFTER_CAP_SECONDS: Final = 300.0
@@ -63,14 +63,14 @@ def transient_delay(
     """
     cap = min(_CAP_WITH_TOKEN_SECONDS, usable_seconds + _CAP_WITHOUT_TOKEN_SECONDS)
     bound = min(cap, _FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
-    delay = max(_LEAST_DELAY_SECONDS, draw * bound)
+    delay = max(_MIN_DELAY_SECONDS, draw * bound)
     if retry_after is not None:
         delay = max(delay, min(retry_after, _RETRY_AFTER_CAP_SECONDS))
     return delay
 
 
 def permanent_delay(failures: int, draw: float) -> float:
-    """Return the wait after the `failures`-th refusal in a row that only a person can mend (T6)."""
+    """Return the wait after the `failures`-th refusal in a row that only a person can fix (T6)."""
     doubled = _FIRST_PERMANENT_SECONDS * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)
     jitter = 1 - _PERMANENT_JITTER * draw
     return min(_CAP_PERMANENT_SECONDS, doubled) * jitter
@@ -81,7 +81,7 @@ class ForcedRenewals:
     """Limits renewals that a 401 of the upstream forces (T10); instants are monotonic.
 
     At most one in 10 s; after three fresh tokens in a row were refused as
-    well, none for 60 s, since a fresh token evidently cures nothing.
+    well, none for 60 s, since a fresh token evidently does not help.
     """
 
     _not_before: float = float("-inf")

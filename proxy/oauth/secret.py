@@ -36,7 +36,7 @@ class SecretSource:
 
     @property
     def may_change(self) -> bool:
-        """Is it worth looking again."""
+        """Whether the secret can change while the process runs."""
         return self._path is not None
 
     def read(self) -> str:

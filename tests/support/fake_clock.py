@@ -105,7 +105,7 @@ class RecordingLog:
 class ScriptedEndpoint:
     """Grants `s3cr3t-token-1`, `s3cr3t-token-2` and so on, to known secrets only.
 
-    `failure` is the answer while it is set; `gate` holds answers back while
+    `failure` is the result while it is set; `gate` holds results back while
     it is cleared. `asked` holds the secret and the monotonic time of each call.
     """
 

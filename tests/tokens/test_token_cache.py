@@ -335,7 +335,7 @@ async def test_a_token_that_was_replaced_does_not_come_back(doubting: RefresherR
     assert (doubting.refresher.snapshot().state, doubting.value()) == ("degraded", "s3cr3t-token-2")
 
 
-async def test_a_401_to_a_token_that_was_doubted_is_the_answer(doubting: RefresherRig) -> None:
+async def test_a_401_to_a_token_that_was_doubted_is_passed_on(doubting: RefresherRig) -> None:
     """T5, T10: once its renewal has failed nobody doubts it again before a new one is there."""
     doubting.endpoint.failure = DOWN
     doubting.endpoint.gate.set()
@@ -403,7 +403,7 @@ async def test_one_waiter_that_gives_up_frees_the_others(fake: FakeClock, backof
 
 
 async def test_renewals_are_forced_once_in_ten_seconds(cache: TokenCache, fake: FakeClock) -> None:
-    """T10: a 401 within 10 s of the last forced renewal changes nothing and is the answer."""
+    """T10: a 401 within 10 s of the last forced renewal changes nothing and is passed on."""
     for jump, is_forced in [(0.0, True), (9.9, False), (0.2, True), (5.0, False), (5.1, True)]:
         stored = token(fake, 600)
         cache.store(stored)

@@ -63,9 +63,9 @@ async def ask(url: str, **changes: Any) -> Attempt:
         return await within(endpoint.request(SECRET), "the attempt")
 
 
-async def ask_server(answer: bytes) -> Attempt:
-    """Return what one call brings to which a server answers so."""
-    async with ByteServer(answer) as server:
+async def ask_server(response: bytes) -> Attempt:
+    """Return what one call brings if the server responds so."""
+    async with ByteServer(response) as server:
         return await ask(server.url)
 
 
@@ -123,7 +123,7 @@ async def test_a_connection_is_kept_and_no_cookie() -> None:
         await endpoint.close()  # a second time at the end is no harm
 
 
-# --- what is answered ---
+# --- what comes back ---
 
 
 async def test_no_redirect_is_followed() -> None:
@@ -140,25 +140,25 @@ async def test_no_redirect_is_followed() -> None:
     ("header", "is_kept"),
     [("0AF76519-16cd", True), ("a" * 64, True), ("a" * 65, False), ("x y", False), ("\xe9", False)],
 )
-async def test_a_sane_trace_id_is_kept(header: str, *, is_kept: bool) -> None:
+async def test_a_valid_trace_id_is_kept(header: str, *, is_kept: bool) -> None:
     """L: `x-trace-id` is kept if it is hexadecimal and short, for people to ask Signicat with."""
     attempt = await ask_server(reply("500 Oops", f"x-trace-id: {header}", body=BODY))
     assert attempt.trace_id == (header if is_kept else None)
 
 
 async def test_an_error_is_read_with_its_headers() -> None:
-    """T5: status and `Retry-After` of a refusal reach the reader of answers, in any case."""
+    """T5: status and `Retry-After` of a refusal reach the reader of responses, in any case."""
     busy = reply("429 Too Many Requests", "retry-after: 7")
     assert await ask_server(busy) == Attempt(Failure("http_429", retry_after_seconds=7.0))
 
 
 def chunked(body: bytes) -> bytes:
-    """Return a chunked answer."""
+    """Return a chunked response."""
     return CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
 
 
 def zipped(body: bytes) -> bytes:
-    """Return a compressed answer."""
+    """Return a compressed response."""
     return reply("200 OK", "Content-Encoding: gzip", body=gzip.compress(body))
 
 
@@ -174,7 +174,7 @@ async def test_any_framing_is_read_up_to_a_mebibyte(frame: Any, size: int) -> No
 async def test_a_body_over_a_mebibyte_is_unusable(frame: Any, size: int) -> None:
     """T8: a body over 1 MiB is given up at once, also where only unpacking makes it so large."""
     attempt = await ask_server(frame(BODY.ljust(size)))
-    assert attempt.result == Failure("unusable_answer", detail="the answer is over 1 MiB")
+    assert attempt.result == Failure("unusable_answer", detail="the response is over 1 MiB")
 
 
 # --- how it fails ---
@@ -182,7 +182,7 @@ async def test_a_body_over_a_mebibyte_is_unusable(frame: Any, size: int) -> None
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
 async def test_silence_is_a_timeout(sent: bytes) -> None:
-    """T5: the limit holds for the whole call, also in the middle of an answer."""
+    """T5: the limit holds for the whole call, also in the middle of a response."""
     async with ByteServer(sent) as server:
         expected = Failure("timeout", detail="0.1 seconds")
         assert await ask(server.url, timeout_seconds=0.1) == Attempt(expected)
@@ -202,8 +202,8 @@ async def test_silence_is_a_timeout(sent: bytes) -> None:
     ids=lambda it: repr(it[15:50]),
 )
 @pytest.mark.parametrize("end", ["close", "reset"])
-async def test_a_broken_answer_is_a_lost_connection(sent: bytes, end: str) -> None:
-    """T5: an answer that ends early, or is no HTTP, is a failure that may pass, not a crash."""
+async def test_a_broken_response_is_a_lost_connection(sent: bytes, end: str) -> None:
+    """T5: a response that ends early, or is no HTTP, is a failure that may pass, not a crash."""
 
     async def break_off(_: Message) -> None:
         channel = server.connections[-1]
@@ -225,7 +225,7 @@ async def test_a_closed_port_is_a_failed_connection() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "signicat.test"])
 @pytest.mark.parametrize("is_far", [False, True], ids=["direct", "through an egress proxy"])
 async def test_the_limit_of_open_files_is_named(host: str, *, is_far: bool) -> None:
-    """T5: what this process lacks is not taken for the network's fault."""
+    """T5: what this process lacks is not blamed on the network."""
     names = NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver())
     egress = EgressProxy(host, 1) if is_far else None
     async with endpoint_at(f"http://{host}:1/", names=names, egress=egress) as endpoint:
@@ -385,7 +385,7 @@ async def test_a_certificate_must_be_good(
 
 
 async def test_a_server_without_tls_is_a_tls_failure(tls: ssl.SSLContext) -> None:
-    """G8: an answer in plain text to a TLS handshake is named as such."""
+    """G8: a response in plain text to a TLS handshake is named as such."""
     async with ByteServer(reply()) as server, asyncio.TaskGroup() as tasks:
         asking = tasks.create_task(ask(server.url.replace("http", "https"), tls=tls))
         await eventually(lambda: bool(server.connections), "a connection")

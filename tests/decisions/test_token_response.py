@@ -1,4 +1,4 @@
-"""Answers of the token endpoint: what is a token, and what a failure means."""
+"""Responses of the token endpoint: what is a token, and what a failure means."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from proxy.oauth.response import (
     Failure,
     FailureOutcome,
     Grant,
-    read_answer,
+    read_response,
 )
 
 TOKEN = "s3cr3t.token"
@@ -21,23 +21,23 @@ DAY = 86400.0
 
 
 def read(body: bytes, status: int = 200, retry_after: str | None = None) -> Grant | Failure:
-    """Return how an answer is read."""
+    """Return how a response is read."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    return read_answer(status, headers, body, wall=WALL)
+    return read_response(status, headers, body, wall=WALL)
 
 
 def granted(**changes: Any) -> bytes:
-    """Return a good answer with some members changed; None leaves one out."""
-    answer = {"access_token": TOKEN, "expires_in": 600, "token_type": "Bearer"} | changes
-    return json.dumps({key: value for key, value in answer.items() if value is not None}).encode()
+    """Return a good response with some members changed; None leaves one out."""
+    response = {"access_token": TOKEN, "expires_in": 600, "token_type": "Bearer"} | changes
+    return json.dumps({key: value for key, value in response.items() if value is not None}).encode()
 
 
 def with_lifetime(literal: str) -> bytes:
-    """Return a good answer whose `expires_in` is this literal."""
+    """Return a good response whose `expires_in` is this literal."""
     return granted(expires_in="HERE").replace(b'"HERE"', literal.encode())
 
 
-def test_the_answer_of_the_documentation_is_a_grant() -> None:
+def test_the_response_of_the_documentation_is_a_grant() -> None:
     """T8: token, lifetime and scope are taken over; other members are of no account."""
     body = granted(scope="signicat-api", refresh_token="r", extra=[1])
     assert read(body) == Grant(TOKEN, 600.0, "signicat-api")
@@ -174,7 +174,7 @@ def test_another_token_is_unusable(token: object, detail: str) -> None:
 )
 def test_a_body_that_is_no_object_is_unusable(body: bytes) -> None:
     """T5, T8: whatever stands in a 200, reading it raises nothing; the failure may pass."""
-    assert read(body) == Failure("unusable_answer", detail="the answer is no JSON object")
+    assert read(body) == Failure("unusable_answer", detail="the response is no JSON object")
 
 
 def test_of_duplicate_members_the_last_counts() -> None:
@@ -210,7 +210,7 @@ REFUSALS: dict[tuple[int, object], tuple[FailureOutcome, bool, str | None]] = {
     (401, 7): ("http_4xx", True, "status 401"),
     (403, ""): ("http_4xx", True, "status 403"),
     (400, "with\nline"): ("http_4xx", True, "status 400"),
-    (400, "with blank"): ("http_4xx", True, "status 400"),
+    (400, "with space"): ("http_4xx", True, "status 400"),
     (400, "x" * 65): ("http_4xx", True, "status 400"),
     (404, None): ("http_4xx", False, "status 404"),
     (405, None): ("http_4xx", False, "status 405"),
