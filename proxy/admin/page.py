@@ -188,7 +188,8 @@ def _card(status: ClientStatus, rates: Rates) -> Element:
         fact("Requests per second", rate(rates.per_second)),
         *_quality(rates),
     )
-    return element("article", head, facts, *_last_error(status), class_="card")
+    notes = (*_last_error(status), *_secret(status))
+    return element("article", head, facts, *notes, class_="card")
 
 
 def _last_error(status: ClientStatus) -> Iterator[Element]:
@@ -200,6 +201,12 @@ def _last_error(status: ClientStatus) -> Iterator[Element]:
     code = element("code", status.last_error)
     text = f"{times}. {meaning(status.last_error)}"
     yield element("p", "Renewal fails with ", code, text, class_=class_)
+
+
+def _secret(status: ClientStatus) -> Iterator[Element]:
+    if status.is_on_last_secret:
+        text = "Tokens come by the last secret that worked: the configured one does not work."
+        yield element("p", text, class_="note warn")
 
 
 def _recent(report: StatusReport) -> Iterator[Element]:

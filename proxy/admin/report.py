@@ -99,6 +99,7 @@ def client_facts(status: ClientStatus) -> dict[str, object]:
         "seconds_to_expiry": _rounded(status.seconds_to_expiry),
         "next_attempt_seconds": _rounded(status.next_attempt_seconds),
         "last_error": status.last_error,
+        "secret": "fallback" if status.is_on_last_secret else "configured",
     }
 
 

@@ -157,7 +157,19 @@ async def test_each_probe_means_one_thing(
         "seconds_to_expiry": None if clients[0].seconds_to_expiry is None else 412.3,
         "next_attempt_seconds": 200.0,
         "last_error": clients[0].last_error,
+        "secret": "configured",
     }
+
+
+@pytest.mark.parametrize("path", ["/livez", "/startupz", "/readyz", "/status"])
+async def test_the_secret_in_use_is_told(bench: Bench, client: Client, path: str) -> None:
+    """T7: on the fallback requests are served, so all is ready; but a restart would end that."""
+    for is_on_last_secret, secret in ((True, "fallback"), (False, "configured")):
+        bench.clients = [replace(GOOD, is_on_last_secret=is_on_last_secret)]
+        async with client.get(path) as response:
+            assert response.status == 200
+            facts = (await response.json())["clients"]["default"]
+        assert (facts["state"], facts["secret"]) == ("ready", secret)
 
 
 async def test_head_works(client: Client) -> None:

@@ -258,6 +258,13 @@ def test_everything_stands_there_without_a_script() -> None:
     assert "412.3" in page.attributes("data-left")
 
 
+@pytest.mark.parametrize("is_on_last_secret", [False, True])
+def test_the_fallback_secret_stands_on_the_page(*, is_on_last_secret: bool) -> None:
+    """T7: whoever looks before a restart sees that the configured secret does not work."""
+    page = rendered(replace(REPORT, clients=[replace(GOOD, is_on_last_secret=is_on_last_secret)]))
+    assert ("the last secret that worked" in page.words) is is_on_last_secret
+
+
 def test_a_page_without_trouble_says_so() -> None:
     """Nothing to see is said, not left out."""
     assert "Recent refusals and failures None since the start." in rendered(REPORT).words

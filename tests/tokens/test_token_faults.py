@@ -91,12 +91,14 @@ async def test_a_bad_new_secret_leaves_the_old_one_working(
         await proxy.metric_becomes(2, "token_requests_total", outcome="ok")
         assert await proxy.metric("secret_fallback_active", client="default") == 1
         assert (await proxy.ask(request("GET /"))).status == 200
-        assert (await proxy.admin("GET /readyz")).status == 200
+        ready = await proxy.admin("GET /readyz")
+        assert (ready.status, b'"secret": "fallback"' in ready.body) == (200, True)
         (warning,) = [log for log in proxy.logs if log["event"] == "new_secret_refused"]
         assert (warning["level"], warning["outcome"]) == ("warning", "invalid_client")
         assert "wrong-secret" not in str(proxy.logs)
         secret.write_text(CLIENT_SECRET)
         await proxy.metric_becomes(0, "secret_fallback_active", client="default")
+        assert b'"secret": "configured"' in (await proxy.admin("GET /readyz")).body
 
 
 async def test_a_process_that_slept_never_sends_the_dead_token(
