@@ -108,6 +108,7 @@ async def test_a_large_body_is_not_replayed(tokens: TokenServer, *, is_chunked: 
         assert answer.head.value("Proxy-Status") is None
         assert len(upstream.requests) == 1
         assert (await proxy.ask(request("GET /"))).status == 200
+        assert [number_of(message) for message in upstream.requests] == [1, 2]
         assert len(tokens.issued) == 2
 
 
