@@ -22,6 +22,13 @@ class Instant:
     def __add__(self, seconds: float) -> "Instant":
         return Instant(self.monotonic + seconds, self.wall + seconds)
 
+    def seconds_left(self, now: "Instant") -> float:
+        """Return the time from `now` to this moment, by the clock that says less (T9).
+
+        Negative: it is over.
+        """
+        return min(self.monotonic - now.monotonic, self.wall - now.wall)
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

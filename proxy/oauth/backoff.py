@@ -65,4 +65,4 @@ class Backoff:
         """
         if self._due is None:
             return None
-        return max(0.0, min(self._due.monotonic - now.monotonic, self._due.wall - now.wall))
+        return max(0.0, self._due.seconds_left(now))

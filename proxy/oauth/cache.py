@@ -109,8 +109,7 @@ class TokenCache:
 
     def may_still_use(self, token: Token) -> bool:
         """Say whether a token that was waited for has not expired meanwhile."""
-        now = self._clock.now()
-        return now.monotonic < token.expires.monotonic and now.wall < token.expires.wall
+        return token.expires.seconds_left(self._clock.now()) > 0
 
     def report_refused(self, token: Token) -> bool:
         """Learn that the upstream responded 401 to `token` (T10).
@@ -180,9 +179,7 @@ class TokenCache:
         token = self.token
         if token is None:
             return 0.0
-        now = self._clock.now()
-        left = min(token.hard.monotonic - now.monotonic, token.hard.wall - now.wall)
-        return max(0.0, left)
+        return max(0.0, token.hard.seconds_left(self._clock.now()))
 
     def store(self, token: Token) -> None:
         """Keep a new token and give it to those who wait."""

@@ -100,14 +100,11 @@ class TokenRefresher:
     def snapshot(self) -> ClientStatus:
         """Tell the state truthfully, without asking anybody."""
         token = self._cache.token
-        now = self._clock.now()
-        left = None
-        if token is not None:
-            left = min(token.expires.monotonic - now.monotonic, token.expires.wall - now.wall)
+        left = 0.0 if token is None else token.expires.seconds_left(self._clock.now())
         return ClientStatus(
             client=self._cache.client,
             state=self._state(),
-            seconds_to_expiry=left if left is not None and left > 0 else None,
+            seconds_to_expiry=left if left > 0 else None,
             next_attempt_seconds=self._seconds_until_due(),
             last_error=self._backoff.last_error,
             attempted=self._last_success_wall is not None or self._backoff.is_active,

@@ -60,6 +60,22 @@ def test_the_clock_reads_both_clocks() -> None:
     assert Instant(1.0, 2.0) + 0.5 == Instant(1.5, 2.5)
 
 
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        (Instant(100.0, 5000.0), 10.0),
+        (Instant(109.0, 5001.0), 1.0),
+        (Instant(101.0, 5009.0), 1.0),
+        (Instant(110.0, 5000.0), 0.0),
+        (Instant(100.0, 9000.0), -3990.0),
+        (Instant(113.0, 1000.0), -3.0),
+    ],
+)
+def test_the_clock_that_says_less_counts(now: Instant, left: float) -> None:
+    """T9: the time to a moment is what the nearer of both clocks says; negative once it is over."""
+    assert Instant(110.0, 5010.0).seconds_left(now) == left
+
+
 # failures in a row: upper bound of the delay with a usable token, and without
 TRANSIENT = {1: (1, 1), 2: (2, 2), 3: (4, 4), 4: (8, 8), 5: (16, 15), 6: (30, 15), 9999: (30, 15)}
 
