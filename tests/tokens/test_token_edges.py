@@ -78,6 +78,39 @@ async def test_a_token_that_is_replaced_in_the_queue_is_not_sent(tokens: TokenSe
         assert (await waiting.read_answer()).status == 200
 
 
+async def test_a_life_counts_from_before_the_request() -> None:
+    """T3: the endpoint may have begun to count when it got the request, not when it responded."""
+    rig = RefresherRig(lifetime=600)
+    rig.draw = 0.0
+    rig.endpoint.gate.clear()
+    start = rig.fake.wall
+    async with rig.running():
+        await rig.fake.advance(100)
+        rig.endpoint.gate.set()
+        await settle()
+        status = rig.refresher.snapshot()
+        assert (status.seconds_to_expiry, status.next_attempt_seconds) == (500, 260)
+        assert (status.token_expires_wall, status.last_success_wall) == (start + 600, start)
+        rig.fake.jump(monotonic=469.0, wall=469.0)
+        assert rig.value() == "s3cr3t-token-1"
+        rig.fake.jump(monotonic=2.0, wall=2.0)
+        assert rig.value() is None
+
+
+async def test_a_late_401_to_a_token_that_has_ended_is_replayed() -> None:
+    """T10: with L = 1 s a response may come after the token's end; one renewal is for all."""
+    rig = RefresherRig(lifetime=1)
+    async with rig.running():
+        refused = await rig.cache.wait()
+        rig.fake.jump(monotonic=1.5, wall=1.5)
+        assert rig.cache.report_refused(refused)
+        assert rig.cache.report_refused(refused)
+        assert (await rig.cache.wait()).value == "s3cr3t-token-2"
+        assert rig.cache.report_refused(refused)
+        await settle()
+        assert (rig.value(), rig.calls) == ("s3cr3t-token-2", 2)
+
+
 async def test_a_granted_token_ends_the_row_of_refusals() -> None:
     """T6: after a success the first refusal is the first again, with a minute behind it."""
     rig = RefresherRig(lifetime=600)
