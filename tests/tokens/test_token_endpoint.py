@@ -112,9 +112,11 @@ def test_basic_credentials_are_encoded() -> None:
 
 async def test_a_connection_is_kept_and_no_cookie() -> None:
     """T11: a second call uses the first one's connection, and sends back no cookie."""
+    names = NameCache(clock=SYSTEM_CLOCK, resolver=ScriptedResolver())
     async with (
         ByteServer(reply("200 OK", "Set-Cookie: a=b", body=BODY)) as server,
-        endpoint_at(server.url) as endpoint,
+        # By a name: no cookie jar keeps what an address sets.
+        endpoint_at(f"http://signicat.test:{server.port}/", names=names) as endpoint,
     ):
         assert endpoint.scope == "signicat-api"
         assert await endpoint.request("one") == await endpoint.request("two") == Attempt(GRANT)
@@ -401,6 +403,16 @@ async def test_the_egress_proxy_is_used(tls: ssl.SSLContext, credentials: str | 
         assert await ask(server.url, tls=tls, egress=egress) == Attempt(GRANT)
         assert [request.target for request in proxy.requests] == [f"127.0.0.1:{server.port}"]
         assert server.requests[0].head.values("Proxy-Authorization") == []
+
+
+async def test_a_plain_request_goes_to_the_egress_proxy_itself() -> None:
+    """T11: without TLS there is no tunnel, so the request carries the proxy's credentials, once."""
+    async with ByteServer(reply(body=BODY)) as proxy:
+        egress = parse_egress_proxy(f"http://user:pa%20ss@127.0.0.1:{proxy.port}")
+        assert await ask("http://signicat.test/token", egress=egress) == Attempt(GRANT)
+        (sent,) = proxy.requests
+    assert (sent.method, sent.target) == ("POST", "http://signicat.test/token")
+    assert sent.head.values("Proxy-Authorization") == ["Basic dXNlcjpwYSBzcw=="]
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 403 Forbidden\r\n\r\n", None])

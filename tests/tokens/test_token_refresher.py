@@ -117,6 +117,7 @@ async def test_failures_back_off(failure: Failure, draw: float, expected: list[f
         assert gaps(rig)[:8] == expected
         status = rig.refresher.snapshot()
         assert (status.state, status.last_error) == ("not_ready", failure.outcome)
+        assert status.attempted
         assert status.consecutive_failures == rig.counted[failure.outcome] == rig.calls
     assert max(rig.fake.slept) <= 15
 
