@@ -48,9 +48,8 @@ class CallerConnection(EndingConnection):
         """Count the connection in; refuse it where there are too many."""
         super().connection_made(transport)
         context = self._context
-        is_within_limit = context.callers.add(self)
         self.patience.expect_idle()
-        if not is_within_limit:
+        if not context.callers.add(self):
             self._turn_away()
 
     def connection_lost(self, exc: Exception | None) -> None:
