@@ -27,6 +27,7 @@ _MIN_DELAY_SECONDS: Final = 0.25
 _CAP_WITH_TOKEN_SECONDS: Final = 30.0
 _CAP_WITHOUT_TOKEN_SECONDS: Final = 15.0
 _RETRY_AFTER_CAP_SECONDS: Final = 300.0
+_RETRY_AFTER_SPREAD: Final = 0.1
 _FIRST_PERMANENT_SECONDS: Final = 60.0
 _CAP_PERMANENT_SECONDS: Final = 300.0
 _PERMANENT_JITTER: Final = 0.2
@@ -58,14 +59,16 @@ def transient_delay(
     """Return the wait after the `failures`-th failure in a row that may pass by itself (T5).
 
     Full jitter, so that many proxies do not come back together; the server's
-    `Retry-After` is a lower bound. `usable_seconds` is how long the token may
-    still be sent, 0 without one: the wait ends soon after the token does.
+    `Retry-After` is a lower bound, with up to a tenth more, since it may have told a
+    whole fleet the same moment. `usable_seconds` is how long the token may still be
+    sent, 0 without one: the wait ends soon after the token does.
     """
     cap = min(_CAP_WITH_TOKEN_SECONDS, usable_seconds + _CAP_WITHOUT_TOKEN_SECONDS)
     bound = min(cap, _FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
     delay = max(_MIN_DELAY_SECONDS, draw * bound)
     if retry_after is not None:
-        delay = max(delay, min(retry_after, _RETRY_AFTER_CAP_SECONDS))
+        asked = min(retry_after, _RETRY_AFTER_CAP_SECONDS)
+        delay = max(delay, asked * (1 + _RETRY_AFTER_SPREAD * draw))
     return delay
 
 
