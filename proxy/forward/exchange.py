@@ -40,7 +40,7 @@ from proxy.forward.phases import (
     STALE,
     WAITING,
 )
-from proxy.forward.replay import UNAUTHORIZED, is_worth_replaying, report_response
+from proxy.forward.replay import UNAUTHORIZED, report_replay_response, report_unauthorized
 from proxy.forward.request_relay import RequestRelay
 from proxy.forward.upstream import UpstreamConnection
 from proxy.http1 import failures
@@ -162,13 +162,13 @@ class Exchange(RequestRelay):
             self._upstream.write(self.body.end_mark())
             self._expect()
 
-    # --- on the way down: proxy.upstream.ResponseReceiver ---
+    # --- on the way down: proxy.forward.interfaces.ResponseReceiver ---
 
     def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
         """Take the head; False where the request is sent again instead."""
         context, record = self._context, self.record
         if record.is_replayed:
-            report_response(self._tokens, record.token, status, context.counters)
+            report_replay_response(self._tokens, record.token, status, context.counters)
         elif status == UNAUTHORIZED and self._begin_replay():
             return False
         record.head_seconds = context.monotonic() - self._sent
@@ -208,7 +208,7 @@ class Exchange(RequestRelay):
     def _begin_replay(self) -> bool:
         """Decide on the one replay after a 401 (T10); True: this response is dropped."""
         context = self._context
-        if not is_worth_replaying(self._tokens, self.record.token, self.body, context.counters):
+        if not report_unauthorized(self._tokens, self.record.token, self.body, context.counters):
             return False
         self.record.is_replayed = True
         self._upstream = None

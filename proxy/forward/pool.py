@@ -144,7 +144,7 @@ class Pool:
     def expire(self, now: float) -> None:
         """Close what has been idle for UPSTREAM_IDLE_SECONDS, or as long as the upstream lets it.
 
-        Called by the sweep.
+        Called twice a second, behind `Callers.sweep`.
         """
         over = [connection for connection in self._idle if connection.idle_until <= now]
         for connection in over:

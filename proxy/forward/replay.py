@@ -1,4 +1,7 @@
-"""The one replay after a 401, and what the token's owner learns of it (T10)."""
+"""What the owner of a token learns of a 401 and of the one replay after it (T10).
+
+The replay itself is `Exchange.start`, once more.
+"""
 
 from typing import Final
 
@@ -7,12 +10,12 @@ from proxy.oauth.cache import TokenCache
 from proxy.oauth.token import Token
 from proxy.telemetry.counters import Counters
 
-__all__ = ["UNAUTHORIZED", "is_worth_replaying", "report_response"]
+__all__ = ["UNAUTHORIZED", "report_replay_response", "report_unauthorized"]
 
 UNAUTHORIZED: Final = 401
 
 
-def is_worth_replaying(
+def report_unauthorized(
     tokens: TokenCache, token: Token | None, body: RequestBody, counters: Counters
 ) -> bool:
     """Report the refused token; say whether the request can and should be sent once more."""
@@ -22,7 +25,7 @@ def is_worth_replaying(
     return False
 
 
-def report_response(
+def report_replay_response(
     tokens: TokenCache, token: Token | None, status: int, counters: Counters
 ) -> None:
     """Report how the upstream took the fresh token of a replay."""

@@ -1,4 +1,4 @@
-"""What callers read when a request fails on its way: the words of table E, in one place."""
+"""What callers read when a request fails on its way; the guard has its own words for refusals."""
 
 from collections.abc import Iterable
 

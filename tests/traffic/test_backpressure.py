@@ -1,4 +1,8 @@
-"""Both directions slow down to what the receiver takes, and go on as soon as it takes more (F5)."""
+"""Back-pressure: both directions slow down to what the receiver takes, and go on with it (F5).
+
+In between stand queues and rows of requests; `test_bodies_that_clog.py` has bodies that end
+while they are held back, `test_slow_peers.py` and `test_late_peers.py` the deadlines.
+"""
 
 import asyncio
 
@@ -12,6 +16,46 @@ from tests.support.token_server import TokenServer
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 MIB = 1 << 20
+LIMIT = 96 * MIB
+BOUND = 32 * MIB  # buffers of the kernel, on both hops, and ours
+
+
+async def _read_all(channel: Channel, size: int) -> int:
+    total = 0
+    while total < size:
+        step = min(size - total, MIB)
+        await channel.read(step)
+        channel.received.clear()
+        total += step
+    return total
+
+
+async def test_a_slow_upstream_slows_the_caller(tokens: TokenServer) -> None:
+    """An upload that nobody takes is not read into memory, and goes on when it is taken (F5)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("POST /", f"Content-Length: {LIMIT}"))
+        server = await upstream.accepted()
+        await server.read_head()
+        sent = await caller.send_until_stuck(bytes(MIB), LIMIT)
+        assert sent < BOUND
+        assert await _read_all(server, sent) == sent
+        caller.reset()
+
+
+async def test_a_slow_caller_slows_the_upstream(tokens: TokenServer) -> None:
+    """A download that nobody takes is not read into memory, and goes on when it is taken (F5)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("GET /"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT}\r\n\r\n".encode())
+        await caller.read_head()
+        sent = await server.send_until_stuck(bytes(MIB), LIMIT)
+        assert sent < BOUND
+        assert await _read_all(caller, sent) == sent
+        server.reset()
 
 
 async def echo_target(message: Message) -> bytes:

@@ -5,7 +5,6 @@ import random
 import pytest
 
 from tests.support.messages import reply, request
-from tests.support.peers import Channel
 from tests.support.running_proxy import proxied
 from tests.support.token_server import TokenServer
 
@@ -125,45 +124,6 @@ async def test_trailers_never_become_headers(tokens: TokenServer) -> None:
 
 
 LIMIT = 96 * MIB
-BOUND = 32 * MIB  # buffers of the kernel, on both hops, and ours
-
-
-async def _read_all(channel: Channel, size: int) -> int:
-    total = 0
-    while total < size:
-        step = min(size - total, MIB)
-        await channel.read(step)
-        channel.received.clear()
-        total += step
-    return total
-
-
-async def test_a_slow_upstream_slows_the_caller(tokens: TokenServer) -> None:
-    """An upload that nobody takes is not read into memory, and goes on when it is taken (F5)."""
-    async with proxied(tokens) as (proxy, upstream):
-        caller = await proxy.connect()
-        await caller.send(request("POST /", f"Content-Length: {LIMIT}"))
-        server = await upstream.accepted()
-        await server.read_head()
-        sent = await caller.send_until_stuck(bytes(MIB), LIMIT)
-        assert sent < BOUND
-        assert await _read_all(server, sent) == sent
-        caller.reset()
-
-
-async def test_a_slow_caller_slows_the_upstream(tokens: TokenServer) -> None:
-    """A download that nobody takes is not read into memory, and goes on when it is taken (F5)."""
-    async with proxied(tokens) as (proxy, upstream):
-        caller = await proxy.connect()
-        await caller.send(request("GET /"))
-        server = await upstream.accepted()
-        await server.read_request()
-        await server.send(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT}\r\n\r\n".encode())
-        await caller.read_head()
-        sent = await server.send_until_stuck(bytes(MIB), LIMIT)
-        assert sent < BOUND
-        assert await _read_all(caller, sent) == sent
-        server.reset()
 
 
 async def test_early_answer_to_a_running_upload(tokens: TokenServer) -> None:
