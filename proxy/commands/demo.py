@@ -37,7 +37,8 @@ _DEFAULTS: Final = {
     "--mock-listen": "127.0.0.1:9090",
 }
 _SESSION: Final = (
-    '{"flow":"redirect","allowedProviders":["nbid"],"externalReference":"mock-success",'
+    '{"flow":"redirect","allowedProviders":["nbid"],"requestedAttributes":["firstName","lastName"],'
+    '"externalReference":"mock-success",'
     '"callbackUrls":{"success":"https://shop.example/ok","abort":"https://shop.example/abort",'
     '"error":"https://shop.example/error"}}'
 )
