@@ -173,12 +173,21 @@ def _config(args: argparse.Namespace) -> int:
 
 
 def _health(args: argparse.Namespace) -> int:
+    import tomllib
+
     from proxy.admin.probe import admin_address, probe
     from proxy.settings.names import setting_name
 
+    named_by = CONFIG_FILE if args.config is None else "--config"
     try:
         address = admin_address(args.admin_listen, args.config, os.environ, Path.cwd())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        _say(f"{named_by}: {error.filename} cannot be read ({error.strerror})")
+        return _BAD_USAGE
+    except tomllib.TOMLDecodeError as error:
+        _say(f"{named_by}: is no TOML ({error})")
+        return _BAD_USAGE
+    except ValueError as error:
         _say(f"{setting_name('admin_listen')}: {error}")
         return _BAD_USAGE
     is_good, line = probe(address, ready=args.ready)

@@ -18,8 +18,7 @@ class SecretRotation:
     def __init__(self, source: SecretSource) -> None:
         self._source = source
         self._configured: str | None = None  # as read for this attempt; None: unreadable
-        # The last one that could be read: a file that comes back as it was is not a new one.
-        self._tried: str | None = None
+        self._tried: str | None = None  # the last one that could be read
         self._good: str | None = None
         self._is_on_fallback = False
 
@@ -34,13 +33,18 @@ class SecretRotation:
         return self._is_on_fallback
 
     def has_new(self) -> bool:
-        """Read the file and say whether it holds another secret than was tried."""
+        """Read the file and say whether it holds another secret than was tried.
+
+        So does one that could not be read then and can be now, whatever it holds: until it is
+        tried, the proxy goes on with its fallback and says so.
+        """
         if not self._source.may_change:
             return False
         try:
-            return self._source.read() != self._tried
+            secret = self._source.read()
         except SecretUnreadableError:
             return False
+        return self._configured is None or secret != self._tried
 
     def read(self) -> str | Failure:
         """Return the configured secret, to be tried now, or why it cannot be read.

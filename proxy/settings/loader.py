@@ -132,7 +132,7 @@ def _from_environment(
             continue
         name = key[len(PREFIX) :].lower()
         if name not in setting_names() or not key.startswith(PREFIX):
-            meant = _closest(name, setting_names())
+            meant = _closest(name, (*setting_names(), CONFIG_FILE.removeprefix(PREFIX).lower()))
             errors.append(_no_setting(key, meant and setting_name(meant)))
         elif value:
             found[name] = value

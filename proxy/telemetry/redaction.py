@@ -64,8 +64,9 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return `text` without any secret in use and without credentials of the usual look."""
-        text = _CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, text)
-        return _without(self._forms_in_use(), text)
+        # The known ones first: a pattern may end in the middle of one.
+        text = _without(self._forms_in_use(), text)
+        return _CREDENTIALS.sub(lambda match: (match[1] or match[2]) + _REDACTED, text)
 
     def json_line(self, line: str) -> str:
         """Return a JSON object without any secret in use in its values.

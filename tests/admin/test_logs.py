@@ -113,6 +113,7 @@ AWKWARD = "pa\"ss\\wo rd/\u00e9&'x"
         f"answer was {json.dumps({'secret': AWKWARD})}",
         f"answer was {json.dumps({'access_token': 'x' * 40})}",
         f"body {urlencode({'x': AWKWARD})}",
+        f"body client_secret={AWKWARD}",
     ],
 )
 def test_the_net_knows_every_spelling(fact: object, log_format: LogFormat) -> None:

@@ -132,7 +132,9 @@ NEW = [
     (["a"], "", False),
     (["a", "x"], "x", False),  # the same refused one again
     (["a", "x"], "a", True),
-    (["a", MISSING], "a", False),  # nothing that was not known before
+    (["a", MISSING], "a", True),  # the proxy is on its fallback until this one is tried
+    (["a", MISSING], MISSING, False),
+    (["a", MISSING, "a"], "a", False),
     (["a", MISSING], "b", True),
     ([MISSING], MISSING, False),
     ([MISSING], "a", True),

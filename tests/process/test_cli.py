@@ -138,6 +138,21 @@ async def test_health_asks_the_admin_port(tokens: TokenServer, tmp_path: Path) -
     assert (code, f"{PREFIX}ADMIN_LISTEN" in err) == (2, True)
 
 
+@pytest.mark.parametrize("content", [None, "="])
+async def test_health_says_which_file_it_cannot_read(tmp_path: Path, content: str | None) -> None:
+    """The TOML file is to blame, and what names it, not the address that may stand in it."""
+    file = tmp_path / "p.toml"
+    if content is not None:
+        file.write_text(content)
+    for flags, environ, name in (
+        (("--config", str(file)), {}, "--config"),
+        ((), {f"{PREFIX}CONFIG_FILE": str(file)}, f"{PREFIX}CONFIG_FILE"),
+    ):
+        got = await command("health", *flags, directory=tmp_path, environ=environ)
+        assert got[:2] == (2, "")
+        assert got[2].startswith(f"signicat-proxy: {name}: ")
+
+
 def test_health_waits_for_no_large_module(tmp_path: Path) -> None:
     """It runs every few seconds: it reads one setting, and imports neither server nor model."""
     code = (
