@@ -6,6 +6,7 @@ from aiohttp import web
 
 from proxy.mock import auth, control, playground
 from proxy.mock.breakage import note_and_break
+from proxy.mock.browsers import refuse_foreign_pages
 from proxy.mock.dispatch import product_routes, routes_of
 from proxy.mock.edge import add_headers, answer_errors, count_responses
 from proxy.mock.guard import guard_products
@@ -25,6 +26,7 @@ def create_app(mock: MockSignicat) -> web.Application:
         middlewares=[
             count_responses,
             answer_errors,
+            refuse_foreign_pages,
             note_and_break,
             answer_errors,
             guard_products,

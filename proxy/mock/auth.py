@@ -1,7 +1,6 @@
 """MOCK of Signicat's authorization server: token endpoint and discovery (RFC 6749)."""
 
 import base64
-import binascii
 from typing import Final
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -26,7 +25,7 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
         return None
     try:
         pair = base64.b64decode(encoded, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not UTF-8
         return "", ""
     client_id, _, secret = pair.partition(":")
     return unquote_plus(client_id), unquote_plus(secret)

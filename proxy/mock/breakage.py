@@ -14,6 +14,8 @@ from proxy.mock.state import fingerprint
 
 __all__ = ["note_and_break"]
 
+_CREDENTIALS: Final = frozenset(("authorization", "cookie", "proxy-authorization", "x-api-key"))
+
 _TOKEN_PREFIX: Final = "/auth/open/"  # noqa: S105 (a path)
 _STREAMED_PREFIX: Final = "/mock/"  # these send while they go, too early to be cut afterwards
 _CONTROL_PREFIX: Final = "/__mock__"
@@ -26,7 +28,7 @@ async def note_and_break(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     mock = request.app[MOCK]
     headers = [
-        [name, f"sha256:{fingerprint(value)}" if name.lower() == "authorization" else value]
+        [name, f"sha256:{fingerprint(value)}" if name.lower() in _CREDENTIALS else value]
         for name, value in request.headers.items()
     ]
     mock.requests.append({"method": request.method, "target": request.raw_path, "headers": headers})

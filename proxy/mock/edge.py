@@ -58,6 +58,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _error_reply(request, error)
     except web.HTTPException as error:
         return _foreign_error_reply(request, error)
+    except ConnectionError:  # the client has left: nobody is there to read a response
+        raise
     except Exception as error:  # noqa: BLE001 (the last resort: a mistake of the mock's own)
         request.app[MOCK].log(f"a mistake of the mock: {request.method}: {error!r}")
         return _error_reply(request, ApiError(500, "a mistake of the mock; see its log"))

@@ -1,8 +1,10 @@
 """Runs the mock on a port."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
@@ -10,6 +12,10 @@ from proxy.mock.app import create_app
 from proxy.mock.state import MockSignicat
 
 __all__ = ["RunningMock", "serve_mock"]
+
+# aiohttp logs requests that it cannot read as they are, credentials and all: nobody hears of it.
+_SILENT: Final = logging.getLogger(__name__)
+_SILENT.disabled = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ async def serve_mock(mock: MockSignicat, host: str, port: int) -> AsyncIterator[
     runner = web.AppRunner(
         create_app(mock),
         access_log=None,
+        logger=_SILENT,
         handle_signals=False,
         auto_decompress=False,
         shutdown_timeout=1.0,

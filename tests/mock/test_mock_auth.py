@@ -269,3 +269,24 @@ async def test_a_probability_throws_dice(bench: Bench) -> None:
     bench.mock.faults.put([Fault("status", probability=0.5)])
     statuses = {(await bench.ask("GET", "/"))[0] for _ in range(60)}
     assert statuses == {200, 503}
+
+
+@pytest.mark.parametrize("value", ["Basic \u00f8", "Basic =", "Basic ////", "Basic", "Basic  "])
+async def test_basic_that_is_no_base64_is_a_wrong_secret(bench: Bench, value: str) -> None:
+    """And no mistake of the mock's (RFC 6749 §5.2)."""
+    status, _, body = await bench.ask(
+        "POST", TOKEN_PATH, data=FORM, headers={"Authorization": value}
+    )
+    assert (status, body["error"]) == (400, "invalid_client")
+
+
+async def test_what_cannot_be_read_is_not_logged(
+    bench: Bench, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A malformed header may hold credentials: they are in no line."""
+    caller = await Channel.connect("127.0.0.1", bench.running.port)
+    await caller.send(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic TUFSSw==\x01\r\n\r\n")
+    assert b" 400 " in await caller.read_whatever()
+    caller.close()
+    told = (caplog.text, *bench.lines, *capfd.readouterr())
+    assert not [text for text in told if "TUFSSw" in text]
