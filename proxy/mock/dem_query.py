@@ -1,14 +1,13 @@
 """MOCK of Digital Evidence Management: which records a query finds."""
 
 import operator
-import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
 from proxy.mock.body import ANY_CASE, Body
+from proxy.mock.dem_pattern import Pattern, PatternError, new_pattern
 from proxy.mock.errors import invalid_param
 
 __all__ = ["Query", "found"]
@@ -21,7 +20,6 @@ _ORDERINGS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "le": operator.lt,
     "lte": operator.le,
 }
-_MOST_LETTERS: Final = 1000  # of a text that a pattern is tried on
 
 Operator = Annotated[
     Literal["eq", "ne", "gt", "gte", "lt", "lte", "le", "regex", "in", "nin"], ANY_CASE
@@ -112,7 +110,7 @@ def _comparison(place: str, condition: Condition) -> Callable[[Any], bool]:
         return lambda value: value in wanted
     if name == "regex":
         pattern = _pattern(place, wanted)
-        return lambda value: isinstance(value, str) and bool(pattern.search(value[:_MOST_LETTERS]))
+        return lambda value: isinstance(value, str) and pattern.is_in(value)
     fits = _ORDERINGS[name]
     return lambda value: _is_comparable(value, wanted) and fits(value, wanted)
 
@@ -126,12 +124,11 @@ def _is_comparable(one: Any, other: Any) -> bool:
     return are_numbers and not isinstance(one, bool) and not isinstance(other, bool)
 
 
-def _pattern(place: str, wanted: Any) -> re.Pattern[str]:
+def _pattern(place: str, wanted: Any) -> Pattern:
     if not isinstance(wanted, str):
         raise invalid_param(f"{place}.value", "must be a text")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return re.compile(wanted)
-    except (re.error, OverflowError, RecursionError):
-        raise invalid_param(f"{place}.value", "must be a regular expression") from None
+        return new_pattern(wanted)
+    except PatternError:
+        reason = "must be a regular expression, a plain one and not too long"
+        raise invalid_param(f"{place}.value", reason) from None
