@@ -35,6 +35,11 @@ class Capture:
     processes: tuple[Process, ...]
     redirect_url: str
 
+    @property
+    def waits(self) -> bool:
+        """Say whether a process still waits for the pictures."""
+        return any(process.status == "pending" for process in self.processes)
+
 
 CAPTURES: Final[Shelf[Capture]] = Shelf("capture")
 
@@ -132,7 +137,7 @@ def _page(call: Call) -> Result:
         "capture",
         "Pretend that the pictures were taken.",
         facts={process.provider: process.status for process in capture.processes},
-        actions={word: f"{call.path['capture']}/{word}" for word in _BUTTONS},
+        actions={word: f"{call.path['capture']}/{word}" for word in _BUTTONS if capture.waits},
     )
 
 

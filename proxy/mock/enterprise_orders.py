@@ -28,11 +28,16 @@ _REDIRECTS: Final = {
 
 @dataclass(slots=True)
 class Task:
-    """A task as it was ordered, and how it stands."""
+    """A task as it was ordered, and how it stands; `ended_by` is the word that ended it."""
 
     wanted: dict[str, Any]
-    status: str = "CREATED"
+    ended_by: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """Return the status as the API names it."""
+        return _ENDED.get(self.ended_by, "CREATED")
 
     @property
     def documents(self) -> list[dict[str, Any]]:
@@ -121,26 +126,33 @@ def _page(call: Call) -> Result:
         "enterprise sign",
         f"Task {call.path['task']}: {task.status}",
         facts={d["id"]: d.get("description", "") for d in task.documents},
-        actions={word: f"{quote(call.path['task'], safe='')}/{word}" for word in _REDIRECTS},
+        actions={
+            word: f"{quote(call.path['task'], safe='')}/{word}"
+            for word in _REDIRECTS
+            if not task.ended_by
+        },
     )
 
 
 def _decide(call: Call) -> Result:
-    """Complete, reject or postpone a task, and send the browser back."""
+    """Complete, reject or postpone a task, and send the browser back.
+
+    A task that has ended stays as it is: the browser goes to where its end led.
+    """
     task = found_task(call)
     word = call.path["decision"]
     if word not in _REDIRECTS:
         raise not_found("decision")
-    if word in _ENDED and task.status == "CREATED":
+    if word in _ENDED and not task.ended_by:
         _end(call, task, word)
-    target = task.wanted.get(_REDIRECTS[word])
+    target = task.wanted.get(_REDIRECTS[task.ended_by or word])
     if target is None:
         return page(task.status, "You can close this page.")
     return web.Response(status=302, headers={"Location": target})
 
 
 def _end(call: Call, task: Task, word: str) -> None:
-    task.status = _ENDED[word]
+    task.ended_by = word
     for document in task.documents if word == "complete" else []:
         task.note(call, "DOCUMENT_SIGNED", document["id"])
         uploaded = call.mock.shelf(DOCUMENTS).get(document.get("documentRef", ""))

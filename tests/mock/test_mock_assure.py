@@ -96,6 +96,7 @@ async def test_a_browser_takes_the_pictures(api: Api, word: str, end: str, targe
     _, _, shown = await api.ask("GET", launch)
     assert b"MOCK" in shown
     assert b"signicatvideoid" in shown
+    assert shown.count(b"<button>") == 2
     assert (await api.ask("POST", f"{launch}/x"))[0] == 404
     status, headers, _ = await api.ask("POST", f"{launch}/{word}")
     location = headers["Location"]
@@ -110,7 +111,9 @@ async def test_a_browser_takes_the_pictures(api: Api, word: str, end: str, targe
     }
     assert urlsplit(location).fragment == urlsplit(target).fragment
     assert await statuses(api, process, 2) == ["processing", end]
-    await api.ask("POST", f"{launch}/reject")
+    assert b"<button>" not in (await api.ask("GET", launch))[2]
+    _, headers, _ = await api.ask("POST", f"{launch}/reject")
+    assert headers["Location"] == location
     assert await statuses(api, process, 1) == [end]
 
 

@@ -169,7 +169,7 @@ async def test_a_task_is_completed_on_its_page(api: Api) -> None:
     for early in (f"{file}/result", f"{packaging}/result", f"{SIGN}/archive-documents/{DOCUMENT}"):
         assert (await sdk_asks(api, "GET", early)).status == 404
     assert b"MOCK" in (await api.ask("GET", page))[2]
-    for word, end in {"postpone": "postpone", "complete": "success", "reject": "reject"}.items():
+    for word, end in {"postpone": "postpone", "complete": "success"}.items():
         status, headers, _ = await api.ask("POST", f"{page}/{word}")
         assert (status, headers["Location"]) == (302, f"https://shop.example/#{end}")
     assert (await api.ask("POST", f"{page}/x"))[0] == 404
@@ -201,6 +201,21 @@ async def test_a_task_is_rejected_on_its_page(api: Api) -> None:
     assert (status["taskStatus"], "resultUri" in status["documents"][0]) == ("REJECTED", False)
     events = await read(api, "GET", f"{ORDERS}/{order['id']}/tasks/{TASK}/events")
     assert [event["eventType"] for event in events] == ["TASK_CREATED", "TASK_REJECTED"]
+
+
+@pytest.mark.parametrize(("end", "target"), [("complete", "success"), ("reject", "reject")])
+async def test_no_button_changes_a_task_that_has_ended(api: Api, end: str, target: str) -> None:
+    """The page has none left; one of an older page leads to where the end led."""
+    order, _ = await new_order(api)
+    page = order["tasks"][0]["signingUrl"].removeprefix(api.running.url)
+    assert (await api.ask("GET", page))[2].count(b"<button>") == 3
+    await api.ask("POST", f"{page}/{end}")
+    events = await read(api, "GET", f"{ORDERS}/{order['id']}/tasks/{TASK}/events")
+    for word in ("complete", "reject", "postpone"):
+        status, headers, _ = await api.ask("POST", f"{page}/{word}")
+        assert (status, headers["Location"]) == (302, f"https://shop.example/#{target}")
+    assert b"<button>" not in (await api.ask("GET", page))[2]
+    assert await read(api, "GET", f"{ORDERS}/{order['id']}/tasks/{TASK}/events") == events
 
 
 async def test_what_is_not_for_the_archive_is_not_in_it(api: Api) -> None:
