@@ -8,7 +8,6 @@ browser, unless the dossier's `externalReference` says how it ends.
 import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 from pydantic import Field
@@ -18,6 +17,7 @@ from proxy.mock.body import Body, Url
 from proxy.mock.endpoint import Call, Endpoint, Result, endpoint
 from proxy.mock.errors import not_found
 from proxy.mock.page import page
+from proxy.mock.redirect import with_parameter
 from proxy.mock.state import Shelf
 
 __all__ = ["ENDPOINTS", "PAGES"]
@@ -151,10 +151,11 @@ def _decide(call: Call) -> Result:
         if process.status == "pending":
             process.coming = ["processing", outcome]
             process.move(as_time(call))
+    location = capture.redirect_url
     parameters = {**_ids(capture.dossier, capture.processes), "status": "processing"}
-    parts = urlsplit(capture.redirect_url)
-    query = "&".join(filter(None, (parts.query, urlencode(parameters))))
-    return web.Response(status=302, headers={"Location": parts._replace(query=query).geturl()})
+    for name, value in parameters.items():
+        location = with_parameter(location, name, value)
+    return web.Response(status=302, headers={"Location": location})
 
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (

@@ -117,6 +117,26 @@ async def test_a_browser_takes_the_pictures(api: Api, word: str, end: str, targe
     assert await statuses(api, process, 1) == [end]
 
 
+REDIRECT_URLS = {
+    "myapp:///cb": "myapp:///cb?{}",
+    "HTTPS://Shop.Test/ok": "HTTPS://Shop.Test/ok?{}",
+    "https://shop.test/#": "https://shop.test/?{}#",
+    "https://shop.test/?": "https://shop.test/?{}",
+    "https://shop.test/?a=%2f&b#c?d": "https://shop.test/?a=%2f&b&{}#c?d",
+}
+
+
+@pytest.mark.parametrize("url", REDIRECT_URLS)
+async def test_a_redirect_url_stays_as_it_is(api: Api, url: str) -> None:
+    """Letter for letter, but for what is added to its query (K)."""
+    path = await new_dossier(api)
+    _, capture = await api.call("POST", f"{path}/capture", json=CAPTURE | {"redirectUrl": url})
+    launch = capture["url"].removeprefix(api.running.url)
+    _, headers, _ = await api.ask("POST", f"{launch}/accept")
+    ids = f"dossierId={capture['dossierId']}&processId={capture['processId']}"
+    assert headers["Location"] == REDIRECT_URLS[url].format(f"{ids}&status=processing")
+
+
 async def test_two_providers_check_together(api: Api) -> None:
     """Then only the dossier is named, in response and browser; both processes end (K)."""
     path = await new_dossier(api)
