@@ -7,11 +7,11 @@ from typing import Final, TypeAlias
 
 from proxy.mock import sign_collections, sign_documents, sign_page
 from proxy.mock.endpoint import Call, Product, Result, endpoint
-from proxy.mock.errors import invalid_param
+from proxy.mock.errors import ApiError, invalid_param
 from proxy.mock.sign_body import ListQuery, NewSigningSession, ToSign
 from proxy.mock.sign_collections import COLLECTIONS
 from proxy.mock.sign_documents import DOCUMENTS
-from proxy.mock.sign_life import SIGNING_SESSIONS, SigningSession, end_by_magic
+from proxy.mock.sign_life import SIGNING_SESSIONS, SigningSession, block_for_good, end_by_magic
 
 __all__ = ["PRODUCT"]
 
@@ -55,8 +55,11 @@ def _check(call: Call, wanted: NewSigningSession, place: str) -> None:
             name = f"{place}.signingSetup[{index}].identityProviders"
             raise invalid_param(name, "must name a provider")
     for index, session_id in enumerate(wanted.subsequent_to or ()):
-        if session_id not in call.mock.shelf(SIGNING_SESSIONS):
+        before = call.mock.shelf(SIGNING_SESSIONS).get(session_id)
+        if before is None:
             raise invalid_param(f"{place}.subsequentTo[{index}]", "there is no such session")
+        if before.is_final and before.ended != "SIGNED":
+            raise invalid_param(f"{place}.subsequentTo[{index}]", "will never be signed")
     # Of whole days, so that a clock that is a little ahead is no reason to refuse.
     last = (call.now + timedelta(days=_MOST_DAYS_AHEAD)).date()
     if wanted.due_date is not None and wanted.due_date.date() > last:
@@ -99,7 +102,18 @@ def _get(call: Call) -> Result:
 
 
 def _delete(call: Call) -> None:
-    call.remove(SIGNING_SESSIONS)
+    block_for_good(call, call.remove(SIGNING_SESSIONS).session_id)
+
+
+def _delete_document(call: Call) -> None:
+    """Delete a document, unless a session that can still be signed has it."""
+    document_id = call.path["id"]
+    call.find(DOCUMENTS)
+    for session in call.mock.shelf(SIGNING_SESSIONS).values():
+        names = {item.document_id for item in session.wanted.documents}
+        if document_id in names and not session.is_final:
+            raise ApiError(400, f"signing session {session.session_id} has not ended")
+    call.remove(DOCUMENTS)
 
 
 PRODUCT: Final = Product(
@@ -108,6 +122,7 @@ PRODUCT: Final = Product(
     permission="Signature API",
     endpoints=(
         *sign_documents.ENDPOINTS,
+        endpoint("DELETE", "/documents/{id}", _delete_document, status=204),
         *sign_collections.ENDPOINTS,
         endpoint(
             "POST",

@@ -1,4 +1,7 @@
-"""MOCK of the Sign API v2, its documents: they come back byte for byte."""
+"""MOCK of the Sign API v2, its documents: they come back byte for byte.
+
+To delete one is in `proxy.mock.sign`, which knows the sessions that may need it.
+"""
 
 import hashlib
 import uuid
@@ -61,10 +64,6 @@ def _get(call: Call) -> Result:
     return web.Response(body=document.data, headers={"Content-Type": document.media_type})
 
 
-def _delete(call: Call) -> None:
-    call.remove(DOCUMENTS)
-
-
 def _get_metadata(call: Call) -> Result:
     return call.find(DOCUMENTS).metadata
 
@@ -78,7 +77,6 @@ def _patch_metadata(call: Call, wanted: Description) -> Result:
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     endpoint("POST", "/documents", _create, creates=True),
     endpoint("GET", "/documents/{id}", _get),
-    endpoint("DELETE", "/documents/{id}", _delete, status=204),
     endpoint("GET", "/documents/{id}/metadata", _get_metadata),
     endpoint("PATCH", "/documents/{id}/metadata", _patch_metadata, takes=Description),
 )

@@ -2,7 +2,8 @@
 
     BLOCKED ──► READY ──► SIGNED | REJECTED
 
-BLOCKED lasts until every session that it is `subsequentTo` is signed. An `externalReference`
+BLOCKED lasts until every session that it is `subsequentTo` is signed. It is final once one of
+those is rejected or deleted, or is BLOCKED for good itself. An `externalReference`
 of `mock-sign` or `mock-reject` ends a session after the first look at it, once it is READY.
 What has ended stays so.
 """
@@ -16,7 +17,7 @@ from proxy.mock.sign_collections import COLLECTIONS, Collection
 from proxy.mock.sign_output import new_package, signature_of
 from proxy.mock.state import Shelf
 
-__all__ = ["ENDINGS", "SIGNING_SESSIONS", "SigningSession", "end", "end_by_magic"]
+__all__ = ["ENDINGS", "SIGNING_SESSIONS", "SigningSession", "block_for_good", "end", "end_by_magic"]
 
 ENDINGS: Final = {"sign": "SIGNED", "reject": "REJECTED"}
 """What a signer, or a magic reference, can make of a session."""
@@ -26,13 +27,17 @@ _SERVERS_OWN: Final = frozenset(("id", "signatureUrl", "lifecycle", "output"))
 
 @dataclass(slots=True)
 class SigningSession:
-    """One signing session; `ended` is empty until it is. `waits_for` are ids of others."""
+    """One signing session; `ended` is empty until it is. `waits_for` are ids of others.
+
+    `is_stuck`: one of those will never be signed.
+    """
 
     session_id: str
     wanted: NewSigningSession
     url: str
     waits_for: set[str]
     ended: str = ""
+    is_stuck: bool = False
     signatures: list[dict[str, Any]] = field(default_factory=list)
     packages: list[dict[str, Any]] = field(default_factory=list)
 
@@ -40,6 +45,11 @@ class SigningSession:
     def state(self) -> str:
         """Return the state as the API names it."""
         return self.ended or ("BLOCKED" if self.waits_for else "READY")
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether nothing can change the state any more."""
+        return bool(self.ended) or self.is_stuck
 
     @property
     def collections(self) -> set[str]:
@@ -53,7 +63,7 @@ class SigningSession:
         shown |= {
             "id": self.session_id,
             "signatureUrl": self.url,
-            "lifecycle": {"state": self.state, "stateIsFinal": bool(self.ended)},
+            "lifecycle": {"state": self.state, "stateIsFinal": self.is_final},
         }
         if self.ended == "SIGNED":
             shown["output"] = {"signatures": self.signatures, "packages": self.packages}
@@ -64,11 +74,12 @@ SIGNING_SESSIONS: Final[Shelf[SigningSession]] = Shelf("signing session")
 
 
 def end(call: Call, session: SigningSession, state: str) -> None:
-    """End a session, if it is READY; what waits for its signature goes on."""
+    """End a session, if it is READY; what waits for its signature goes on, or never will."""
     if session.state != "READY":
         return
     session.ended = state
     if state != "SIGNED":
+        block_for_good(call, session.session_id)
         return
     signatures = (
         signature_of(call, item, session.session_id, session.wanted.title)
@@ -83,6 +94,17 @@ def end(call: Call, session: SigningSession, state: str) -> None:
         collection = call.mock.shelf(COLLECTIONS).get(collection_id)
         if collection is not None and collection.wanted.package_to:
             _package(call, collection)
+
+
+def block_for_good(call: Call, session_id: str) -> None:
+    """Make BLOCKED final for what waits for a session that will never be signed."""
+    lost = [session_id]
+    while lost:
+        before = lost.pop()
+        for other in call.mock.shelf(SIGNING_SESSIONS).values():
+            if before in other.waits_for and not other.is_stuck:
+                other.is_stuck = True
+                lost.append(other.session_id)
 
 
 def _package(call: Call, collection: Collection) -> None:

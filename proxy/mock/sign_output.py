@@ -26,10 +26,11 @@ _SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
 
 
 def signature_of(call: Call, item: ToSign, session_id: str, title: str) -> dict[str, Any] | None:
-    """Sign one document of a session; None where there is nothing to sign."""
-    original = call.mock.shelf(DOCUMENTS).get(item.document_id)
-    if original is None or item.action != "SIGN":
+    """Sign one document of a session; None for one that is only viewed."""
+    if item.action != "SIGN":
         return None
+    # It is there: what a session can still sign is not deleted.
+    original = call.mock.shelf(DOCUMENTS)[item.document_id]
     is_pdf = original.media_type == PDF
     data = _pades(original, session_id, title) if is_pdf else _xades(original)
     result = store_document(call, data, PDF if is_pdf else _XML)

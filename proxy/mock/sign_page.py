@@ -38,7 +38,8 @@ def _signing_page(call: Call, look: Look) -> Result:
     is_ready = session.state == "READY"
     return page(
         "sign",
-        f"Signing session {session.session_id}: {session.state}",
+        f"Signing session {session.session_id}: {session.state}"
+        + (" for good, as what it waits for will never be signed" if session.is_stuck else ""),
         facts={
             "Title": wanted.title,
             "Text": wanted.sign_text or "",

@@ -146,6 +146,33 @@ async def test_the_reference_comes_back_in_redirect_urls(contract: Contract) -> 
     assert headers["Location"] == f"{SHOP}/ok?externalReference=a%26b%201"
 
 
+@pytest.mark.parametrize("word", ["sign", "reject"])
+async def test_a_document_is_kept_for_its_session(api: Api, contract: Contract, word: str) -> None:
+    """It cannot be deleted (400) until the session has ended, however it ends."""
+    session = await contract.session()
+    path = f"/sign/documents/{contract.document_id}"
+    status, error = await api.call("DELETE", path)
+    assert (status, session["id"] in error["detail"]) == (400, True)
+    assert (await api.call("GET", path)) == (200, PDF)
+    await contract.press(session, word)
+    ended = await contract.look(session)
+    assert (await api.call("DELETE", path))[0] == 204
+    assert (await api.call("DELETE", path))[0] == 404
+    assert await contract.look(session) == ended
+
+
+async def test_a_document_goes_with_the_last_session_that_needs_it(
+    api: Api, contract: Contract
+) -> None:
+    """One that is deleted needs it no more; nor does one that is BLOCKED for good."""
+    first = await contract.session()
+    await contract.session(subsequentTo=[first["id"]])
+    path = f"/sign/documents/{contract.document_id}"
+    assert (await api.call("DELETE", path))[0] == 400
+    assert (await api.call("DELETE", f"{SESSIONS}/{first['id']}"))[0] == 204
+    assert (await api.call("DELETE", path))[0] == 204
+
+
 @pytest.mark.parametrize(("word", "state"), [("sign", "SIGNED"), ("reject", "REJECTED")])
 async def test_a_magic_reference_needs_no_browser(
     contract: Contract, word: str, state: str
@@ -177,14 +204,31 @@ class TestSubsequent:
         await contract.press(last, "sign")
         assert await contract.state(last) == "SIGNED"
 
-    async def test_it_stays_blocked_where_one_before_it_is_rejected(
-        self, contract: Contract
+    @pytest.mark.parametrize("is_deleted", [False, True], ids=["rejected", "deleted"])
+    async def test_it_stays_blocked_where_one_before_it_is_gone(
+        self,
+        api: Api,
+        contract: Contract,
+        is_deleted: bool,  # noqa: FBT001 (a table)
     ) -> None:
-        """Who rejects does not sign."""
-        first = await contract.session()
-        last = await contract.session(subsequentTo=[first["id"]])
-        await contract.press(first, "reject")
-        assert await contract.state(last) == "BLOCKED"
+        """Who rejects does not sign: BLOCKED is final then, and what comes after it is told so."""
+        first, other = await contract.session(), await contract.session()
+        second = await contract.session(subsequentTo=[first["id"]])
+        third = await contract.session(subsequentTo=[other["id"], second["id"]])
+        if is_deleted:
+            assert (await api.call("DELETE", f"{SESSIONS}/{first['id']}"))[0] == 204
+        else:
+            await contract.press(first, "reject")
+        for session in (second, third):
+            lifecycle = (await contract.look(session))["lifecycle"]
+            assert lifecycle == {"state": "BLOCKED", "stateIsFinal": True}
+        page = second["signatureUrl"].removeprefix(api.running.url)
+        assert b"BLOCKED for good" in (await api.ask("GET", page))[2]
+        await contract.press(other, "sign")
+        for before in (first, second, third):
+            wanted = contract.wanted(subsequentTo=[other["id"], before["id"]])
+            status, error = await api.call("POST", SESSIONS, json=[wanted])
+            assert (status, error["invalidParams"][0]["name"]) == (400, "[0].subsequentTo[1]")
 
     async def test_it_is_ready_at_once_where_those_before_it_are_signed(
         self, contract: Contract
@@ -245,11 +289,13 @@ class TestPackages:
         await contract.press(third, "sign")
         assert await contract.state(third) == "SIGNED"
 
-    async def test_nothing_is_signed_where_the_document_is_gone(
+    async def test_what_is_to_be_signed_cannot_go_before_it_is(
         self, api: Api, contract: Contract
     ) -> None:
-        """The session can be signed; there is no result."""
+        """The session that needs the document keeps it, and has its results."""
         session = await contract.session(packageTo=["PADES_CONTAINER"])
-        await api.call("DELETE", f"/sign/documents/{contract.document_id}")
+        status, _ = await api.call("DELETE", f"/sign/documents/{contract.document_id}")
+        assert status == 400
         await contract.press(session, "sign")
-        assert (await contract.look(session))["output"] == {"signatures": [], "packages": []}
+        output = (await contract.look(session))["output"]
+        assert [len(output[name]) for name in ("signatures", "packages")] == [1, 1]
