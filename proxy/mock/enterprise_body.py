@@ -1,14 +1,17 @@
 """MOCK of Enterprise Sign, what an order is created from."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from proxy.mock.body import ANY_CASE, Body, Url
 from proxy.mock.errors import InvalidParam
 
-__all__ = ["NewOrder", "missing_values"]
+__all__ = ["NewOrder", "missing_values", "repeated_ids"]
+
+_LEAST_INT32: Final = -(2**31)
+_LARGEST_INT32: Final = 2**31 - 1  # what clients read a number of days into
 
 TaskTrigger = Literal["CREATED", "COMPLETED", "REJECTED", "EXPIRED", "FORWARDED", "STARTED"]
 MethodType = Literal["AUTHENTICATION_BASED", "SIGNED_STATEMENT", "THIRD_PARTY"]
@@ -80,10 +83,10 @@ class Subject(Body):
 class Task(Body):
     """What one person is to do."""
 
-    id: str | None = None
+    id: Annotated[str, Field(min_length=1)] | None = None
     profile: str | None = None
     language: str | None = None
-    days_to_live: int | None = None
+    days_to_live: Annotated[int, Field(ge=_LEAST_INT32, le=_LARGEST_INT32)] | None = None
     configuration: Any = None
     documents: list[ToSign] | None = None
     signature_methods: list[SignatureMethod] | None = None
@@ -134,3 +137,13 @@ def missing_values(order: NewOrder) -> Iterator[InvalidParam]:
             if not attribute.value:
                 place = f"tasks[{number}].subject.attributes[{index}].value"
                 yield InvalidParam(place, "Subject attribute value is required")
+
+
+def repeated_ids(order: NewOrder) -> Iterator[InvalidParam]:
+    """Yield each id of a task that an earlier task has: a path would name two of them."""
+    seen: set[str] = set()
+    for number, task in enumerate(order.tasks):
+        if task.id in seen:
+            yield InvalidParam(f"tasks[{number}].id", "Another task has this id")
+        if task.id is not None:
+            seen.add(task.id)

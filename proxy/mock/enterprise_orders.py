@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from proxy.mock.endpoint import Call, Endpoint, Result, endpoint
-from proxy.mock.enterprise_body import NewOrder, missing_values
+from proxy.mock.enterprise_body import NewOrder, missing_values, repeated_ids
 from proxy.mock.enterprise_documents import ARCHIVE, DOCUMENTS, new_id
 from proxy.mock.errors import ApiError, InvalidParam, not_found
 from proxy.mock.page import page
@@ -74,7 +74,7 @@ def _unknown_documents(call: Call, order: NewOrder) -> Iterator[InvalidParam]:
 
 def _create(call: Call, wanted: NewOrder) -> Result:
     """Create an order: what was asked for, without nulls, with ids and where to sign."""
-    invalid = (*missing_values(wanted), *_unknown_documents(call, wanted))
+    invalid = (*repeated_ids(wanted), *missing_values(wanted), *_unknown_documents(call, wanted))
     if invalid:
         raise ApiError(400, "the order is not valid", invalid=invalid)
     order_id = new_id(call)

@@ -137,6 +137,31 @@ async def test_other_violations(api: Api, old: str, new: str, path: str) -> None
     assert (status, error["violations"][0]["propertyPath"]) == (400, path)
 
 
+ODD_TASKS: list[tuple[list[dict[str, Any]], str]] = [
+    ([{"id": ""}], "tasks[0].id"),
+    ([{"id": "a"}, {}, {"id": "b"}, {"id": "a"}], "tasks[3].id"),
+    ([{"daysToLive": 2**31}], "tasks[0].daysToLive"),
+    ([{"daysToLive": -(2**31) - 1}], "tasks[0].daysToLive"),
+]
+
+
+@pytest.mark.parametrize(("tasks", "path"), ODD_TASKS)
+async def test_tasks_that_no_client_could_use(
+    api: Api, tasks: list[dict[str, Any]], path: str
+) -> None:
+    """No path leads to a task without an id, or to two; the SDK reads days into 32 bits."""
+    status, error = await api.call("POST", ORDERS, json={"tasks": tasks})
+    assert (status, [one["propertyPath"] for one in error["violations"]]) == (400, [path])
+
+
+async def test_the_most_days_that_the_sdk_can_read(api: Api) -> None:
+    """Are taken; tasks without ids get one each."""
+    tasks = [{"daysToLive": 2**31 - 1}, {}, {"id": None}]
+    _, order = await api.call("POST", ORDERS, json={"tasks": tasks})
+    assert not misread(order, ORDER)
+    assert len({task["id"] for task in order["tasks"]}) == 3
+
+
 @pytest.mark.parametrize("wanted", [{"tasks": []}, {"tasks": None}, {}])
 async def test_an_order_needs_a_task(api: Api, wanted: dict[str, Any]) -> None:
     """One at the least."""
