@@ -5,8 +5,9 @@
        └───────────────┴──► CANCELLED (by the application), EXPIRED (after its lifetime)
 
 A redirect or embedded session is moved by the end user's browser, a headless one by the
-clock. An `externalReference` of `mock-success`, `mock-abort` or `mock-error` says what
-becomes of it, and ends any session after the first look at it. What has ended stays so.
+clock. An `externalReference` of `mock-success`, `mock-abort`, `mock-error`, `mock-expired` or
+`mock-cancelled` says what becomes of it, and ends any session after the first look at it.
+What has ended stays so.
 """
 
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from proxy.mock.state import Shelf
 __all__ = ["HEADLESS_END_SECONDS", "HEADLESS_WAIT_SECONDS", "OUTCOMES", "SESSIONS", "Session"]
 
 OUTCOMES: Final = {"success": "SUCCESS", "abort": "ABORT", "error": "ERROR"}
-"""What an end user, or a magic reference, can make of a session."""
+"""What an end user can make of a session; a magic reference can do so too."""
 HEADLESS_WAIT_SECONDS: Final = 1
 HEADLESS_END_SECONDS: Final = 3
 """When the end user of a headless session is asked, and has answered."""
 
-_MAGIC: Final = {f"mock-{word}": status for word, status in OUTCOMES.items()}
-_ENDED: Final = frozenset((*OUTCOMES.values(), "CANCELLED", "EXPIRED"))
+_ENDINGS: Final = {**OUTCOMES, "expired": "EXPIRED", "cancelled": "CANCELLED"}
+_MAGIC: Final = {f"mock-{word}": status for word, status in _ENDINGS.items()}
+_ENDED: Final = frozenset(_ENDINGS.values())
 
 
 @dataclass(slots=True)

@@ -84,12 +84,12 @@ async def test_a_session_goes_its_way(api: Api) -> None:
 
 
 @pytest.mark.parametrize("flow", ["redirect", "headless", "embedded"])
-@pytest.mark.parametrize("word", ["success", "abort", "error"])
+@pytest.mark.parametrize("word", ["success", "abort", "error", "expired", "cancelled"])
 async def test_a_magic_reference_needs_no_browser(api: Api, flow: str, word: str) -> None:
-    """`mock-success`, `mock-abort` and `mock-error` end a session at the second look."""
+    """Each end that a session can have has a reference, which ends it at the second look."""
     magic = {"flow": flow, "externalReference": f"mock-{word}", "requestedLoa": "HIGH"}
     client = await new_session(api, REDIRECT | magic)
-    outcome = {"success": "SUCCESS", "abort": "ABORT", "error": "ERROR"}[word]
+    outcome = word.upper()
     assert [await client.status() for _ in range(3)] == ["CREATED", outcome, outcome]
     done = await client.look()
     assert done.get("loa") == ("high" if word == "success" else None)
@@ -113,7 +113,7 @@ async def test_a_headless_session_moves_by_itself(api: Api) -> None:
     assert set(seen[-1]["subject"]) == {"id", "idpId", "firstName", "lastName"}
 
 
-@pytest.mark.parametrize("word", ["success", "abort", "error"])
+@pytest.mark.parametrize("word", ["success", "abort", "error", "expired", "cancelled"])
 async def test_a_headless_session_can_be_told_its_end(api: Api, word: str) -> None:
     """Whoever looks for the first time when it is over sees how it was to end."""
     client = await new_session(api, HEADLESS | {"externalReference": f"mock-{word}"})
