@@ -50,7 +50,7 @@ def _fixed(call: Call, wanted: NewSession, session_id: str, urls: dict[str, str]
         "accountId": call.mock.account_id,
         "authenticationUrl": f"{call.base_url}/mock-login/{session_id}",
         **{name: value for name, value in wanted.given().items() if name in _ECHOED},
-        "requestedAttributes": sorted(wanted.requested_attributes or ()),
+        "requestedAttributes": list(dict.fromkeys(wanted.requested_attributes or ())),
         "language": wanted.language_code,
         "sessionLifetime": wanted.lifetime_seconds,
         "messageTransportProperties": _NOT_ENCRYPTED,

@@ -72,7 +72,7 @@ async def test_a_session_goes_its_way(api: Api) -> None:
     """CREATED, then WAITING_FOR_USER, then what the end user chose; URLs lead to the mock."""
     client = await new_session(api, REDIRECT)
     assert client.created["accountId"] == api.mock.account_id
-    assert client.created["requestedAttributes"] == ["name", "nin"]
+    assert client.created["requestedAttributes"] == ["nin", "name"]
     assert await client.status() == "CREATED"
     assert "MOCK" in await client.open_page()
     assert await client.status() == "WAITING_FOR_USER"
@@ -260,6 +260,15 @@ async def test_nobody_is_told_what_was_not_asked_for(api: Api) -> None:
     assert subjects[0] == subjects[1]
 
 
+async def test_attributes_come_back_in_their_order(api: Api) -> None:
+    """Each of them once, in the session and in its subject."""
+    attributes = ["nin", "lastName", "nin", "firstName", "lastName"]
+    client = await new_session(api, REDIRECT | {"requestedAttributes": attributes})
+    assert client.created["requestedAttributes"] == ["nin", "lastName", "firstName"]
+    await client.press("success?provider=nbid")
+    assert list((await client.look())["subject"])[2:] == ["nin", "lastName", "firstName"]
+
+
 async def test_the_end_user_chooses_a_provider(api: Api) -> None:
     """The page has a button for each that is allowed, or for all; and shows what is wanted."""
     wanted = {
@@ -269,7 +278,7 @@ async def test_the_end_user_chooses_a_provider(api: Api) -> None:
     }
     client = await new_session(api, REDIRECT | wanted)
     page = await client.open_page()
-    for text in ("sbid, a&lt;b", "name, nin", "order-17", "sv", "success?provider=a%3Cb"):
+    for text in ("sbid, a&lt;b", "nin, name", "order-17", "sv", "success?provider=a%3Cb"):
         assert text in page
     assert "success?provider=nbid" not in page
     assert (await client.press("success?provider=nbid"))[0] == 400
