@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -17,6 +18,9 @@ _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _EVERYWHERE: Final = frozenset(("signicat-accountid", "signicat-organizationid"))
 """Parameters that every product takes, in any case."""
+_MOST_NAMED: Final = 20
+_LONGEST_NAME: Final = 80
+_MOST_OCTETS_NAMED: Final = 1000  # clients and proxies bound a header, and a log is for people
 
 
 def product_routes(product: Product) -> Iterator[web.RouteDef]:
@@ -53,9 +57,11 @@ def _handler(endpoint: Endpoint, path: str, *, is_strict: bool) -> _Handler:
             _check_media_type(request)
         read = reader.json(call.data) if endpoint.takes_body else reader.query(_own(call.query))
         if read.unknown:
-            request[UNKNOWN] = read.unknown
-            names = ", ".join(map(repr, read.unknown))
-            call.mock.log(f"{endpoint.method} {path}: unknown members: {names}")
+            request[UNKNOWN] = named = _fitting(read.unknown)
+            names = ", ".join(map(repr, named))
+            more = len(read.unknown) - len(named)
+            others = f" and {more} more" if more else ""
+            call.mock.log(f"{endpoint.method} {path}: unknown members: {names}{others}")
         return _response(endpoint, call, endpoint.handler(call, read.value))
 
     return handle
@@ -83,6 +89,21 @@ def _check_media_type(request: web.Request) -> None:
 
 def _own(query: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in query.items() if name.lower() not in _EVERYWHERE}
+
+
+def _fitting(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the first of some names, 20 at most, cut to 80 letters, if a header has room."""
+    fitting: list[str] = []
+    left = _MOST_OCTETS_NAMED
+    for name in names[:_MOST_NAMED]:
+        short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+        short = short.encode("utf-8", "replace").decode()  # no header can have half a letter
+        # In the header a letter may be twelve octets, and a comma and a blank come between.
+        left -= len(quote(short, safe="[].")) + 2
+        if left < 0:
+            break
+        fitting.append(short)
+    return tuple(fitting)
 
 
 def _response(endpoint: Endpoint, call: Call, result: Result) -> web.Response:

@@ -3,6 +3,7 @@
 import io
 import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -122,6 +123,30 @@ async def test_unknown_members_are_named(api: Api) -> None:
     assert headers["X-Mock-Unknown"] == "x"
     _, headers, _ = await api.exchange("GET", f"{SESSIONS}/{session['id']}?x=1")
     assert "X-Mock-Unknown" not in headers
+
+
+@pytest.mark.parametrize("name", ["x" * 70_000, "é" * 70_000, "😀" * 20_000, "'\n\x00" * 9000])
+async def test_long_names_are_cut(api: Api, name: str) -> None:
+    """A header that no client reads would make a 502 of a good response; so would a long log."""
+    wanted = HEADLESS | {name: 1, "callbackUrls": {name: 1}}
+    status, headers, _ = await api.exchange("POST", SESSIONS, json=wanted)
+    assert status == 200
+    named = [unquote(part) for part in headers["X-Mock-Unknown"].split(", ")]
+    assert named[0] == name[:79] + "…"
+    assert len(headers["X-Mock-Unknown"]) <= 1024
+    (line,) = api.lines
+    assert len(line) <= 1024
+    assert len(named) == 2 or line.endswith(" and 1 more")
+
+
+async def test_many_names_have_an_end(api: Api) -> None:
+    """The header and the log name as many as there is room for; the log counts the others."""
+    wanted = HEADLESS | {f"member{number:04}": 1 for number in range(5000)}
+    _, headers, _ = await api.exchange("POST", SESSIONS, json=wanted)
+    assert len(headers["X-Mock-Unknown"]) <= 1024
+    assert headers["X-Mock-Unknown"].endswith(", member0018, member0019")
+    (line,) = api.lines
+    assert line.endswith(", 'member0019' and 4980 more")
 
 
 async def test_the_account_is_the_tokens_own(api: Api) -> None:
