@@ -48,12 +48,16 @@ def product_at(path: str) -> Product | None:
 
 
 def permission_of(product: Product, request: web.Request) -> str:
-    """Return the permission that a request to a product needs: that of its endpoint, if any."""
+    """Return the permission that a request to a product needs: that of its endpoint, if any.
+
+    HEAD needs what GET needs.
+    """
+    method = "GET" if request.method == "HEAD" else request.method
     resource = request.match_info.route.resource
     pattern = resource.canonical if resource is not None else ""
     own = (
         endpoint.permission
         for endpoint in product.endpoints
-        if (endpoint.method, product.prefix + endpoint.path) == (request.method, pattern)
+        if (endpoint.method, product.prefix + endpoint.path) == (method, pattern)
     )
     return next(own, None) or product.permission

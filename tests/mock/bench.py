@@ -39,7 +39,7 @@ class Bench:
             method, self.running.url + path, allow_redirects=False, **how
         ) as answer:
             body = await answer.read()
-            is_json = answer.content_type == "application/json"
+            is_json = answer.content_type == "application/json" and method != "HEAD"
             return answer.status, answer.headers, json.loads(body) if is_json else body
 
     async def token(self) -> dict[str, str]:

@@ -29,6 +29,15 @@ async def test_permissions_can_be_changed_while_it_runs(api: Api) -> None:
     assert (await api.call("GET", f"{SESSIONS}/x"))[0] == 404
 
 
+@pytest.mark.parametrize("permission", ["Data Verification for organisations", None])
+async def test_head_needs_what_get_needs(api: Api, permission: str | None) -> None:
+    """The permission of a single endpoint holds for both."""
+    api.mock.clients[0].permissions = frozenset({permission} if permission else ())
+    path = "/info/lookup/countries/NO/organizations/999000111"
+    statuses = [(await api.exchange(method, path))[0] for method in ("GET", "HEAD")]
+    assert statuses == ([200, 200] if permission else [403, 403])
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
