@@ -11,16 +11,18 @@
 Members have Signicat's names (`camelCase` of the field's). A member with `| None` may be
 null, which means not given; one without may not. An enumeration is a `Literal` with
 `ANY_CASE` beside it; a day is a `date`, a time a `Moment`. Types are strict: `"12"` is no
-integer. Members that no model declares are accepted and dropped; who reads gets their names.
+integer. Members that no model declares are accepted and dropped; who reads gets their names,
+also where the rest is refused: a required member with a typing error in it is such a case.
 """
 
 import json
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Annotated, Any, Final, Generic, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -32,13 +34,14 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, core_schema, from_json
 
 from proxy.mock.errors import ApiError, InvalidParam
 
-__all__ = ["ANY_CASE", "Body", "Moment", "Read", "Reader", "Url"]
+__all__ = ["ANY_CASE", "Body", "Moment", "Read", "Reader", "RefusedError", "Url"]
 
 T = TypeVar("T")
+Place: TypeAlias = tuple[int | str, ...]
 
 _MOST_NAMED: Final = 50
 _WHOLE_BODY: Final = "body"
@@ -116,8 +119,16 @@ class Read(Generic[T]):
     unknown: tuple[str, ...]
 
 
+class RefusedError(ApiError):
+    """400 with the members that are wrong; `unknown` are those that no model knows."""
+
+    def __init__(self, invalid: tuple[InvalidParam, ...], unknown: tuple[str, ...]) -> None:
+        super().__init__(400, f"{invalid[0].name}: {invalid[0].reason}", invalid=invalid)
+        self.unknown = unknown
+
+
 class Reader(Generic[T]):
-    """Reads one kind of body or query; raises `ApiError` 400 with the members that are wrong."""
+    """Reads one kind of body or query; raises `RefusedError` where it cannot."""
 
     def __init__(self, kind: type[T]) -> None:
         self._adapter = TypeAdapter(kind)
@@ -128,9 +139,12 @@ class Reader(Generic[T]):
         try:
             value = self._adapter.validate_json(data)
         except ValidationError as error:
-            raise _refusal(error) from None
-        _refuse_infinity(data)
-        return Read(value, tuple(_taken_unknown(value)))
+            raise RefusedError(_wrong(error), self._unknown_in(_parsed(data))) from None
+        unknown = tuple(_taken_unknown(value))
+        if not _is_finite(data):
+            wrong = InvalidParam(_WHOLE_BODY, "a number is out of range")
+            raise RefusedError((wrong,), unknown)
+        return Read(value, unknown)
 
     def query(self, parameters: Mapping[str, str]) -> Read[T]:
         """Read the parameters of a query: their names in any case, empty ones left out."""
@@ -140,28 +154,34 @@ class Reader(Generic[T]):
         try:
             value = self._adapter.validate_strings(given)
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise RefusedError(_wrong(error), self._unknown_in(given)) from None
         return Read(value, tuple(_taken_unknown(value)))
+
+    def _unknown_in(self, given: object) -> tuple[str, ...]:
+        return tuple(_unknown_beside(self._schema, given))
 
     @cached_property
     def _spelled(self) -> dict[str, str]:
-        return {name.lower(): name for name in self.schema().get("properties", {})}
+        return {name.lower(): name for name in self._schema.get("properties", {})}
+
+    @cached_property
+    def _schema(self) -> dict[str, Any]:
+        return self.schema()
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of what is read."""
         return self._adapter.json_schema(by_alias=True)
 
 
-def _refusal(error: ValidationError) -> ApiError:
+def _wrong(error: ValidationError) -> tuple[InvalidParam, ...]:
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    invalid = tuple(
+    return tuple(
         InvalidParam(_name(fault["loc"]), fault["msg"].removeprefix("Value error, "))
         for fault in found[:_MOST_NAMED]
     )
-    return ApiError(400, f"{invalid[0].name}: {invalid[0].reason}", invalid=invalid)
 
 
-def _name(place: tuple[int | str, ...]) -> str:
+def _name(place: Place) -> str:
     """Return a place in a body as text.
 
     >>> _name(("documents", 0, "documentId"))
@@ -171,8 +191,8 @@ def _name(place: tuple[int | str, ...]) -> str:
     return text.removeprefix(".") or _WHOLE_BODY
 
 
-def _refuse_infinity(data: bytes) -> None:
-    """Refuse numbers that JSON cannot have (NaN) and that no response could give back (1e999)."""
+def _is_finite(data: bytes) -> bool:
+    """Say no for numbers that JSON cannot have (NaN), or no response could give back (1e999)."""
 
     def finite(text: str) -> float:
         number = float(text)
@@ -183,11 +203,57 @@ def _refuse_infinity(data: bytes) -> None:
     try:
         json.loads(data, parse_float=finite, parse_constant=finite)
     except ValueError:
-        reason = "a number is out of range"
-        raise ApiError(400, reason, invalid=(InvalidParam(_WHOLE_BODY, reason),)) from None
+        return False
+    return True
 
 
-def _taken_unknown(value: object, place: tuple[int | str, ...] = ()) -> Iterator[str]:
+def _parsed(data: bytes) -> object:
+    """Return what a body holds; None where it is no JSON, or is nested beyond reason."""
+    try:
+        return from_json(data)
+    except ValueError:
+        return None
+
+
+def _unknown_beside(schema: Mapping[str, Any], value: object) -> Iterator[str]:
+    """Yield the names of members that a schema does not declare, those on top first."""
+    named = schema.get("$defs", {})
+    left: deque[tuple[Place, Mapping[str, Any], object]] = deque([((), schema, value)])
+    while left:
+        place, declared, item = left.popleft()
+        if not declared or not isinstance(item, dict | list):
+            continue
+        declared = _declared_for(declared, named, "object" if isinstance(item, dict) else "array")
+        if isinstance(item, list):
+            left.extend(
+                ((*place, index), declared.get("items", {}), part)
+                for index, part in enumerate(item)
+            )
+            continue
+        members = declared.get("properties")
+        for name, part in item.items():
+            if members is None:
+                free = declared.get("additionalProperties")
+                left.append(((*place, name), free if isinstance(free, dict) else {}, part))
+            elif name in members:
+                left.append(((*place, name), members[name], part))
+            else:
+                yield _name((*place, name))
+
+
+def _declared_for(
+    schema: Mapping[str, Any], named: Mapping[str, Any], kind: str
+) -> Mapping[str, Any]:
+    """Return the part of a schema that speaks of objects, or of arrays; nothing if none does."""
+    for choice in schema.get("anyOf", (schema,)):
+        name = choice.get("$ref", "").rpartition("/")[2]
+        declared: Mapping[str, Any] = named[name] if name else choice
+        if declared.get("type") == kind:
+            return declared
+    return {}
+
+
+def _taken_unknown(value: object, place: Place = ()) -> Iterator[str]:
     """Yield the names of members that no model declares, and take them out of the models."""
     if isinstance(value, BaseModel):
         extra = value.model_extra or {}

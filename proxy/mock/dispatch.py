@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from proxy.mock.body import Body, Reader
+from proxy.mock.body import Body, Read, Reader, RefusedError
 from proxy.mock.endpoint import Call, Endpoint, Product, Result
 from proxy.mock.errors import ApiError
 from proxy.mock.keys import CALLER, MOCK, UNKNOWN, base_url
@@ -18,6 +18,8 @@ _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _EVERYWHERE: Final = frozenset(("signicat-accountid", "signicat-organizationid"))
 """Parameters that every product takes, in any case."""
+_BESIDE_THE_BODY: Final = {"/dem/records/query": frozenset(("page", "size", "sort"))}
+"""Parameters that a handler reads from the query of a request with a body, by path."""
 _MOST_NAMED: Final = 20
 _LONGEST_NAME: Final = 80
 _MOST_OCTETS_NAMED: Final = 1000  # clients and proxies bound a header, and a log is for people
@@ -51,20 +53,44 @@ def _handler(endpoint: Endpoint, path: str, *, is_strict: bool) -> _Handler:
 
     async def handle(request: web.Request) -> web.Response:
         call = _call(request, await request.read())
+        others = _unread(endpoint, path, call.query) if is_strict else ()
         if reader is None:
+            _name_unknown(request, path, others)
             return _response(endpoint, call, endpoint.handler(call))
         if endpoint.takes_body and is_strict and call.data:
             _check_media_type(request)
-        read = reader.json(call.data) if endpoint.takes_body else reader.query(_own(call.query))
-        if read.unknown:
-            request[UNKNOWN] = named = _fitting(read.unknown)
-            names = ", ".join(map(repr, named))
-            more = len(read.unknown) - len(named)
-            others = f" and {more} more" if more else ""
-            call.mock.log(f"{endpoint.method} {path}: unknown members: {names}{others}")
+        try:
+            read = _read(endpoint, reader, call)
+        except RefusedError as error:
+            _name_unknown(request, path, (*error.unknown, *others))
+            raise
+        _name_unknown(request, path, (*read.unknown, *others))
         return _response(endpoint, call, endpoint.handler(call, read.value))
 
     return handle
+
+
+def _read(endpoint: Endpoint, reader: Reader[Any], call: Call) -> Read[Any]:
+    return reader.json(call.data) if endpoint.takes_body else reader.query(_own(call.query))
+
+
+def _unread(endpoint: Endpoint, path: str, query: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the parameters that nobody reads, where the query is not what the endpoint takes."""
+    if endpoint.takes is not None and not endpoint.takes_body:
+        return ()
+    known = _BESIDE_THE_BODY.get(path, frozenset())
+    return tuple(name for name, text in _own(query).items() if text and name.lower() not in known)
+
+
+def _name_unknown(request: web.Request, path: str, unknown: tuple[str, ...]) -> None:
+    """Name the members and parameters that nobody knows, to the caller and in the log."""
+    if not unknown:
+        return
+    request[UNKNOWN] = named = _fitting(unknown)
+    names = ", ".join(map(repr, named))
+    more = len(unknown) - len(named)
+    others = f" and {more} more" if more else ""
+    request.app[MOCK].log(f"{request.method} {path}: unknown members: {names}{others}")
 
 
 def _call(request: web.Request, data: bytes) -> Call:

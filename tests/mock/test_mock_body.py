@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from proxy.mock.body import ANY_CASE, Body, Moment, Reader, Url
+from proxy.mock.body import ANY_CASE, Body, Moment, Reader, RefusedError, Url
 from proxy.mock.errors import ApiError
 from tests.mock.odd_values import ODD_BODIES
 
@@ -23,6 +23,7 @@ class Example(Body):
 
     flow: Annotated[Literal["redirect", "headless", "RSA-OAEP"], ANY_CASE] | None = None
     parts: list[Part] | None = None
+    named: dict[str, Part] | None = None
     life_time: Annotated[int, Field(ge=1, le=100)] = 60
     is_open: bool | None = None
     share: float | None = None
@@ -115,6 +116,38 @@ def test_members_that_nobody_knows_are_named_and_dropped() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('{"lifeTime":0,"x":1}', ["x"]),
+        (
+            '{"parts":[{"documentid":"a"},{"documentId":"a","y":{"z":1}}]}',
+            ["parts[0].documentid", "parts[1].y"],
+        ),
+        ('{"named":{"a":{"documentid":"a"}}}', ["named.a.documentid"]),
+        ('{"isOpen":1,"extra":{"free":{"a":1}},"x":1}', ["x"]),
+        ('{"flow":{"a":1},"share":[{"a":1}]}', []),
+        ('{"parts":{"a":1}}', []),
+        ('{"extra":{"a":NaN},"x":1}', ["x"]),
+        ('{"x":1', []),
+        ('[{"x":1}]', []),
+    ],
+)
+def test_unknown_members_are_named_where_others_are_wrong(text: str, names: list[str]) -> None:
+    """A required member with a typing error in it is refused as missing: its name helps."""
+    with pytest.raises(RefusedError) as refused:
+        JSON.json(text.encode())
+    assert list(refused.value.unknown) == names
+
+
+@pytest.mark.parametrize("body", ODD_BODIES)
+def test_odd_bodies_have_no_unknown_members_beyond_reason(body: bytes) -> None:
+    """Whatever is nested deeply, or is no JSON, is refused all the same."""
+    with pytest.raises(RefusedError) as refused:
+        Reader(list[Part]).json(body if body != b"[]" else b"[0]")
+    assert refused.value.unknown in {(), ("[0].a",)}
+
+
 def test_no_body_is_null() -> None:
     """So a kind that accepts null can be left out altogether; no other can."""
     assert Reader[object](type(None)).json(b"").value is None
@@ -185,3 +218,10 @@ def test_bad_queries_name_their_parameter(texts: dict[str, str]) -> None:
     with pytest.raises(ApiError) as refused:
         Reader(Query).query(texts)
     assert [parameter.name for parameter in refused.value.invalid] == list(texts)
+
+
+def test_unknown_parameters_are_named_where_others_are_wrong() -> None:
+    """As members are."""
+    with pytest.raises(RefusedError) as refused:
+        Reader(Query).query({"limit": "x", "LIMITS": "1", "fromdate": "2026-01-31"})
+    assert refused.value.unknown == ("LIMITS",)

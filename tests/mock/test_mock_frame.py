@@ -121,8 +121,40 @@ async def test_unknown_members_are_named(api: Api) -> None:
     assert "fow" not in session
     _, headers, _ = await api.exchange("GET", "/sign/signing-sessions?limit=1&x=1")
     assert headers["X-Mock-Unknown"] == "x"
-    _, headers, _ = await api.exchange("GET", f"{SESSIONS}/{session['id']}?x=1")
-    assert "X-Mock-Unknown" not in headers
+
+
+UNREAD = {
+    f"GET {SESSIONS}/x?sessionNonc=1&signicat-accountId={ACCOUNT_ID}": ("sessionNonc", 404),
+    f"HEAD {SESSIONS}/x?sessionNonc=1": ("sessionNonc", 404),
+    f"POST {SESSIONS}?flow=headless": ("flow", 400),
+    f"POST {SESSIONS}/x/cancel?why=1": ("why", 404),
+    "POST /dem/records/query?nosuch=1&page=0&SIZE=2&sort=a": ("nosuch", 200),
+    "POST /dem/records/query?page=0&size=2&sort=a": (None, 200),
+    "POST /sign/documents?title=x": ("title", 400),
+    "PATCH /dem/records/x?ttl=2": ("ttl", 400),
+    "DELETE /sign/documents/x?force=1&empty=": ("force", 404),
+    "PUT /__mock__/clients/dev-a%20b-1/secrets?x=1": (None, 400),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+async def test_unknown_parameters_are_named(api: Api, what: str) -> None:
+    """Also where an endpoint reads a body, or nothing at all."""
+    method, _, path = what.partition(" ")
+    body: dict[str, Any] = {"json": {}} if method in {"POST", "PATCH", "PUT"} else {}
+    status, headers, _ = await api.exchange(method, path, **body)
+    assert (headers.get("X-Mock-Unknown"), status) == UNREAD[what]
+    assert len(api.lines) == ("X-Mock-Unknown" in headers)
+
+
+async def test_a_typing_error_in_a_required_member_is_named(api: Api) -> None:
+    """The commonest one: the body is refused, and the header says what was written."""
+    status, headers, body = await api.exchange(
+        "POST", f"{SESSIONS}?lang=en", json={"flwo": "headless"}
+    )
+    assert (status, body["invalidParams"][0]["name"]) == (400, "flow")
+    assert headers["X-Mock-Unknown"] == "flwo, lang"
+    assert api.lines == [f"POST {SESSIONS}: unknown members: 'flwo', 'lang'"]
 
 
 @pytest.mark.parametrize("name", ["x" * 70_000, "é" * 70_000, "😀" * 20_000, "'\n\x00" * 9000])
