@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import ipaddress
 import json
+import math
 import os
 import random
 import signal
@@ -22,6 +23,7 @@ __all__ = ["DEFAULT_CLIENT", "DEFAULT_SECRET", "add_arguments", "new_mock", "run
 DEFAULT_CLIENT: Final = "sandbox-mock-client-1"
 DEFAULT_SECRET: Final = "mock-secret-of-the-sandbox"  # noqa: S105 (opens nothing but this mock)
 _MAX_PORT: Final = 65535
+_MAX_LIFETIME_SECONDS: Final = 3600
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -32,7 +34,10 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _client(text: str) -> MockClient:
-    """Read `id:secret`, all permissions, or `id:secret:permission,…`, those alone."""
+    """Read `id:secret`, all permissions, or `id:secret:permission,…`, those alone.
+
+    What follows the second colon may be the rest of a secret: no error shows it.
+    """
     client_id, _, rest = text.partition(":")
     secret, separator, names = rest.partition(":")
     if not client_id or not secret:
@@ -40,11 +45,41 @@ def _client(text: str) -> MockClient:
     if not separator:
         return MockClient(client_id, [secret])
     permissions = frozenset(name.strip() for name in names.split(",") if name.strip())
-    unknown = sorted(permissions - PERMISSIONS)
-    if unknown:
+    if permissions - PERMISSIONS:
         known = ", ".join(sorted(PERMISSIONS))
-        raise argparse.ArgumentTypeError(f"'{unknown[0]}' is no permission; there are: {known}")
+        raise argparse.ArgumentTypeError(
+            f"after the second colon come permissions, of: {known}; "
+            "a secret with a colon can be set while the mock runs"
+        )
     return MockClient(client_id, [secret], permissions)
+
+
+class _AppendClient(argparse.Action):
+    """Collects clients, each id once: the mock would never look at a second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Add one client; raise `ArgumentError` if its id is there already."""
+        del parser, option_string
+        clients = [*(getattr(namespace, self.dest) or ()), values]
+        if len({client.client_id for client in clients}) < len(clients):
+            raise argparse.ArgumentError(self, f"'{values.client_id}' is there twice")
+        setattr(namespace, self.dest, clients)
+
+
+def _lifetime(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _MAX_LIFETIME_SECONDS:
+        raise argparse.ArgumentTypeError(f"write seconds, from 0 to {_MAX_LIFETIME_SECONDS}")
+    return seconds
 
 
 def _fault(text: str) -> Fault:
@@ -65,16 +100,16 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
     },
     "--client": {
         "type": _client,
-        "action": "append",
+        "action": _AppendClient,
         "metavar": "ID:SECRET[:PERMISSION,…]",
         "help": "a client, with all permissions or those named; may be repeated "
         f"(default: {DEFAULT_CLIENT}:{DEFAULT_SECRET})",
     },
     "--lifetime": {
-        "type": float,
+        "type": _lifetime,
         "default": 600,
         "metavar": "SECONDS",
-        "help": "lifetime of tokens (default: 600)",
+        "help": f"lifetime of tokens, at most {_MAX_LIFETIME_SECONDS} (default: 600)",
     },
     "--fault": {
         "type": _fault,

@@ -94,6 +94,18 @@ async def test_a_port_in_use_is_one_line() -> None:
     await within(process.wait(), "the end")
 
 
+def refused(*flags: str) -> tuple[int, str]:
+    """Return the exit code of a mock that does not start, and what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy.mock", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
 @pytest.mark.parametrize(
     "flags",
     [
@@ -102,19 +114,25 @@ async def test_a_port_in_use_is_one_line() -> None:
         ("--client", "a"),
         ("--client", "a:"),
         ("--client", "a:b:Signature"),
+        ("--client", "a:b", "--client", "c:d", "--client", "a:c"),
+        *(("--lifetime", text) for text in ("nan", "1e999", "-1", "3600.1", "inf", "x", "")),
         ("--created-status", "204"),
         ("--fault", "{"),
         ("--fault", '{"kind":"x"}'),
     ],
 )
-def test_bad_flags_are_wrong_usage(flags: tuple[str, str]) -> None:
-    """What cannot be is 2, and names the flag."""
-    done = subprocess.run(
-        [sys.executable, "-m", "proxy.mock", *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert f"argument {flags[0]}" in done.stderr
+def test_bad_flags_are_wrong_usage(flags: tuple[str, ...]) -> None:
+    """What cannot be is 2, and one line after the usage names the flag."""
+    code, error = refused(*flags)
+    assert code == 2
+    assert f"argument {flags[0]}" in error.splitlines()[-1]
+    assert flags[0] != "--lifetime" or error.endswith("write seconds, from 0 to 3600\n")
+
+
+def test_a_secret_with_a_colon_is_not_shown() -> None:
+    """What follows the second colon may be the rest of it, and none of it is printed."""
+    code, error = refused("--client", "x:S3cr:etPart,Signature API,andMore")
+    assert (code, "'" in error.splitlines()[-1]) == (2, False)
+    for part in ("S3cr", "etPart", "andMore"):
+        assert part not in error
+    assert "Signature API" in error
