@@ -12,13 +12,13 @@ from proxy.mock.errors import ApiError
 from proxy.mock.keys import CALLER, MOCK, UNKNOWN, base_url
 from proxy.mock.replies import json_reply
 
-__all__ = ["product_routes", "routes_of"]
+__all__ = ["BESIDE_THE_BODY", "product_routes", "routes_of"]
 
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _EVERYWHERE: Final = frozenset(("signicat-accountid", "signicat-organizationid"))
 """Parameters that every product takes, in any case."""
-_BESIDE_THE_BODY: Final = {"/dem/records/query": frozenset(("page", "size", "sort"))}
+BESIDE_THE_BODY: Final = {"/dem/records/query": frozenset(("page", "size", "sort"))}
 """Parameters that a handler reads from the query of a request with a body, by path."""
 _MOST_NAMED: Final = 20
 _LONGEST_NAME: Final = 80
@@ -78,7 +78,7 @@ def _unread(endpoint: Endpoint, path: str, query: Mapping[str, str]) -> tuple[st
     """Return the parameters that nobody reads, where the query is not what the endpoint takes."""
     if endpoint.takes is not None and not endpoint.takes_body:
         return ()
-    known = _BESIDE_THE_BODY.get(path, frozenset())
+    known = BESIDE_THE_BODY.get(path, frozenset())
     return tuple(name for name, text in _own(query).items() if text and name.lower() not in known)
 
 

@@ -7,8 +7,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from proxy.mock.command import DEFAULT_CLIENT
 from proxy.mock.control import ENDPOINTS
-from proxy.mock.dispatch import routes_of
+from proxy.mock.dispatch import BESIDE_THE_BODY, routes_of
 from proxy.mock.endpoint import Call, Product, Result, endpoint
 from proxy.mock.errors import ApiError, InvalidParam, code_of, general_form
 from proxy.mock.products import PERMISSIONS, PRODUCTS, product_at
@@ -223,6 +224,20 @@ def test_the_page_names_every_permission_and_every_endpoint_of_the_mocks_own() -
     assert sorted(rows) == sorted((name, p.prefix) for p in PRODUCTS for name in p.permissions)
     for own in ENDPOINTS:
         assert own.path in text
+
+
+def test_the_page_speaks_of_the_client_that_its_mock_knows() -> None:
+    """The page starts a mock without `--client`: its commands are for the client of that."""
+    text = read("docs/mock.md")
+    assert set(re.findall(r"127\.0\.0\.1:9090/__mock__/clients/([\w-]+)/", text)) == {
+        DEFAULT_CLIENT
+    }
+
+
+def test_parameters_beside_a_body_are_of_endpoints_that_there_are() -> None:
+    """A path that nobody serves any more would hide nothing, and mislead."""
+    paths = {p.prefix + e.path for p in PRODUCTS for e in p.endpoints if e.takes_body}
+    assert set(BESIDE_THE_BODY) <= paths
 
 
 def test_shelves_of_one_name_are_two() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.commands.demo import ALLOWED_HOSTS
+from proxy.mock.command import DEFAULT_CLIENT
 from tests.support.code_blocks import CodeBlock
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret
@@ -187,7 +188,9 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
     for name in ("signicat", "auth", "sign"):
         (folder / name).write_text(f"{CLIENT_SECRET}\n", "utf-8")
     (folder / ".state").touch()
-    clients = [f"--client={name}:{CLIENT_SECRET}" for name in (CLIENT, _OTHER_CLIENT)]
+    clients = [
+        f"--client={name}:{CLIENT_SECRET}" for name in (CLIENT, _OTHER_CLIENT, DEFAULT_CLIENT)
+    ]
     started = ("mock", "--listen", "127.0.0.1:0", *clients)
     async with proxy_process({}, *started, directory=folder) as mock:
         ports = {"9090": await _listening(mock), "8080": 0, "8081": 0}
