@@ -61,24 +61,25 @@ async def _paced(request: web.Request) -> AsyncIterator[int]:
         yield index
 
 
-async def _stream(request: web.Request) -> web.StreamResponse:
-    """Send `count` lines, one every `interval_ms`."""
-    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+async def _sent_slowly(request: web.Request, kind: str, part: str) -> web.StreamResponse:
+    """Send `part` `count` times, one every `interval_ms`; it may name its `index`."""
+    response = web.StreamResponse(headers={"Content-Type": kind})
     await response.prepare(request)
     async for index in _paced(request):
-        await response.write(f"MOCK line {index}\n".encode())
+        await response.write(part.format(index=index).encode())
     await response.write_eof()
     return response
+
+
+async def _stream(request: web.Request) -> web.StreamResponse:
+    """Send lines."""
+    return await _sent_slowly(request, "text/plain", "MOCK line {index}\n")
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
-    """Send `count` server-sent events, one every `interval_ms`."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
-    async for index in _paced(request):
-        await response.write(f"id: {index}\ndata: MOCK event {index}\n\n".encode())
-    await response.write_eof()
-    return response
+    """Send server-sent events."""
+    part = "id: {index}\ndata: MOCK event {index}\n\n"
+    return await _sent_slowly(request, "text/event-stream", part)
 
 
 def routes() -> list[web.RouteDef]:

@@ -1,13 +1,26 @@
 """A running mock of its own for each test, and the token call to it."""
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
 
-from proxy.mock import MockClient, MockSignicat, RunningMock
+from proxy.mock import MockClient, MockSignicat, RunningMock, serve_mock
 
-__all__ = ["BASIC", "CLIENT", "FORM", "JSON", "POST", "SECRET", "TOKEN_PATH", "Api", "Bench"]
+__all__ = [
+    "BASIC",
+    "CLIENT",
+    "FORM",
+    "JSON",
+    "POST",
+    "SECRET",
+    "TOKEN_PATH",
+    "Api",
+    "Bench",
+    "running_api",
+]
 
 TOKEN_PATH: Final = "/auth/open/connect/token"
 CLIENT: Final = "dev-a b-1"
@@ -62,3 +75,15 @@ class Api(Bench):
         """Return status, headers and body."""
         headers = self.headers | how.pop("headers", {})
         return await self.ask(method, path, headers=headers, **how)
+
+
+@contextlib.asynccontextmanager
+async def running_api() -> AsyncIterator[Api]:
+    """Run a mock that is called with a good token."""
+    api = Api()
+    async with (
+        serve_mock(api.mock, "127.0.0.1", 0) as api.running,
+        aiohttp.ClientSession() as api.session,
+    ):
+        api.headers = await api.token()
+        yield api

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from proxy.mock import serve_mock
-from tests.mock.bench import Api, Bench
+from tests.mock.bench import Api, Bench, running_api
 
 
 @pytest.fixture
@@ -23,10 +23,5 @@ async def bench() -> AsyncIterator[Bench]:
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
     """Provide a running mock, and a good token for it."""
-    api = Api()
-    async with (
-        serve_mock(api.mock, "127.0.0.1", 0) as api.running,
-        aiohttp.ClientSession() as api.session,
-    ):
-        api.headers = await api.token()
+    async with running_api() as api:
         yield api

@@ -1,28 +1,25 @@
 """Whatever comes, the mock has a response in Signicat's form, and none of them is 500 (K)."""
 
 import asyncio
-import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
 import pytest
 import uvloop
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from proxy.mock import serve_mock
 from proxy.mock.body import Reader
 from proxy.mock.control import ENDPOINTS
 from proxy.mock.endpoint import METHODS_WITH_BODY, Endpoint
 from proxy.mock.errors import ApiError
 from proxy.mock.products import PRODUCTS, product_at
-from tests.mock.bench import CLIENT, JSON, TOKEN_PATH, Api
+from tests.mock.bench import CLIENT, JSON, TOKEN_PATH, Api, running_api
 from tests.mock.odd_values import (
     KNOWN,
     ODD_BODIES,
@@ -129,23 +126,11 @@ class Stage:
                     await self.ask(endpoint.method, target, data, JSON if data else {})
 
 
-@contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Api]:
-    """Provide a mock and a token."""
-    api = Api()
-    async with (
-        serve_mock(api.mock, "127.0.0.1", 0) as api.running,
-        aiohttp.ClientSession() as api.session,
-    ):
-        api.headers = await api.token()
-        yield api
-
-
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """Provide the mock of all tests."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        manager = running()
+        manager = running_api()
         yield Stage(runner, runner.run(manager.__aenter__()))
         runner.run(manager.__aexit__(None, None, None))
 
