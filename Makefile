@@ -101,7 +101,7 @@ lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt -c requirements/build.txt \
 		--group pyproject.toml:compile -o requirements/compile.txt
 
-chart-readme: $(DEPLOY) ## write the tables in the chart's README anew, from its values
+chart-readme: $(DEPLOY) ## write the tables of the chart's README, and the texts of its schema, anew from its values
 	@$(BIN)/python -m tests.deploy.chart
 
 clean: ## remove the environment and everything that was made

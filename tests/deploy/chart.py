@@ -1,5 +1,7 @@
 """The Helm chart as the tests see it: rendered manifests, and the table of its values."""
 
+import copy
+import functools
 import json
 import re
 import shutil
@@ -12,6 +14,7 @@ from typing import Any, Final
 import helm_python as helm
 import yaml
 
+from proxy.settings.model import Settings
 from tests.support.source_tree import ROOT
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "render",
     "render_application",
     "written_readme",
+    "written_schema",
 ]
 
 Manifest = dict[str, Any]
@@ -37,6 +41,8 @@ Manifest = dict[str, Any]
 CHART: Final = ROOT / "helm" / "signicat-proxy"
 _APPLICATION: Final = CHART / "examples" / "application"
 _KEY: Final = re.compile(r"^( *)([A-Za-z][A-Za-z0-9]*):")
+_HEADING: Final = "# == "
+_LINK: Final = re.compile(r"\[([^]]*)]\([^)]*\)")
 
 
 def _assert_keys_differ(node: Any) -> None:
@@ -154,12 +160,17 @@ def notes(values: Mapping[str, Any]) -> str:
 
 
 def _commented(lines: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the path of each key with the text of the `# --` comment above it."""
+    """Yield the path of each key with the text of the `# --` comment above it.
+
+    A heading, a `# ==` comment, comes with an empty path.
+    """
     path: list[str] = []
     text = ""
     for line in lines:
         stripped = line.strip()
-        if stripped.startswith("# --"):
+        if line.startswith(_HEADING):
+            yield (), line.removeprefix(_HEADING)
+        elif stripped.startswith("# --"):
             text = stripped.removeprefix("# --").strip()
         elif match := _KEY.match(line):
             path[len(match[1]) // 2 :] = [match[2]]
@@ -168,19 +179,27 @@ def _commented(lines: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
             text = ""
 
 
+def _comments() -> list[tuple[tuple[str, ...], str]]:
+    return list(_commented((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()))
+
+
 def described_values() -> dict[tuple[str, ...], str]:
     """Return what the comments in values.yaml say, by the path of the value."""
-    return dict(_commented((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()))
+    return {path: text for path, text in _comments() if path}
 
 
-def _value_table() -> str:
-    rows = ["| value | default | meaning |", "|---|---|---|"]
-    for path, text in described_values().items():
-        value: Any = DEFAULTS
-        for key in path:
-            value = value[key]
-        rows.append(f"| `{'.'.join(path)}` | `{json.dumps(value)}` | {text} |")
-    return "\n".join(rows)
+def _value_tables() -> str:
+    """Return a table for each heading; a value has a row where nothing in it has one."""
+    described = described_values()
+    parents = {path[:length] for path in described for length in range(1, len(path))}
+    parts: list[str] = []
+    for path, text in _comments():
+        if not path:
+            parts.append(f"\n### {text}\n\n| value | default | meaning |\n|---|---|---|")
+        elif path not in parents:
+            value = functools.reduce(lambda table, key: table[key], path, DEFAULTS)
+            parts.append(f"| `{'.'.join(path)}` | `{json.dumps(value)}` | {text} |")
+    return "\n".join(parts).strip()
 
 
 def _setting_list() -> str:
@@ -188,10 +207,51 @@ def _setting_list() -> str:
     return textwrap.fill(", ".join(f"`{name}`" for name in names) + ".", 98, break_on_hyphens=False)
 
 
+def _with_descriptions(
+    schema: Manifest, values: Mapping[str, Any], path: tuple[str, ...]
+) -> Manifest:
+    """Return the schema of a table with what values.yaml says of each value in it.
+
+    Helm takes away a default for which null is given, so what may be null is not required.
+    """
+    described = described_values()
+    properties = {}
+    for name, inner in schema["properties"].items():
+        here = (*path, name)
+        rest = {key: rule for key, rule in inner.items() if key != "description"}
+        if "properties" in rest:
+            rest = _with_descriptions(rest, values.get(name, {}), here)
+        text = _LINK.sub(r"\1", described.get(here, inner.get("description", "")))
+        properties[name] = {"description": text, **rest}
+    required = sorted(
+        name for name in values if name in properties and not _takes_null(properties[name])
+    )
+    rest = {key: rule for key, rule in schema.items() if key != "required"}
+    return {**rest, "properties": properties, "required": required}
+
+
+def _takes_null(schema: Manifest) -> bool:
+    name = schema.get("$ref", "").removeprefix("#/definitions/")
+    return "null" in (SCHEMA["definitions"][name] if name else schema).get("type", ())
+
+
+def written_schema() -> Manifest:
+    """Return the schema with its generated parts as they should be.
+
+    Those are the descriptions of what values.yaml and the proxy describe, and what is required.
+    """
+    schema = copy.deepcopy(_with_descriptions(SCHEMA, DEFAULTS, ()))
+    schema["definitions"]["settings"]["properties"] = {
+        name: {**rules, "description": Settings.model_fields[name].description}
+        for name, rules in schema["definitions"]["settings"]["properties"].items()
+    }
+    return schema
+
+
 def written_readme() -> str:
     """Return README.md with its generated parts as they should be."""
     text = (CHART / "README.md").read_text(encoding="utf-8")
-    for part, content in (("settings", _setting_list()), ("values", _value_table())):
+    for part, content in (("settings", _setting_list()), ("values", _value_tables())):
         begin = f"<!-- {part}: begin (written by `make chart-readme`) -->"
         end = f"<!-- {part}: end -->"
         before, _, rest = text.partition(begin)
@@ -202,3 +262,6 @@ def written_readme() -> str:
 
 if __name__ == "__main__":
     (CHART / "README.md").write_text(written_readme(), encoding="utf-8")
+    (CHART / "values.schema.json").write_text(
+        json.dumps(written_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

@@ -16,13 +16,41 @@ from tests.deploy.chart import (
     render_application,
 )
 
-__all__ = ["CASES", "EVERYTHING", "FULL", "RENDERED", "ROUTED", "containers", "pod_of", "proxy_of"]
+__all__ = [
+    "CASES",
+    "EVERYTHING",
+    "FULL",
+    "OWN",
+    "RENDERED",
+    "ROUTED",
+    "containers",
+    "pod_of",
+    "proxy_of",
+]
 
+OWN: Final = {
+    "labels": {"release": "prometheus"},
+    "annotations": {"example.com/note": "any text"},
+}
+"""Labels and annotations that values give to an object."""
+
+RESOURCES: Final = {
+    "requests": {"cpu": 0.25, "memory": 134217728, "ephemeral-storage": "16Mi"},
+    "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "32Mi"},
+}
 FULL: Final = merged(
     merged(DEFAULTS, GATEWAY_VALUES),
     {
-        "global": {"of": "a parent"},
-        "imagePullSecrets": ["registry"],
+        "x-note": [{"of": "ours"}],
+        "commonLabels": {"cost-centre": "42"},
+        "commonAnnotations": {"example.com/owner": "identity"},
+        "global": {
+            "of": "a parent",
+            "imageRegistry": "mirror.example.com/hub",
+            "imagePullSecrets": ["mirror"],
+        },
+        "imagePullSecrets": ["registry", {"name": "mirror"}],
+        "configMap": OWN,
         "extraAllowedHosts": ["signicat.internal"],
         "clients": {
             "auth": {
@@ -61,7 +89,10 @@ FULL: Final = merged(
             "access_log": "errors",
             "unsafe_plain_http": False,
         },
+        "sidecar": {"resources": RESOURCES},
         "gateway": {
+            **OWN,
+            "resources": RESOURCES,
             "podLabels": {"team": "identity"},
             "podAnnotations": {"example.com/note": "any text"},
             "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -76,12 +107,16 @@ FULL: Final = merged(
             ],
             "priorityClassName": "high",
         },
-        "service": {"annotations": {"example.com/note": "any text"}},
-        "serviceAccount": {"name": "signicat", "annotations": {"example.com/role": "none"}},
-        "networkPolicy": {"callerNamespaces": ["shop"]},
-        "serviceMonitor": {"labels": {"release": "prometheus"}},
-        "podMonitor": {"labels": {"release": "prometheus"}, "podLabels": {"app": "shop"}},
-        "prometheusRule": {"labels": {"release": "prometheus"}},
+        "service": OWN,
+        "metricsService": OWN,
+        "serviceAccount": {"name": "signicat", **OWN},
+        "autoscaling": OWN,
+        "podDisruptionBudget": OWN,
+        "networkPolicy": {"callerNamespaces": ["shop"], **OWN},
+        "serviceMonitor": OWN,
+        "podMonitor": {"podLabels": {"app": "shop"}, **OWN},
+        "prometheusRule": OWN,
+        "grafanaDashboard": OWN,
     },
 )
 """Every value there is, each valid."""

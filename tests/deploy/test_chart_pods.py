@@ -49,7 +49,7 @@ def test_the_proxy_needs_no_trust_of_its_pod(case: str) -> None:
     """Read-only root, bounded memory, and no token of the Kubernetes API in the pod."""
     container = proxy_of(case)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    assert set(container["resources"]["limits"]) >= {"cpu", "memory"}
     assert pod_of(case)["automountServiceAccountToken"] is False
     assert all(mount["readOnly"] for mount in container["volumeMounts"])
 
@@ -146,7 +146,7 @@ def test_what_values_say_of_the_pods_arrives() -> None:
     assert pod["nodeSelector"] == template["nodeSelector"]
     assert pod["tolerations"] == template["tolerations"]
     assert pod["priorityClassName"] == template["priorityClassName"]
-    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert pod["imagePullSecrets"] == [{"name": "mirror"}, {"name": "registry"}]
     assert [spread["topologyKey"] for spread in pod["topologySpreadConstraints"]] == (
         template["topologyKeys"]
     )

@@ -46,7 +46,7 @@ livenessProbe:
   timeoutSeconds: 3
   failureThreshold: 3
 resources:
-  {{- toYaml $times.resources | nindent 2 }}
+  {{- include "signicat-proxy.resources" $times.resources | nindent 2 }}
 securityContext:
   allowPrivilegeEscalation: false
   capabilities:
@@ -74,6 +74,23 @@ volumeMounts:
     mountPath: /etc/signicat-proxy-ca
     readOnly: true
   {{- end }}
+{{- end }}
+
+{{/* Without what null has removed. A number is written without an exponent, as text. */}}
+{{- define "signicat-proxy.resources" -}}
+{{- $found := dict -}}
+{{- range $kind, $amounts := . -}}
+{{- $kept := dict -}}
+{{- range $name, $amount := $amounts -}}
+{{- if not (kindIs "invalid" $amount) -}}
+{{- $_ := set $kept $name (kindIs "string" $amount | ternary $amount (toJson $amount)) -}}
+{{- end -}}
+{{- end -}}
+{{- if $kept -}}
+{{- $_ := set $found $kind $kept -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $found -}}
 {{- end }}
 
 {{/*

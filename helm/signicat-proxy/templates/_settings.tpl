@@ -15,7 +15,7 @@ yes
 {{- $hosts := list "localhost" "127.0.0.1" "[::1]" -}}
 {{- if eq .Values.mode "gateway" -}}
 {{- $name := include "signicat-proxy.fullname" . -}}
-{{- $namespace := .Release.Namespace -}}
+{{- $namespace := include "signicat-proxy.namespace" . -}}
 {{- $hosts = concat $hosts (list $name (printf "%s.%s" $name $namespace) (printf "%s.%s.svc" $name $namespace) (printf "%s.%s.svc.%s" $name $namespace .Values.clusterDomain)) -}}
 {{- end -}}
 {{- concat $hosts .Values.extraAllowedHosts | toJson -}}

@@ -1,0 +1,45 @@
+{{/* What every object has: its metadata, and how tables of values are laid over one another. */}}
+
+{{/*
+One table of a list of them, as JSON: a later one wins, tables are merged, null removes, a list is
+replaced as a whole (a JSON merge patch, RFC 7396). `merge` of Helm keeps what null should remove.
+*/}}
+{{- define "signicat-proxy.overlay" -}}
+{{- $result := dict -}}
+{{- range . -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $result $key -}}
+{{- else if kindIs "map" $value -}}
+{{- $below := get $result $key -}}
+{{- $tables := kindIs "map" $below | ternary (list $below $value) (list $value) -}}
+{{- $_ := set $result $key (include "signicat-proxy.overlay" $tables | fromJson) -}}
+{{- else -}}
+{{- $_ := set $result $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $result -}}
+{{- end }}
+
+{{- define "signicat-proxy.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end }}
+
+{{/*
+Name, namespace, labels and annotations of an object. `root` is the chart's context, `of` the
+table of values with the object's own `labels` and `annotations`; `suffix` and `labels` are the
+chart's. What the chart gives cannot be overridden.
+*/}}
+{{- define "signicat-proxy.metadata" -}}
+{{- $of := default dict .of -}}
+{{- $own := include "signicat-proxy.labels" .root | fromYaml -}}
+name: {{ default (include "signicat-proxy.fullname" .root) .name }}{{ .suffix }}
+namespace: {{ include "signicat-proxy.namespace" .root }}
+labels:
+  {{- include "signicat-proxy.overlay" (list .root.Values.commonLabels $of.labels $own .labels) | fromJson | toYaml | nindent 2 }}
+{{- with include "signicat-proxy.overlay" (list .root.Values.commonAnnotations $of.annotations) | fromJson }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
