@@ -158,9 +158,9 @@ def guarded(
         try:
             check(policy, request)
             _check_endpoint(request)
+            return await handler(request)
         except ProxyError as error:
             return _refused(request, error, counters, recent, log)
-        return await handler(request)
 
     return middleware
 

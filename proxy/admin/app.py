@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.admin.access import Guard, guarded, harden
 from proxy.admin.page import StatusPage
 from proxy.admin.report import Reporter, client_facts, status_json
+from proxy.errors import BAD_REQUEST, ProxyError
 from proxy.telemetry.counters import Counters
 from proxy.telemetry.exposition import CONTENT_TYPE, Exposition
 from proxy.telemetry.recent_errors import RecentErrors
@@ -20,11 +21,27 @@ __all__ = ["create_admin_app"]
 
 _OK, _ACCEPTED, _SEE_OTHER, _UNAVAILABLE = 200, 202, 303, 503
 _RENEWAL_EVERY_SECONDS: Final = 1.0
+_REQUIREMENT: Final = "first-token"
 
 
 def _json(status: int, body: Mapping[str, object]) -> web.Response:
     text = json.dumps(body, default=str) + "\n"
     return web.Response(status=status, text=text, content_type="application/json")
+
+
+def _needs_first_token_alone(request: web.Request) -> bool:
+    """Say whether `require=first-token` is asked for; raise `ProxyError` for anything else.
+
+    A probe that is misspelt must fail, and not ask something else than was meant.
+    """
+    wanted = request.query.getall("require", [])
+    if any(each != _REQUIREMENT for each in wanted):
+        raise ProxyError(
+            BAD_REQUEST,
+            f"/readyz knows one value of 'require': {_REQUIREMENT}. Leave 'require' out to ask "
+            "for a token that can be used now.",
+        )
+    return bool(wanted)
 
 
 class _Admin:
@@ -37,6 +54,7 @@ class _Admin:
         exposition: Exposition,
         renew: Callable[[], None],
         quit_: Callable[[], None] | None,
+        start_needs_tokens: bool,
         log: FilteringBoundLogger,
         monotonic: Callable[[], float],
     ) -> None:
@@ -46,6 +64,7 @@ class _Admin:
         self._exposition = exposition
         self._renew = renew
         self._quit = quit_
+        self._start_needs_tokens = start_needs_tokens
         self._log = log
         self._page = StatusPage(reporter.settings)
         self._monotonic = monotonic
@@ -65,13 +84,29 @@ class _Admin:
         return self._health(is_good=True)
 
     async def startupz(self, _: web.Request) -> web.Response:
-        """Say whether every client's first token attempt is over, well or not."""
+        """Say whether every client's first token attempt is over, well or not.
+
+        With STARTUP_DEADLINE_SECONDS it must have gone well: behind a native sidecar, the
+        application of a Job then never starts without a token.
+        """
+        if self._start_needs_tokens:
+            return self._health(is_good=self._have_had_tokens())
         return self._health(is_good=all(status.attempted for status in self._clients()))
 
-    async def readyz(self, _: web.Request) -> web.Response:
-        """Say whether every client holds a usable token and we are not draining."""
-        has_tokens = all(status.is_ready for status in self._clients())
+    async def readyz(self, request: web.Request) -> web.Response:
+        """Say whether every client holds a usable token and we are not draining.
+
+        `?require=first-token` asks only that every client has had one in this process: a wrong
+        secret stops a rollout, and an outage of the token endpoint takes no pod out.
+        """
+        if _needs_first_token_alone(request):
+            has_tokens = self._have_had_tokens()
+        else:
+            has_tokens = all(status.is_ready for status in self._clients())
         return self._health(is_good=has_tokens and not self._is_draining())
+
+    def _have_had_tokens(self) -> bool:
+        return all(status.has_had_token for status in self._clients())
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Return the Prometheus exposition."""
@@ -143,16 +178,21 @@ def create_admin_app(
     recent: RecentErrors,
     renew: Callable[[], None],
     quit_: Callable[[], None] | None,
+    start_needs_tokens: bool,
     policy: Guard,
     log: FilteringBoundLogger,
     monotonic: Callable[[], float],
 ) -> web.Application:
-    """Return the admin application; what it refuses goes to `counters`, `recent` and `log`."""
+    """Return the admin application; what it refuses goes to `counters`, `recent` and `log`.
+
+    `start_needs_tokens`: `/startupz` asks for a token of every client, and not for an attempt.
+    """
     admin = _Admin(
         reporter=reporter,
         exposition=exposition,
         renew=renew,
         quit_=quit_,
+        start_needs_tokens=start_needs_tokens,
         log=log,
         monotonic=monotonic,
     )

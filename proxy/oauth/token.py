@@ -74,3 +74,8 @@ class ClientStatus:
     def is_ready(self) -> bool:
         """Whether requests of the client get a token."""
         return self.state != "not_ready"
+
+    @property
+    def has_had_token(self) -> bool:
+        """Whether the client has had a token in this process, be it long over."""
+        return self.last_success_wall is not None

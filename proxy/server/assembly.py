@@ -288,6 +288,7 @@ def new_admin_app(
         recent=parts.recent,
         renew=parts.renew_tokens,
         quit_=quit_ if settings.admin_quit else None,
+        start_needs_tokens=settings.startup_deadline_seconds is not None,
         policy=parts.policy,
         log=context.log,
         monotonic=parts.clock.monotonic,

@@ -205,7 +205,7 @@ async def _enforce_startup_deadline(
 ) -> None:
     """End the process if a client has had no token by then (for Jobs)."""
     await asyncio.sleep(seconds)
-    late = [s.client for s in parts.client_statuses() if s.last_success_wall is None]
+    late = [s.client for s in parts.client_statuses() if not s.has_had_token]
     if late:
         log.critical(
             "startup_deadline_passed",

@@ -180,7 +180,9 @@ class Settings(BaseSettings):
         0.0, "Time after SIGTERM in which the proxy is not ready but still listens.", "seconds"
     )
     startup_deadline_seconds: Seconds | None = _setting(
-        None, "Exit with code 1 if there is no token by then; for Jobs.", "seconds"
+        None,
+        "Exit with code 1 if there is no token by then, and hold /startupz back; for Jobs.",
+        "seconds",
     )
     ca_file: Path | None = _setting(
         None, "PEM bundle that is trusted instead of the system's certificates."

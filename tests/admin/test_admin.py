@@ -35,7 +35,8 @@ GOOD = ClientStatus(
     fingerprint="0123abcd",
     waiters=0,
 )
-NEW = replace(GOOD, state="not_ready", attempted=False, seconds_to_expiry=None, fingerprint=None)
+LOST = replace(GOOD, state="not_ready", seconds_to_expiry=None, fingerprint=None)
+NEW = replace(LOST, attempted=False, last_success_wall=None)
 FAILED = replace(NEW, attempted=True, last_error="invalid_client", consecutive_failures=3)
 NO_TRAFFIC = {
     "requests": 0,
@@ -66,7 +67,9 @@ class Bench:
         """Count a stop."""
         self.quits += 1
 
-    def app(self, *, can_quit: bool = True) -> aiohttp.web.Application:
+    def app(
+        self, *, can_quit: bool = True, start_needs_tokens: bool = False
+    ) -> aiohttp.web.Application:
         """Return the application, 7200 seconds after it was made; 3 requests run."""
         counters = Counters(["default"])
         gauges = Gauges(
@@ -99,6 +102,7 @@ class Bench:
             recent=self.recent,
             renew=self.renew,
             quit_=self.quit if can_quit else None,
+            start_needs_tokens=start_needs_tokens,
             policy=Policy(
                 upstream_url="https://up.test",
                 token_urls=["https://up.test/t"],
@@ -124,13 +128,16 @@ async def client(bench: Bench) -> AsyncIterator[Client]:
         yield client
 
 
+FIRST_TOKEN = "/readyz?require=first-token"
 GRADES = {
-    "ready": ([GOOD], False, (200, 200, 200)),
-    "starting": ([NEW], False, (200, 503, 503)),
-    "first attempt failed": ([FAILED], False, (200, 200, 503)),
-    "degraded": ([DEGRADED], False, (200, 200, 200)),
-    "one of two failed": ([GOOD, replace(FAILED, client="b")], False, (200, 200, 503)),
-    "draining": ([GOOD], True, (200, 200, 503)),
+    "ready": ([GOOD], False, (200, 200, 200, 200)),
+    "starting": ([NEW], False, (200, 503, 503, 503)),
+    "first attempt failed": ([FAILED], False, (200, 200, 503, 503)),
+    "degraded": ([DEGRADED], False, (200, 200, 200, 200)),
+    "one of two failed": ([GOOD, replace(FAILED, client="b")], False, (200, 200, 503, 503)),
+    "an outage outlasts the token": ([LOST], False, (200, 200, 200, 503)),
+    "draining": ([GOOD], True, (200, 200, 503, 503)),
+    "draining in an outage": ([LOST], True, (200, 200, 503, 503)),
 }
 
 
@@ -139,13 +146,13 @@ async def test_each_probe_means_one_thing(
     bench: Bench,
     client: Client,
     clients: list[ClientStatus],
-    codes: tuple[int, int, int],
+    codes: tuple[int, int, int, int],
     *,
     draining: bool,
 ) -> None:
     """Live: the loop turns. Started: an attempt is over. Ready: tokens, no drain (A)."""
     bench.clients, bench.is_draining = clients, draining
-    for path, code in zip(("/livez", "/startupz", "/readyz"), codes, strict=True):
+    for path, code in zip(("/livez", "/startupz", FIRST_TOKEN, "/readyz"), codes, strict=True):
         async with client.get(path, headers={"Host": "10.1.2.3:8081"}) as answer:
             assert answer.status == code
             body = await answer.json()
@@ -159,6 +166,54 @@ async def test_each_probe_means_one_thing(
         "last_error": clients[0].last_error,
         "secret": "configured",
     }
+
+
+@pytest.mark.parametrize(
+    ("clients", "code"),
+    [
+        ([GOOD], 200),
+        ([NEW], 503),
+        ([FAILED], 503),
+        ([GOOD, replace(FAILED, client="b")], 503),
+        ([LOST], 200),
+    ],
+)
+async def test_with_a_deadline_the_start_is_over_with_the_first_tokens(
+    bench: Bench, clients: list[ClientStatus], code: int
+) -> None:
+    """With STARTUP_DEADLINE_SECONDS, an attempt that failed starts no application (A)."""
+    bench.clients = clients
+    async with (
+        TestClient(TestServer(bench.app(start_needs_tokens=True))) as client,
+        client.get("/startupz", headers={"Host": "10.1.2.3:8081"}) as answer,
+    ):
+        assert answer.status == code
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize(
+    "query", ["first_token", "First-Token", "", "token", "first-token&require=token"]
+)
+async def test_a_misspelt_requirement_is_refused(
+    bench: Bench, client: Client, method: str, query: str
+) -> None:
+    """A probe that asks for what is unknown fails, and says why to whoever looks (A)."""
+    async with client.request(method, f"/readyz?require={query}") as answer:
+        assert answer.status == 400
+        body = await answer.read()
+    (kept,) = bench.recent.newest_first()
+    assert (kept.kind, kept.code) == ("admin", "bad_request")
+    if method != "HEAD":
+        problem = json.loads(body)
+        assert problem["code"] == "bad_request"
+        assert "knows one value of 'require': first-token." in problem["detail"]
+
+
+@pytest.mark.parametrize("query", ["require=first-token&require=first-token", "x=1&verbose"])
+async def test_other_parameters_of_probes_are_ignored(client: Client, query: str) -> None:
+    """What load balancers add to a probe changes nothing."""
+    async with client.get(f"/readyz?{query}") as answer:
+        assert answer.status == 200
 
 
 @pytest.mark.parametrize("path", ["/livez", "/startupz", "/readyz", "/status"])
