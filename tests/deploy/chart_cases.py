@@ -139,7 +139,7 @@ RENDERED: Final[Mapping[str, list[Manifest]]] = {
             EVERYTHING,
             {
                 "mode": "sidecar",
-                "sidecar": {"gatesReadiness": False},
+                "sidecar": {"gatesReadiness": True},
                 "routes": [*EVERYTHING["routes"], {"path": "/shop", "client": "shop"}],
             },
         )

@@ -122,7 +122,7 @@ def test_the_example_values_are_valid() -> None:
 def test_the_page_has_yaml_of_every_kind() -> None:
     """The test above has something to look at."""
     found = [block for text in blocks("yaml") for block in documents(text)]
-    assert {block.get("kind") for block in found} == {"Deployment", "NetworkPolicy", None}
+    assert {block.get("kind") for block in found} == {"Deployment", "Job", "NetworkPolicy", None}
     assert any("dependencies" in block for block in found)
     assert any("signicat-proxy" in block for block in found)
     assert sum("clients" in block for block in found) >= 3

@@ -94,9 +94,11 @@ def test_probes_ask_the_admin_port(case: str) -> None:
     """Each probe has its meaning; none asks the traffic port."""
     container = proxy_of(case)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    expected = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
-    if case == "sidecar with everything":  # gatesReadiness: false
-        del expected["readinessProbe"]
+    expected = {"startupProbe": "/startupz", "livenessProbe": "/livez"}
+    if case.startswith("gateway"):
+        expected["readinessProbe"] = "/readyz?require=first-token"
+    if case == "sidecar with everything":  # gatesReadiness: true
+        expected["readinessProbe"] = "/readyz"
     probes = {name: probe["httpGet"] for name, probe in container.items() if "Probe" in name}
     assert probes == {
         name: {"path": path, "port": "proxy-admin"} for name, path in expected.items()
@@ -104,12 +106,25 @@ def test_probes_ask_the_admin_port(case: str) -> None:
     assert ports["proxy-admin"] == DEFAULTS["ports"]["admin"]
 
 
-def test_one_client_need_not_take_the_others_out_of_the_service() -> None:
-    """With `gateway.gatesReadiness: false` a pod stays ready once its first attempts are over."""
-    values = merged(GATEWAY_VALUES, {"gateway": {"gatesReadiness": False}})
+PROBES = {True: "/readyz", False: "/startupz", "first-token": "/readyz?require=first-token"}
+
+
+@pytest.mark.parametrize(("gates", "path"), PROBES.items())
+def test_a_value_says_which_token_readiness_waits_for(*, gates: bool | str, path: str) -> None:
+    """The gateway always has a probe, so that it leaves its Service when it drains."""
+    values = merged(GATEWAY_VALUES, {"gateway": {"gatesReadiness": gates}})
     pod = only(render(values), "Deployment")["spec"]["template"]["spec"]
     probe = pod["containers"][0]["readinessProbe"]
-    assert probe["httpGet"] == {"path": "/startupz", "port": "proxy-admin"}
+    assert probe["httpGet"] == {"path": path, "port": "proxy-admin"}
+
+
+@pytest.mark.parametrize(("gates", "path"), PROBES.items())
+def test_a_sidecar_gates_its_pod_only_if_told_to(*, gates: bool | str, path: str) -> None:
+    """Without a probe, no outage of the token endpoint takes the application out of service."""
+    values = merged(SIDECAR_VALUES, {"sidecar": {"gatesReadiness": gates}})
+    pod = only(render_application(values), "Deployment")["spec"]["template"]["spec"]
+    probe = pod["initContainers"][0].get("readinessProbe")
+    assert (probe and probe["httpGet"]["path"]) == (path if gates else None)
 
 
 def test_the_start_up_probe_outlasts_the_first_token_request() -> None:
@@ -118,8 +133,22 @@ def test_the_start_up_probe_outlasts_the_first_token_request() -> None:
         Settings.model_fields["token_timeout_seconds"].default + 30
     )
     values = merged(GATEWAY_VALUES, {"settings": {"token_timeout_seconds": 60.5}})
+    assert start_up_seconds(values) == 61 + 30
+
+
+def test_the_start_up_probe_outlasts_the_start_up_deadline() -> None:
+    """The proxy ends by itself then, and says why: the kubelet must not have killed it before."""
+    settings = {"token_timeout_seconds": 20, "startup_deadline_seconds": 120.5}
+    assert start_up_seconds(merged(GATEWAY_VALUES, {"settings": settings})) == 121 + 30
+    settings = {"token_timeout_seconds": 20, "startup_deadline_seconds": 5}
+    assert start_up_seconds(merged(GATEWAY_VALUES, {"settings": settings})) == 20 + 30
+
+
+def start_up_seconds(values: dict[str, Any]) -> int:
+    """Return how long the kubelet waits for the start of a gateway."""
     pod = only(render(values), "Deployment")["spec"]["template"]["spec"]
-    assert pod["containers"][0]["startupProbe"]["failureThreshold"] == 61 + 30
+    probe = pod["containers"][0]["startupProbe"]
+    return int(probe["failureThreshold"] * probe["periodSeconds"])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ of this one: {{ include "signicat-proxy.sidecar" (index .Subcharts "signicat-pro
 
 {{- define "signicat-proxy.container" -}}
 {{- $times := get .Values .Values.mode -}}
+{{- $gates := toString $times.gatesReadiness -}}
+{{- $ready := dict "true" "/readyz" "first-token" "/readyz?require=first-token" "false" "/startupz" -}}
 image: {{ include "signicat-proxy.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: ["run"]
@@ -21,18 +23,21 @@ ports:
   - name: proxy-admin
     containerPort: {{ .Values.ports.admin }}
     protocol: TCP
-{{- /* Over once the first token attempt is, which takes TOKEN_TIMEOUT_SECONDS at most. */}}
+{{- /*
+Over once the first token attempt is, which takes TOKEN_TIMEOUT_SECONDS at most; with
+STARTUP_DEADLINE_SECONDS once there is a token, and by then the proxy ends by itself.
+*/}}
 startupProbe:
   httpGet:
     path: /startupz
     port: proxy-admin
   periodSeconds: 1
   timeoutSeconds: 3
-  failureThreshold: {{ default 10 .Values.settings.token_timeout_seconds | ceil | int | add 30 }}
-{{- if or $times.gatesReadiness (eq .Values.mode "gateway") }}
+  failureThreshold: {{ max (default 10 .Values.settings.token_timeout_seconds | ceil | int) (default 0 .Values.settings.startup_deadline_seconds | ceil | int) | add 30 }}
+{{- if or (ne $gates "false") (eq .Values.mode "gateway") }}
 readinessProbe:
   httpGet:
-    path: {{ ternary "/readyz" "/startupz" $times.gatesReadiness }}
+    path: {{ get $ready $gates }}
     port: proxy-admin
   periodSeconds: 5
   timeoutSeconds: 3
