@@ -50,14 +50,14 @@ OF_GATEWAY: Final = [
 KINDS: Final = {
     "gateway": OF_GATEWAY,
     "gateway with everything": [
-        *OF_GATEWAY[:4],
-        *("ServiceMonitor", "PrometheusRule", "ConfigMap"),
-        *OF_GATEWAY[4:],
+        *OF_GATEWAY[:3],
+        *("ConfigMap", "Deployment", "ServiceMonitor", "NetworkPolicy", "PrometheusRule"),
+        *OF_GATEWAY[5:],
     ],
     "sidecar": ["Deployment"],
     "sidecar with a file": ["ConfigMap", "Deployment"],
     "sidecar with everything": [
-        *("ConfigMap", "PodMonitor", "PrometheusRule", "ConfigMap", "Deployment")
+        *("ConfigMap", "ConfigMap", "PodMonitor", "PrometheusRule", "Deployment")
     ],
     "sidecar by hand": ["Deployment"],
 }
