@@ -32,18 +32,19 @@ ReplayOutcome = Literal["ok", "refused", "failed", "not_possible"]
 UPSTREAM_ERROR_REASONS: Final[tuple[UpstreamErrorReason, ...]] = get_args(UpstreamErrorReason)
 REPLAY_OUTCOMES: Final[tuple[ReplayOutcome, ...]] = get_args(ReplayOutcome)
 _SERVER_ERROR: Final = 500
+_STATUS: Final = {kind.code: kind.status for kind in ERROR_KINDS}
+_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 
 
 class Counters:
     """Owns what is counted of requests; `clients` are the names of the configured clients.
 
     Only its methods write. `requests` is by client, method and status code,
-    `error_replies` by client and error code, `rejected` by error code.
+    `own_replies` by client and error code.
     """
 
     __slots__ = (
-        "error_replies",
-        "rejected",
+        "own_replies",
         "replays",
         "request_bytes",
         "request_seconds",
@@ -60,13 +61,7 @@ class Counters:
         self.upstream_seconds = {client: Histogram() for client in clients}
         self.request_bytes = 0
         self.response_bytes = 0
-        self.rejected = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
-        self.error_replies = {
-            (client, kind.code): 0
-            for client in labels
-            for kind in ERROR_KINDS
-            if kind.status >= _SERVER_ERROR
-        }
+        self.own_replies = {(client, kind.code): 0 for client in labels for kind in ERROR_KINDS}
         self.upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
         self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
 
@@ -97,11 +92,41 @@ class Counters:
         self.response_bytes += bytes_out
 
     def error_reply(self, client: str, kind: ErrorKind) -> None:
-        """Count a reply of our own: as a refusal, as a 5xx, or as both."""
-        if kind.is_refusal:
-            self.rejected[kind.code] += 1
-        if kind.status >= _SERVER_ERROR:
-            self.error_replies[client, kind.code] += 1
+        """Count a reply of our own."""
+        self.own_replies[client, kind.code] += 1
+
+    def rejected(self) -> dict[str, int]:
+        """Return how many requests were refused, by error code."""
+        refused = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
+        for (_, code), amount in self.own_replies.items():
+            if code in refused:
+                refused[code] += amount
+        return refused
+
+    def error_replies(self) -> dict[tuple[str, str], int]:
+        """Return how many replies of our own are 5xx, by client and error code."""
+        return {
+            key: amount
+            for key, amount in self.own_replies.items()
+            if _STATUS[key[1]] >= _SERVER_ERROR
+        }
+
+    def upstream_responses(self) -> dict[tuple[str, str], int]:
+        """Return how many responses came from the upstream, by client and class of status.
+
+        Each request that has ended got a response of the upstream, one of our own, or
+        none (code 0). So these are all but our own, and no request pays for the count.
+        """
+        found = {(client, name): 0 for client in self.upstream_seconds for name in _CLASSES}
+        for (client, _, status), amount in self.requests.items():
+            key = (client, f"{status // 100}xx")
+            if key in found:
+                found[key] += amount
+        for (client, code), amount in self.own_replies.items():
+            key = (client, f"{_STATUS[code] // 100}xx")
+            if key in found:
+                found[key] -= amount
+        return found
 
     def upstream_error(self, reason: UpstreamErrorReason) -> None:
         """Count a failure on the path to the upstream."""

@@ -94,6 +94,12 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
             for (client, method, code), count in counters.requests.items()
         ),
     )
+    yield counter_by_labels(
+        "upstream_responses",
+        "Responses of the upstream to requests that have ended, by class of status.",
+        ("client", "class"),
+        counters.upstream_responses().items(),
+    )
     yield histogram_by_client(
         "request_duration_seconds",
         "Time from a request's head to the end of its response.",
@@ -113,13 +119,13 @@ def _failure_families(counters: Counters) -> Iterator[Metric]:
         "rejected",
         "Requests that the proxy refused, by error code.",
         "reason",
-        counters.rejected.items(),
+        counters.rejected().items(),
     )
     yield counter_by_labels(
         "error_replies",
         "Responses of the proxy itself with a status of 500 or more, by error code.",
         ("client", "reason"),
-        counters.error_replies.items(),
+        counters.error_replies().items(),
     )
     yield counter_by_label(
         "upstream_errors",

@@ -37,6 +37,7 @@ STATUS = ClientStatus(
 )
 EXPECTED = {
     "requests": ("counter", {"client", "method", "code"}),
+    "upstream_responses": ("counter", {"client", "class"}),
     "request_duration_seconds": ("histogram", {"client", "le"}),
     "upstream_duration_seconds": ("histogram", {"client", "le"}),
     "requests_in_flight": ("gauge", set()),
@@ -86,6 +87,8 @@ def used() -> Exposition:
     counters, outbound = Counters(["a", "b"]), OutboundCounters(["a", "b"])
     counters.request_finished("a", "GET", 200, 0.01, 0.005, 10, 20)
     counters.request_finished("none", "OTHER", 400, 0.0, None, 0, 0)
+    for kind in ERROR_KINDS:
+        counters.request_finished("a", "POST", kind.status, 1.0, None, 0, 0)
     outbound.token_request("a", "ok", 0.2)
     outbound.token_request("a", "timeout", 10.0)
     outbound.secret_fallback("b")
@@ -148,9 +151,11 @@ def test_the_numbers_are_right() -> None:
     assert value(found, "secret_fallback_active", client="a") == 1
     assert value(found, "secret_fallbacks", "_total", client="b") == 1
     assert value(found, "name_lookups", "_total", outcome="stale") == 1
-    assert value(found, "request_duration_seconds", "_count", client="a") == 1
+    ended = 1 + len(ERROR_KINDS)
+    assert value(found, "request_duration_seconds", "_count", client="a") == ended
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.005") == 0
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.01") == 1
+    assert value(found, "upstream_duration_seconds", "_count", client="a") == 1
     assert {sample.labels["reason"]: sample.value for sample in found["rejected"].samples} == {
         kind.code: 1.0 for kind in ERROR_KINDS if kind.is_refusal
     }
@@ -162,6 +167,31 @@ def test_the_numbers_are_right() -> None:
     assert {sample.value for sample in found["upstream_errors"].samples} == {1.0}
 
 
+def test_responses_of_the_upstream_are_all_but_our_own() -> None:
+    """Whose 5xx it was can be read from one metric each, as in the sum of both."""
+    counters = Counters(["a", "b"])
+    for status in (200, 204, 302, 404, 500, 502, 599):
+        counters.request_finished("a", "GET", status, 0.1, 0.1, 0, 0)
+    counters.request_finished("a", "GET", 0, 0.1, None, 0, 0)
+    for kind in ERROR_KINDS:
+        counters.error_reply("b", kind)
+        counters.request_finished("b", "GET", kind.status, 0.1, None, 0, 0)
+    counters.error_reply("none", OVERLOADED)  # of the admin port: no request of a caller
+    found = families(Exposition(counters, OutboundCounters(["a", "b"]), IDLE))
+    amounts = {
+        (sample.labels["client"], sample.labels["class"]): sample.value
+        for sample in found["upstream_responses"].samples
+        if sample.name.endswith("_total")
+    }
+    assert amounts == {
+        ("a", "2xx"): 2,
+        ("a", "3xx"): 1,
+        ("a", "4xx"): 1,
+        ("a", "5xx"): 3,
+        **{("b", name): 0 for name in ("2xx", "3xx", "4xx", "5xx")},
+    }
+
+
 def test_series_exist_from_the_start() -> None:
     """A rate needs a first value: what can be known beforehand starts at zero."""
     found = families(Exposition(Counters(["a"]), OutboundCounters(["a"]), IDLE))
@@ -170,6 +200,7 @@ def test_series_exist_from_the_start() -> None:
     }
     assert {sample.value for sample in found["token_requests"].samples} == {0.0}
     assert value(found, "secret_fallbacks", "_total", client="a") == 0
+    assert value(found, "upstream_responses", "_total", client="a", **{"class": "5xx"}) == 0
     assert value(found, "upstream_errors", "_total", reason="dns") == 0
     assert value(found, "rejected", "_total", reason="host_not_allowed") == 0
     for client in ("a", "none"):

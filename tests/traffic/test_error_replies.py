@@ -186,3 +186,25 @@ async def test_a_port_where_nobody_listens(tokens: TokenServer) -> None:
             assert_problem(answer, 502, "upstream_unreachable")
         assert (await proxy.admin("GET /livez")).status == 200
         assert await proxy.metric("upstream_errors_total", reason="connect") >= 3
+
+
+async def test_whose_5xx_it_was_can_be_counted_from_the_first(tokens: TokenServer) -> None:
+    """A 5xx of the upstream and one of the proxy are told apart, and no class is without a zero."""
+    answers = iter((reply("500 Broken"), reply("503 Busy"), b"HTTP/1.1 99999 X\r\n\r\n"))
+
+    async def fails(_: Message) -> bytes:
+        return next(answers)
+
+    async def counted() -> tuple[float, float, float]:
+        return (
+            await proxy.metric("upstream_responses_total", **{"class": "5xx"}),
+            await proxy.metric("upstream_responses_total"),
+            await proxy.metric("error_replies_total", client="default"),
+        )
+
+    async with proxied(tokens, fails) as (proxy, _):
+        before = (await proxy.admin("GET /metrics")).body.decode()
+        assert 'upstream_responses_total{class="5xx",client="default"} 0.0' in before
+        for status, count in ((500, (1, 1, 0)), (503, (2, 2, 0)), (502, (2, 2, 1))):
+            assert (await proxy.ask(request("POST /", "Content-Length: 0"))).status == status
+            assert await counted() == count
