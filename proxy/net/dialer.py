@@ -37,12 +37,7 @@ from proxy.net.egress import (
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
 from proxy.net.stream import StreamProtocol
 
-__all__ = [
-    "DialError",
-    "Dialer",
-    "Progress",
-    "Step",
-]
+__all__ = ["DialError", "Dialer", "Progress", "Step"]
 
 _Protocol = TypeVar("_Protocol", bound=StreamProtocol)
 
@@ -109,6 +104,16 @@ def _tune(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a host is reached: `first` is who is connected to, `tls` `None` for plain HTTP."""
+
+    first: Peer
+    tls: ssl.SSLContext | None
+    egress: EgressProxy | None
+    egress_tls: ssl.SSLContext | None
+
+
 class Dialer:
     """Makes connections to one host, directly or through an egress proxy.
 
@@ -131,14 +136,18 @@ class Dialer:
         setting: str = "SIGNICAT_PROXY_UPSTREAM_URL",
     ) -> None:
         self._target = Peer(host, port, setting)
-        self._tls = tls
-        self._egress = egress
-        self._next = self._target if egress is None else Peer.egress(egress.host, egress.port)
-        self._egress_tls = (egress_tls or tls) if egress is not None and egress.is_tls else None
-        if egress is not None and egress.is_tls and self._egress_tls is None:
-            raise ValueError("an https:// egress proxy needs a TLS context")
         self._timeout_seconds = connect_timeout_seconds
         self._names = names
+        self._is_tls = tls is not None
+        self.reach_by(egress_tls or tls, egress)
+
+    def reach_by(self, tls: ssl.SSLContext | None, egress: EgressProxy | None) -> None:
+        """Make the connections from now on with these; those being made end as they began (C4)."""
+        first = self._target if egress is None else Peer.egress(egress.host, egress.port)
+        egress_tls = tls if egress is not None and egress.is_tls else None
+        if egress is not None and egress.is_tls and egress_tls is None:
+            raise ValueError("an https:// egress proxy needs a TLS context")
+        self._way = _Way(first, tls if self._is_tls else None, egress, egress_tls)
 
     async def dial(
         self, protocol_factory: Callable[[], _Protocol], progress: Progress | None = None
@@ -152,54 +161,55 @@ class Dialer:
         `progress` learns of each step as it begins.
         """
         progress = progress or Progress()
+        way = self._way
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 try:
-                    transport, handover = await self._attempt(progress)
+                    transport, handover = await self._attempt(way, progress)
                 except DialError as error:
                     if not error.is_transient:
                         raise
                     await asyncio.sleep(0)
-                    transport, handover = await self._attempt(progress)
+                    transport, handover = await self._attempt(way, progress)
         except TimeoutError:
-            raise timed_out(self._next, progress.step, self._timeout_seconds) from None
+            raise timed_out(way.first, progress.step, self._timeout_seconds) from None
         return transport, _hand_over(transport, handover, protocol_factory)
 
-    async def _attempt(self, progress: Progress) -> tuple[asyncio.Transport, _Handover]:
-        bottom, handover = await self._open(await self._connect(progress))
+    async def _attempt(self, way: _Way, progress: Progress) -> tuple[asyncio.Transport, _Handover]:
+        bottom, handover = await self._open(way, await self._connect(way, progress))
         try:
-            top = await self._climb(bottom, handover, progress)
+            top = await self._climb(way, bottom, handover, progress)
         except BaseException:
             bottom.abort()
             raise
         progress.below_tls = None if top is bottom else bottom
         return top, handover
 
-    async def _open(self, sock: socket.socket) -> tuple[asyncio.Transport, _Handover]:
+    async def _open(self, way: _Way, sock: socket.socket) -> tuple[asyncio.Transport, _Handover]:
         loop = asyncio.get_running_loop()
         try:
             _tune(sock)
             return await loop.create_connection(lambda: _Handover(loop), sock=sock)
         except (OSError, RuntimeError) as error:  # uvloop has some of the latter
             sock.close()
-            raise unreachable(self._next, error) from error
+            raise unreachable(way.first, error) from error
 
     async def _climb(
-        self, transport: asyncio.Transport, handover: _Handover, progress: Progress
+        self, way: _Way, transport: asyncio.Transport, handover: _Handover, progress: Progress
     ) -> asyncio.Transport:
         """Put CONNECT and TLS on a TCP transport, as far as wanted; return the topmost."""
-        if self._egress is not None:
-            transport = await self._open_tunnel(self._egress, transport, handover, progress)
-        if self._tls is not None:
+        if way.egress is not None:
+            transport = await self._open_tunnel(way, way.egress, transport, handover, progress)
+        if way.tls is not None:
             progress.begin(Step.TLS)
-            transport = await self._start_tls(transport, handover, self._tls, self._target)
+            transport = await self._start_tls(transport, handover, way.tls, self._target)
         if handover.is_lost:
             raise closed_early(self._target)
         return transport
 
-    async def _connect(self, progress: Progress) -> socket.socket:
+    async def _connect(self, way: _Way, progress: Progress) -> socket.socket:
         """Look the name up and connect to whichever of its addresses responds first (RFC 8305)."""
-        peer = self._next
+        peer = way.first
         progress.begin(Step.DNS)
         try:
             addresses = await self._names.look_up(
@@ -218,15 +228,16 @@ class Dialer:
 
     async def _open_tunnel(
         self,
+        way: _Way,
         egress: EgressProxy,
         transport: asyncio.Transport,
         handover: _Handover,
         progress: Progress,
     ) -> asyncio.Transport:
         """Ask the egress proxy for a tunnel; nothing may follow the head of its response."""
-        if self._egress_tls is not None:
+        if way.egress_tls is not None:
             progress.begin(Step.EGRESS_TLS)
-            transport = await self._start_tls(transport, handover, self._egress_tls, self._next)
+            transport = await self._start_tls(transport, handover, way.egress_tls, way.first)
         progress.begin(Step.CONNECT)
         try:
             ask = connect_request(egress, self._target.host, self._target.port)

@@ -7,20 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CaFileError", "client_context", "system_trust_hidden"]
+from proxy.files import UnusableFileError, read_file
+
+__all__ = ["client_context", "system_trust_hidden", "trust"]
 
 _PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-
-
-class CaFileError(ValueError):
-    """The file of CA_FILE cannot be used.
-
-    `reason` says why and is safe to show; the text names the setting too.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"SIGNICAT_PROXY_CA_FILE: {reason}")
-        self.reason = reason
 
 
 @contextmanager
@@ -47,8 +38,8 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a context that speaks TLS 1.2 or later and HTTP/1.1, and always verifies.
 
     Trusted is what the system trusts or, with `ca_file` (PEM), what stands
-    there and nothing else. Reads files: call it before the loop runs. Raises
-    `CaFileError`.
+    there and nothing else. Reading takes up to some hundredths of a second: call it
+    before the loop runs, or in a thread. Raises `UnusableFileError`.
 
     `ssl.create_default_context` is not used because it obeys `SSLKEYLOGFILE`,
     which would write the session keys that protect tokens to a file.
@@ -59,10 +50,19 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         return context
-    try:
-        context.load_verify_locations(cafile=ca_file)
-    except ssl.SSLError as error:
-        raise CaFileError("no certificates in PEM form in this file") from error
-    except OSError as error:
-        raise CaFileError(f"cannot be read ({error.strerror})") from error
+    trust(context, "ca_file", ca_file)
     return context
+
+
+def trust(context: ssl.SSLContext, file: str, path: Path) -> None:
+    """Let `context` trust the authorities in a PEM file, which the setting `file` names.
+
+    Raises `UnusableFileError`.
+    """
+    read_file(file, path)  # a pipe, or a disk as a file, is no file to read
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError as error:
+        raise UnusableFileError(file, "no certificates in PEM form in this file") from error
+    except OSError as error:
+        raise UnusableFileError(file, f"cannot be read ({error.strerror})") from error

@@ -148,6 +148,11 @@ class TokenEndpoint:
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
 
+    def reach_by(self, tls: ssl.SSLContext, egress: EgressProxy | None) -> None:
+        """Make the connections from now on with these (C4)."""
+        self._tls = tls
+        self._egress = egress
+
     @property
     def scope(self) -> str:
         """The scope that is asked for."""
@@ -173,7 +178,7 @@ class TokenEndpoint:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    ssl=self._tls, limit=2, resolver=self._resolver, use_dns_cache=False
+                    limit=2, resolver=self._resolver, use_dns_cache=False
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
@@ -208,6 +213,7 @@ class TokenEndpoint:
             allow_redirects=False,
             proxy=proxy,
             proxy_headers=proxy_headers,
+            ssl=self._tls,  # part of what tells connections apart: another needs a new one
         ) as response:
             trace_id = valid_trace_id(response.headers.get("x-trace-id"))
             body = b""

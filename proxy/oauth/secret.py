@@ -1,9 +1,9 @@
 """Where a client's secret comes from: a value, or a file that may change at any time (T6, T7)."""
 
-import os
-import stat
 from pathlib import Path
 from typing import Final
+
+from proxy.files import UnreadableFileError, read_file
 
 __all__ = ["SecretSource", "SecretUnreadableError", "as_seen"]
 
@@ -44,27 +44,12 @@ class SecretSource:
         if self._path is None:
             return as_seen(self._value or "")
         try:
-            secret = as_seen(_content(self._path).decode("utf-8"))
-        except OSError as error:
-            raise SecretUnreadableError(error.strerror or "unreadable") from None
+            content = read_file("client_secret_file", self._path, max_bytes=_MAX_BYTES)
+            secret = as_seen(content.decode("utf-8"))
+        except UnreadableFileError as error:
+            raise SecretUnreadableError(error.cause) from None
         except UnicodeDecodeError:
             raise SecretUnreadableError("not UTF-8 text") from None
         if not secret:
             raise SecretUnreadableError("empty")
         return secret
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; one that another process has to fill must not stop the event loop."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _content(path: Path) -> bytes:
-    """Return what the file holds, refusing what cannot be read again and again."""
-    with open(path, "rb", opener=_without_waiting) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise SecretUnreadableError("not a regular file")
-        content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise SecretUnreadableError("over 64 KiB")
-    return content

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import resource
-import ssl
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -23,9 +22,9 @@ from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
 from proxy.http1.parser import RequestHeadParser
 from proxy.http1.serializer import UpstreamNames
+from proxy.net.dialer import Dialer
 from proxy.net.egress import secrets_in
 from proxy.net.name_cache import NameCache
-from proxy.net.tls import client_context
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
 from proxy.oauth.demand import Demand
@@ -33,7 +32,8 @@ from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientStatus
-from proxy.server.outgoing import new_secret_source, new_token_endpoint, new_upstream_dialer
+from proxy.server.file_watch import FileWatch
+from proxy.server.outgoing import Outgoing, new_secret_source
 from proxy.settings.loader import Settings
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Counters, OutboundCounters
@@ -43,13 +43,7 @@ from proxy.telemetry.rates import Traffic
 from proxy.telemetry.recent_errors import RecentErrors
 from proxy.telemetry.request_log import RequestLog, TokenRequestLog
 
-__all__ = [
-    "Parts",
-    "assemble",
-    "configured_secrets",
-    "new_admin_app",
-    "new_guard",
-]
+__all__ = ["Parts", "assemble", "configured_secrets", "new_admin_app", "new_guard"]
 
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
 """Starts a task that has a parent."""
@@ -65,11 +59,17 @@ class Parts:
     context: Context
     policy: Policy
     refreshers: tuple[TokenRefresher, ...]
-    endpoints: tuple[TokenEndpoint, ...]
+    outgoing: Outgoing
     outbound: OutboundCounters
+    watch: FileWatch
     traffic: Traffic
     recent: RecentErrors
     clock: Clock
+
+    def reload(self) -> None:
+        """Look at all files now, and renew all tokens (SIGHUP)."""
+        self.watch.look_now()
+        self.renew_tokens()
 
     def renew_tokens(self) -> None:
         """Read all secrets again and renew all tokens now."""
@@ -83,8 +83,7 @@ class Parts:
     async def close(self) -> None:
         """Close every outgoing connection."""
         self.context.pool.close()
-        for endpoint in self.endpoints:
-            await endpoint.close()
+        await self.outgoing.close()
 
 
 def configured_secrets(settings: Settings) -> tuple[str, ...]:
@@ -174,15 +173,14 @@ def _new_refreshers(
 
 def _new_pool(
     settings: Settings,
-    tls: ssl.SSLContext,
-    names: NameCache,
+    dialer: Dialer,
     spawn: Spawn,
     turns: Turns,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Pool:
     return Pool(
-        new_upstream_dialer(settings, tls, names),
+        dialer,
         limit=settings.max_upstream_connections,
         idle_seconds=settings.upstream_idle_seconds,
         spawn=spawn,
@@ -214,16 +212,16 @@ def assemble(
     clock: Clock,
     logs: Logs,
 ) -> Parts:
-    """Build everything; opens no port and no connection. Raises `CaFileError`."""
+    """Build everything; opens no port and no connection. Raises `UnusableFileError`."""
     log = logs.log
-    tls = client_context(settings.ca_file)
     clients = [client.name for client in settings.clients]
     counters, outbound = Counters(clients), OutboundCounters(clients)
     recent = RecentErrors(clock.wall)
     names = NameCache(clock=clock, count=outbound.name_lookup, log=log)
-    endpoints = tuple(new_token_endpoint(c, settings, tls, clock, names) for c in settings.clients)
+    watch = FileWatch(log)
+    outgoing = Outgoing(settings, names, clock, watch)
     tokens = tuple(
-        _new_refreshers(settings, endpoints, TokenRequestLog(outbound, recent), clock, log)
+        _new_refreshers(settings, outgoing.endpoints, TokenRequestLog(outbound, recent), clock, log)
     )
     policy, router = new_guard(settings)
     loop = asyncio.get_running_loop()
@@ -233,7 +231,7 @@ def assemble(
         parser=RequestHeadParser(loop),
         admission=Admission(policy, router),
         tokens={cache.client: cache for cache, _ in tokens},
-        pool=_new_pool(settings, tls, names, spawn, turns, clock, log),
+        pool=_new_pool(settings, outgoing.dialer, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
         counters=counters,
         request_log=_new_request_log(settings, logs, counters, recent, clock),
@@ -245,7 +243,7 @@ def assemble(
     )
     refreshers = tuple(each for _, each in tokens)
     traffic = Traffic(counters, clock.monotonic)
-    return Parts(context, policy, refreshers, endpoints, outbound, traffic, recent, clock)
+    return Parts(context, policy, refreshers, outgoing, outbound, watch, traffic, recent, clock)
 
 
 def _new_exposition(parts: Parts, settings: Settings) -> Exposition:
@@ -258,7 +256,7 @@ def _new_exposition(parts: Parts, settings: Settings) -> Exposition:
         max_callers=context.limits.max_callers,
         max_upstream_connections=settings.max_upstream_connections,
     )
-    return Exposition(context.counters, parts.outbound, gauges)
+    return Exposition(context.counters, parts.outbound, parts.watch.counters, gauges)
 
 
 def new_admin_app(

@@ -49,7 +49,7 @@ class Control:
         self.stopping.set()
 
     def reload(self) -> None:
-        """Read the secrets again and renew every token (SIGHUP, C2)."""
+        """Read secrets and other files again and renew every token (SIGHUP, C2, C4)."""
         self.on_reload()
 
 
@@ -69,7 +69,7 @@ async def serve(
 
     0 after a stop; 1 when an inner task died (C3) or the start-up deadline
     passed. Raises `CannotListenError` for an address that is in use, and
-    `CaFileError`. `settings_report` is what the admin port shows of the
+    `UnusableFileError`. `settings_report` is what the admin port shows of the
     settings, redacted.
     """
     log = logs.log
@@ -78,7 +78,7 @@ async def serve(
         async with asyncio.TaskGroup() as tasks:
             parts = assemble(settings, spawn=tasks.create_task, clock=clock, logs=logs)
             _watch_secrets(logs, settings, parts)
-            control.on_reload = parts.renew_tokens
+            control.on_reload = parts.reload
             admin_app = new_admin_app(
                 parts, settings, settings_report=settings_report or {}, quit_=control.stop
             )
@@ -113,6 +113,7 @@ def _background(
         yield refresher.run()
     yield _sweep(parts.context, settings)
     yield parts.traffic.run()
+    yield parts.watch.run()
     if settings.startup_deadline_seconds is not None:
         yield _enforce_startup_deadline(parts, settings.startup_deadline_seconds, log)
 

@@ -1,6 +1,8 @@
 """From settings to the parts that reach out: secret, token endpoint, connections."""
 
 import ssl
+from collections.abc import Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 from proxy.clock import Clock
@@ -8,11 +10,14 @@ from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.dialer import Dialer
 from proxy.net.egress import EgressProxy, is_bypassed, parse_egress_proxy
 from proxy.net.name_cache import NameCache
+from proxy.net.tls import client_context
 from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.secret import SecretSource
+from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.settings.loader import ClientSettings, Settings
 
 __all__ = [
+    "Outgoing",
     "egress_for",
     "host_and_port",
     "new_dialer",
@@ -97,3 +102,46 @@ def new_upstream_dialer(settings: Settings, tls: ssl.SSLContext, names: NameCach
         setting="SIGNICAT_PROXY_UPSTREAM_URL",
         timeout_seconds=settings.connect_timeout_seconds,
     )
+
+
+class Outgoing:
+    """Owns how the world is reached: whom TLS trusts, and through which egress proxy (C4).
+
+    Hands it to all who connect, when the process starts and whenever the files change;
+    `watch` looks at these. Raises `UnusableFileError`.
+    """
+
+    def __init__(
+        self, settings: Settings, names: NameCache, clock: Clock, watch: FileWatch
+    ) -> None:
+        self._settings = settings
+        is_watched = settings.ca_file is not None
+        # One that trusts nobody, until the file is read below.
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_watched else client_context(None)
+        self.dialer = new_upstream_dialer(settings, self._tls, names)
+        self.endpoints = tuple(
+            new_token_endpoint(client, settings, self._tls, clock, names)
+            for client in settings.clients
+        )
+        for files in self._files():
+            watch.add(files)
+
+    def _files(self) -> Iterator[WatchedFiles[ssl.SSLContext]]:
+        ca_file = self._settings.ca_file
+        if ca_file is not None:
+            yield WatchedFiles({"ca_file": ca_file}, partial(client_context, ca_file), self._trust)
+
+    def _trust(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        self._reach_by_now()
+
+    def _reach_by_now(self) -> None:
+        settings = self._settings
+        self.dialer.reach_by(self._tls, egress_for(settings.upstream_url, settings))
+        for endpoint, client in zip(self.endpoints, settings.clients, strict=True):
+            endpoint.reach_by(self._tls, egress_for(client.token_url, settings))
+
+    async def close(self) -> None:
+        """Close the connections to the token endpoints."""
+        for endpoint in self.endpoints:
+            await endpoint.close()

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy.files import UnusableFileError
 from proxy.guard.paths import lenient_path
 from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.addresses import authority, is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
-from proxy.net.tls import CaFileError, client_context
+from proxy.net.tls import client_context
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.errors import SettingError
 from proxy.settings.model import ClientSettings, Settings
@@ -191,5 +192,5 @@ def _ca_errors(settings: Settings) -> Iterator[SettingError]:
         return
     try:
         client_context(settings.ca_file)
-    except CaFileError as error:
-        yield SettingError(setting_name("ca_file"), error.reason)
+    except UnusableFileError as error:
+        yield SettingError(setting_name(error.file), error.reason)

@@ -18,6 +18,7 @@ __all__ = [
     "REPLAY_OUTCOMES",
     "UPSTREAM_ERROR_REASONS",
     "Counters",
+    "FileCounters",
     "OutboundCounters",
     "ReplayOutcome",
     "UpstreamErrorReason",
@@ -166,3 +167,23 @@ class OutboundCounters:
     def name_lookup(self, outcome: LookupOutcome) -> None:
         """Count how one need of an address ended (F13)."""
         self.name_lookups[outcome] += 1
+
+
+class FileCounters:
+    """Owns what is counted of files that change while the process runs (C4).
+
+    `file` is the setting that names one, in lower case; the settings are a closed set.
+    """
+
+    __slots__ = ("reload_failures",)
+
+    def __init__(self) -> None:
+        self.reload_failures: dict[str, int] = {}
+
+    def watch(self, file: str) -> None:
+        """Begin to count, from 0."""
+        self.reload_failures.setdefault(file, 0)
+
+    def reload_failed(self, file: str) -> None:
+        """Count a change that was not put into force."""
+        self.reload_failures[file] = self.reload_failures.get(file, 0) + 1

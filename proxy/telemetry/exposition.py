@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from proxy import __version__
 from proxy.build import build
 from proxy.oauth.token import ClientStatus
-from proxy.telemetry.counters import Counters, OutboundCounters
+from proxy.telemetry.counters import Counters, FileCounters, OutboundCounters
 from proxy.telemetry.families import (
     counter,
     counter_by_label,
@@ -56,9 +56,12 @@ class Gauges:
 class Exposition(Collector):
     """Owns the registry; every family is made anew at each scrape."""
 
-    def __init__(self, counters: Counters, outbound: OutboundCounters, gauges: Gauges) -> None:
+    def __init__(
+        self, counters: Counters, outbound: OutboundCounters, files: FileCounters, gauges: Gauges
+    ) -> None:
         self._counters = counters
         self._outbound = outbound
+        self._files = files
         self._gauges = gauges
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -76,6 +79,7 @@ class Exposition(Collector):
         yield from _failure_families(self._counters)
         yield from _load_families(self._gauges)
         yield from _outbound_families(self._outbound)
+        yield from _file_families(self._files)
         yield from _token_families(self._gauges.clients())
         yield info(
             "build_info",
@@ -185,6 +189,15 @@ def _outbound_families(outbound: OutboundCounters) -> Iterator[Metric]:
         "Names looked up for a connection, by outcome; stale: the last good addresses served.",
         "outcome",
         outbound.name_lookups.items(),
+    )
+
+
+def _file_families(files: FileCounters) -> Iterator[Metric]:
+    yield counter_by_label(
+        "file_reload_failures",
+        "Changed files that cannot be used, so that the content before stays in force.",
+        "file",
+        files.reload_failures.items(),
     )
 
 

@@ -15,7 +15,7 @@ from proxy.admin.report import Reporter
 from proxy.clock import Clock
 from proxy.guard.policy import Policy
 from proxy.oauth.token import ClientStatus
-from proxy.telemetry.counters import Counters, OutboundCounters
+from proxy.telemetry.counters import Counters, FileCounters, OutboundCounters
 from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.rates import Traffic
@@ -97,7 +97,7 @@ class Bench:
         )
         return create_admin_app(
             reporter=reporter,
-            exposition=Exposition(counters, OutboundCounters(["default"]), gauges),
+            exposition=Exposition(counters, OutboundCounters(["default"]), FileCounters(), gauges),
             counters=counters,
             recent=self.recent,
             renew=self.renew,

@@ -15,6 +15,7 @@ from proxy.telemetry.counters import (
     REPLAY_OUTCOMES,
     UPSTREAM_ERROR_REASONS,
     Counters,
+    FileCounters,
     OutboundCounters,
 )
 from proxy.telemetry.exposition import Exposition, Gauges
@@ -61,6 +62,7 @@ EXPECTED = {
     "secret_fallback_active": ("gauge", {"client"}),
     "secret_fallbacks": ("counter", {"client"}),
     "name_lookups": ("counter", {"outcome"}),
+    "file_reload_failures": ("counter", {"file"}),
     "build_info": ("gauge", {"version", "python", "build"}),
 }
 
@@ -99,7 +101,10 @@ def used() -> Exposition:
         counters.error_reply("a", kind)
     for reason in UPSTREAM_ERROR_REASONS:
         counters.upstream_error(reason)
-    return Exposition(counters, outbound, BUSY)
+    files = FileCounters()
+    files.watch("ca_file")
+    files.reload_failed("tls_cert_file")
+    return Exposition(counters, outbound, files, BUSY)
 
 
 def families(exposition: Exposition) -> dict[str, Metric]:
@@ -151,6 +156,8 @@ def test_the_numbers_are_right() -> None:
     assert value(found, "secret_fallback_active", client="a") == 1
     assert value(found, "secret_fallbacks", "_total", client="b") == 1
     assert value(found, "name_lookups", "_total", outcome="stale") == 1
+    assert value(found, "file_reload_failures", "_total", file="tls_cert_file") == 1
+    assert value(found, "file_reload_failures", "_total", file="ca_file") == 0
     ended = 1 + len(ERROR_KINDS)
     assert value(found, "request_duration_seconds", "_count", client="a") == ended
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.005") == 0
@@ -177,7 +184,7 @@ def test_responses_of_the_upstream_are_all_but_our_own() -> None:
         counters.error_reply("b", kind)
         counters.request_finished("b", "GET", kind.status, 0.1, None, 0, 0)
     counters.error_reply("none", OVERLOADED)  # of the admin port: no request of a caller
-    found = families(Exposition(counters, OutboundCounters(["a", "b"]), IDLE))
+    found = families(Exposition(counters, OutboundCounters(["a", "b"]), FileCounters(), IDLE))
     amounts = {
         (sample.labels["client"], sample.labels["class"]): sample.value
         for sample in found["upstream_responses"].samples
@@ -194,7 +201,7 @@ def test_responses_of_the_upstream_are_all_but_our_own() -> None:
 
 def test_series_exist_from_the_start() -> None:
     """A rate needs a first value: what can be known beforehand starts at zero."""
-    found = families(Exposition(Counters(["a"]), OutboundCounters(["a"]), IDLE))
+    found = families(Exposition(Counters(["a"]), OutboundCounters(["a"]), FileCounters(), IDLE))
     assert {sample.labels["outcome"] for sample in found["token_requests"].samples} == {
         outcome for outcome in OUTCOMES if outcome != "secret_unreadable"
     }

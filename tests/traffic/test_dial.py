@@ -20,11 +20,12 @@ import trustme
 import uvloop
 
 from proxy.clock import SYSTEM_CLOCK
+from proxy.files import UnusableFileError
 from proxy.net.dialer import Dialer, DialError
 from proxy.net.egress import EgressProxy, parse_egress_proxy
 from proxy.net.name_cache import NameCache
 from proxy.net.resolver import Address, Resolver
-from proxy.net.tls import CaFileError, client_context
+from proxy.net.tls import client_context
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.open_files import confused_loop, no_open_files
 from tests.support.scripted_resolver import ScriptedResolver, address
@@ -1009,7 +1010,7 @@ def test_ca_file_that_is_none_is_refused(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("no certificate")
     for path in (tmp_path / "missing.pem", tmp_path, empty, garbage):
-        with pytest.raises(CaFileError, match="SIGNICAT_PROXY_CA_FILE"):
+        with pytest.raises(UnusableFileError, match=r"^ca_file: "):
             client_context(path)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -19,9 +20,10 @@ from tests.support.flooder import Flooder
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
 from tests.support.proxy_process import proxy_process
-from tests.support.running_proxy import environment, running_proxy
+from tests.support.running_proxy import RunningProxy, environment, running_proxy
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -106,6 +108,59 @@ async def test_a_verified_upstream_is_used(ca: CA, ca_file: Path, tls_tokens: To
             assert (await caller.ask(sent)).body == b"x" * 200_000
         assert {message.body for message in upstream.requests} == {body}
         assert len(upstream.connections) == 1
+
+
+def events(proxy: RunningProxy, name: str) -> list[dict[str, Any]]:
+    """Return the events of that name which were logged so far."""
+    return [event for event in proxy.logs if event["event"] == name]
+
+
+def write(path: Path, text: str) -> None:
+    """Replace what a file holds."""
+    path.write_text(text)
+
+
+async def test_a_new_authority_counts_for_new_connections(
+    ca_file: Path, tls_tokens: TokenServer
+) -> None:
+    """A changed CA_FILE is used without a restart, for the token endpoint too (C4)."""
+    other = CA()
+    async with (
+        ByteServer(reply(), tls=context_for(other, "127.0.0.1")) as upstream,
+        running_proxy(
+            upstream=upstream.url, token_url=tls_tokens.token_url, ca_file=ca_file
+        ) as proxy,
+    ):
+        assert (await proxy.ask(request("GET /"))).status == 502
+        other.cert_pem.write_to_path(str(ca_file))
+        proxy.control.reload()
+        await eventually(lambda: bool(events(proxy, "file_reloaded")), "the new authority")
+        assert (await proxy.ask(request("GET /"))).status == 200
+        proxy.control.reload()  # a renewal; the endpoint's certificate is of the old authority
+        await proxy.metric_becomes(1, "token_requests_total", outcome="tls_failed")
+
+
+async def test_a_spoilt_authority_changes_nothing(
+    ca: CA, ca_file: Path, tls_tokens: TokenServer
+) -> None:
+    """The old one is trusted on, with a warning and a metric; a good one heals it (C4)."""
+    async with (
+        ByteServer(reply(), tls=context_for(ca, "127.0.0.1")) as upstream,
+        running_proxy(
+            upstream=upstream.url, token_url=tls_tokens.token_url, ca_file=ca_file
+        ) as proxy,
+    ):
+        write(ca_file, "not yet written")
+        proxy.control.reload()
+        await proxy.metric_becomes(1, "file_reload_failures_total", file="ca_file")
+        assert (await proxy.ask(request("GET /"))).status == 200
+        (warning,) = events(proxy, "file_not_reloaded")
+        assert warning["setting"] == "SIGNICAT_PROXY_CA_FILE"
+        assert warning["reason"] == "no certificates in PEM form in this file"
+        ca.cert_pem.write_to_path(str(ca_file))
+        proxy.control.reload()
+        await eventually(lambda: bool(events(proxy, "file_reloaded")), "the good authority")
+        assert (await proxy.ask(request("GET /"))).status == 200
 
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)

@@ -1,0 +1,58 @@
+"""Small files that operators put in place and replace: keys, certificates, lists of authorities.
+
+Whoever reads one may do so in the event loop: nothing here waits for another process.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+__all__ = ["LARGEST_BYTES", "UnreadableFileError", "UnusableFileError", "read_file"]
+
+LARGEST_BYTES: Final = 4 * 1024 * 1024
+"""Nothing that is read here is larger; all public authorities take a quarter of a MiB."""
+
+
+class UnusableFileError(Exception):
+    """A file cannot be used.
+
+    `file` is the setting that names it, in lower case, as the TOML file has it: `ca_file`,
+    `callers.shop.key_file`. `reason` is a plain one, which holds nothing of the content.
+    """
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
+
+
+class UnreadableFileError(UnusableFileError):
+    """A file cannot be read; `cause` is why, as the system says it where it was the system."""
+
+    def __init__(self, file: str, cause: str) -> None:
+        super().__init__(file, f"cannot be read ({cause})")
+        self.cause = cause
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; one that another process has to fill must not stop the event loop."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def read_file(file: str, path: Path, *, max_bytes: int = LARGEST_BYTES) -> bytes:
+    """Return what the file holds.
+
+    Raises `UnreadableFileError`, with `file` in it, for what cannot be read, for what cannot be
+    read again and again, as a pipe, and for more than `max_bytes`.
+    """
+    try:
+        with open(path, "rb", opener=_without_waiting) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise UnreadableFileError(file, "not a regular file")
+            content = opened.read(max_bytes + 1)
+    except OSError as error:
+        raise UnreadableFileError(file, error.strerror or "unreadable") from None
+    if len(content) > max_bytes:
+        raise UnreadableFileError(file, f"over {max_bytes // 1024} KiB")
+    return content

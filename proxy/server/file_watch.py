@@ -1,0 +1,144 @@
+"""Files that change while the process runs: looked at, read anew, put into force (C4).
+
+A changed file is noticed by its content, so a swapped symlink, a rename and a write in place
+are all the same. What cannot be used changes nothing: what was read before stays in force.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from proxy.files import UnusableFileError, read_file
+from proxy.settings.names import setting_name
+from proxy.telemetry.counters import FileCounters
+
+__all__ = ["FileWatch", "WatchedFiles"]
+
+T = TypeVar("T")
+
+_LOOK_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedFiles(Generic[T]):
+    """One file, or some that make sense together only, as a certificate and its key.
+
+    `paths` are by the setting that names each, in lower case (`UnusableFileError.file`).
+    `load` reads and checks them and changes nothing; it runs in a thread, and raises
+    `UnusableFileError`. `use` puts into force what was loaded; it runs in the event loop.
+    """
+
+    paths: Mapping[str, Path]
+    load: Callable[[], T]
+    use: Callable[[T], None]
+
+    def fingerprint(self) -> tuple[str, ...]:
+        """Return what differs where a content differs, or the reason why there is none."""
+        return tuple(map(_fingerprint, self.paths, self.paths.values()))
+
+
+def _fingerprint(file: str, path: Path) -> str:
+    """Return a digest: keys are not kept for longer than it takes to read them."""
+    try:
+        return hashlib.sha256(read_file(file, path)).hexdigest()
+    except UnusableFileError as error:
+        return error.reason
+
+
+class _Watched(Generic[T]):
+    """Files, and what they were when they were last looked at."""
+
+    def __init__(self, files: WatchedFiles[T]) -> None:
+        self.files = files
+        self.seen: tuple[str, ...] = ()
+        self.is_failing = False
+
+    def load_if_changed(self, *, tries_again: bool) -> tuple[T] | None:
+        """Return what is to be put into force, None for nothing; raise `UnusableFileError`."""
+        # Taken first: what changes after it is seen at the next look.
+        found = self.files.fingerprint()
+        if found == self.seen and not (self.is_failing and tries_again):
+            return None
+        self.seen = found
+        self.is_failing = True
+        loaded = self.files.load()
+        self.is_failing = False
+        return (loaded,)
+
+
+class FileWatch:
+    """Looks at all files every five seconds, and at once when it is told to (SIGHUP)."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self.counters = FileCounters()
+        self._log = log
+        self._watched: list[_Watched[Any]] = []
+        self._is_ordered = asyncio.Event()
+
+    def add(self, files: WatchedFiles[T]) -> None:
+        """Load files, put them into force, and look at them from now on.
+
+        Raises `UnusableFileError`: at the start there is nothing before it that could serve.
+        """
+        watched = _Watched(files)
+        loaded = watched.load_if_changed(tries_again=False)
+        if loaded is not None:
+            files.use(loaded[0])
+        for file in files.paths:
+            self.counters.watch(file)
+        self._watched.append(watched)
+
+    def look_now(self) -> None:
+        """Look at once, and tell again of files that cannot be used."""
+        self._is_ordered.set()
+
+    async def run(self) -> None:
+        """Look until cancelled; nothing that a file holds ends it."""
+        while self._watched:
+            await self.look(tries_again=await self._wait())
+
+    async def look(self, *, tries_again: bool = False) -> None:
+        """Look at every file once; what failed is tried again if it has changed or `tries_again`.
+
+        So one warning tells of a file that stays unusable, and not one at every look.
+        """
+        for watched in self._watched:
+            await self._look_at(watched, tries_again=tries_again)
+
+    async def _wait(self) -> bool:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await self._is_ordered.wait()
+        except TimeoutError:
+            return False
+        self._is_ordered.clear()
+        return True
+
+    async def _look_at(self, watched: _Watched[Any], *, tries_again: bool) -> None:
+        """Read in a thread: a list of authorities takes longer than a request may wait."""
+        try:
+            loaded = await asyncio.to_thread(watched.load_if_changed, tries_again=tries_again)
+        except UnusableFileError as error:
+            self.counters.reload_failed(error.file)
+            self._log.warning(
+                "file_not_reloaded",
+                setting=_written(error.file),
+                reason=error.reason,
+                hint="what was read before is still used; replace the file",
+            )
+            return
+        if loaded is not None:
+            watched.files.use(loaded[0])
+            self._log.info(
+                "file_reloaded", setting=[_written(file) for file in watched.files.paths]
+            )
+
+
+def _written(file: str) -> str:
+    """Return the name of a setting as people write it; keys of a table stay as they are."""
+    return file if "." in file else setting_name(file)
