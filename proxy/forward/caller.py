@@ -7,6 +7,7 @@ from proxy.errors import ProxyError
 from proxy.forward.context import Context
 from proxy.forward.ending import EndingConnection
 from proxy.forward.exchange import Exchange
+from proxy.forward.exchange_end import EndingExchange
 from proxy.forward.patience import BODY, HEAD, READER
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY, RequestBody
@@ -181,7 +182,7 @@ class CallerConnection(EndingConnection):
         else:
             exchange.start()
 
-    def _read_body(self, exchange: Exchange) -> bool:
+    def _read_body(self, exchange: EndingExchange) -> bool:
         try:
             data, is_end = self._receive_buffer.take_body()
         except ProxyError as error:

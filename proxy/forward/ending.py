@@ -2,7 +2,7 @@
 
 from proxy.errors import ProxyError
 from proxy.forward.context import Context
-from proxy.forward.exchange import Exchange
+from proxy.forward.exchange_end import EndingExchange
 from proxy.forward.memory_budget import Ahead
 from proxy.forward.patience import BODY, CLOSING, HEAD, IDLE, READER, UPLOAD, Patience
 from proxy.http1 import failures
@@ -33,7 +33,7 @@ class EndingConnection(Connection):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self._exchange: Exchange | None = None
+        self._exchange: EndingExchange | None = None
         self._receive_buffer = ReceiveBuffer()
         self._ahead = Ahead(context.budget)
         self._is_lingering = False

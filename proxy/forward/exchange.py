@@ -12,15 +12,13 @@ request ► body? ► token? ► connection? ► sent ► response ► done
 
 from typing import Final
 
-from proxy.errors import ProxyError
 from proxy.forward.acquisition import Acquisition
 from proxy.forward.context import Context
+from proxy.forward.exchange_end import EndingExchange
 from proxy.forward.interfaces import Caller, UpstreamLink
 from proxy.forward.patience import (
     BODY,
     CONNECTION,
-    FLOW_BYTES_PER_SECOND,
-    FLOW_SECONDS,
     READER,
     RESPONSE,
     TOKEN,
@@ -29,11 +27,8 @@ from proxy.forward.phases import (
     COLLECT,
     COLLECTED,
     COLLECTING,
-    DONE,
     ENDED,
-    FAILED,
     HEAD,
-    LEFT,
     REFUSED,
     RELAYING,
     SENT,
@@ -41,7 +36,6 @@ from proxy.forward.phases import (
     WAITING,
 )
 from proxy.forward.replay import UNAUTHORIZED, report_replay_response, report_unauthorized
-from proxy.forward.request_relay import RequestRelay
 from proxy.forward.upstream import UpstreamConnection
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY
@@ -49,15 +43,14 @@ from proxy.http1.headers import MessageHeaders
 from proxy.http1.serializer import request_head
 from proxy.net.stream import PEER_IS_SLOW
 from proxy.oauth.token import Token
-from proxy.telemetry.request_log import CLIENT_LEFT, CLIENT_STALLED, RequestRecord
+from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["Exchange"]
 
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FIRST_ERROR: Final = 400
 
 
-class Exchange(RequestRelay):
+class Exchange(EndingExchange):
     """Owns one request from its head to the last byte of its response."""
 
     __slots__ = (
@@ -75,11 +68,6 @@ class Exchange(RequestRelay):
         self._sent = record.started
         self._has_retried = False
         self.method = record.request.method
-
-    @property
-    def is_relaying(self) -> bool:
-        """Has a response begun, which must not look complete if it is cut (F7)."""
-        return self._phase == RELAYING
 
     # --- on the way up ---
 
@@ -107,11 +95,6 @@ class Exchange(RequestRelay):
             return
         self._continue()
         self._expect()
-
-    def _continue(self) -> None:
-        if self._may_continue:
-            self._may_continue = False
-            self.caller.write(_CONTINUE)
 
     def start(self) -> None:
         """Send with token and connection at hand, else get them; what has ended starts nothing."""
@@ -219,52 +202,15 @@ class Exchange(RequestRelay):
 
     # --- ends ---
 
-    def fail(self, error: ProxyError) -> None:
-        """End with a reply of our own, or by a cut where a response has begun."""
-        if self._phase == DONE:
-            return
-        context, record = self._context, self.record
-        record.note_error(error)
-        if self._phase == RELAYING:
-            self._cut(error.kind.code)
-            return
-        if record.is_replayed:
-            context.counters.replay("failed")
-        self._let_go()
-        record.status = error.kind.status
-        context.counters.error_reply(record.route.client, error.kind)
-        record.request_id = request_id = context.request_log.request_id(self.request)
-        keep_alive = self._may_stay()
-        self.caller.reply(error, self.request, request_id, close=not keep_alive)
-        self._finish(FAILED, keep_alive=keep_alive)
-
-    def _cut(self, outcome: str) -> None:
-        """End a response that has begun: it must not look complete (F7)."""
-        self.record.outcome = outcome
-        self._let_go()
-        self.caller.cut()
-        self._finish(FAILED, keep_alive=False)
-
-    def caller_left(self) -> None:
-        """Cancel everything: nobody waits for the response any more (F7)."""
-        if self._phase == DONE:
-            return
-        self._let_go()
-        self.record.outcome = CLIENT_LEFT
-        self._finish(LEFT, keep_alive=False)
-
     def late(self, awaited: int) -> None:
         """End what was waited for in vain; called by the sweep."""
-        seconds = self._context.limits.read_timeout_seconds
-        if awaited == READER:
-            self._cut(CLIENT_STALLED)
+        if awaited in (READER, BODY):
+            super().late(awaited)
         elif awaited == CONNECTION and self._acquisition is not None:
             self.fail(self._acquisition.late())
-        elif awaited == BODY:
-            self.fail(failures.body_late(FLOW_BYTES_PER_SECOND, FLOW_SECONDS))
         else:
             self._context.counters.upstream_error("timeout")
-            self.fail(failures.upstream_silent(seconds))
+            self.fail(failures.upstream_silent(self._context.limits.read_timeout_seconds))
 
     def _let_go(self) -> None:
         """Give back all that the exchange holds or waits for."""
@@ -274,8 +220,3 @@ class Exchange(RequestRelay):
         if self._upstream is not None:
             self._upstream.abort()
             self._upstream = None
-
-    def _finish(self, event: int, *, keep_alive: bool) -> None:
-        self._pass(event)
-        self._context.request_log.record(self.record)
-        self.caller.finished(keep_alive=keep_alive)
