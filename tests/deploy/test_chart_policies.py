@@ -33,6 +33,8 @@ PINNED: Final = {"image": {"digest": f"sha256:{'0' * 64}", "pullPolicy": "Always
 SKIPPED: Final = {
     "CKV2_K8S_6": "who reaches an application's pods is the application's to say; "
     "docs/kubernetes.md has a policy for a pod with a sidecar",
+    "CKV_K8S_9": "whether an outage of the token endpoint takes the application out of its "
+    "Service is the application's to say; sidecar.gatesReadiness brings a readiness probe",
 }
 """Checks of the sidecar's pod that are not ours to keep. The gateway keeps them all."""
 MODELLED: Final = """
