@@ -38,6 +38,16 @@ RESOURCES: Final = {
     "requests": {"cpu": 0.25, "memory": 134217728, "ephemeral-storage": "16Mi"},
     "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "32Mi"},
 }
+HELPER: Final = {
+    "image": "images.example.com/helper:1.0.0",
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsUser": 10003,
+    },
+}
+"""Another container of the pod, as shut as the proxy's."""
+
 FULL: Final = merged(
     merged(DEFAULTS, GATEWAY_VALUES),
     {
@@ -89,7 +99,18 @@ FULL: Final = merged(
             "access_log": "errors",
             "unsafe_plain_http": False,
         },
-        "sidecar": {"resources": RESOURCES},
+        "lifecycle": {"preStop": {"exec": {"command": ["signicat-proxy", "health"]}}},
+        "extraEnv": [
+            {
+                "name": "NODE",
+                "value": "",  # the two exclude each other, unless it is empty
+                "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}},
+            },
+            {"name": "TZ", "value": "Europe/Oslo"},
+        ],
+        "extraVolumes": [{"name": "extra", "configMap": {"name": "extra"}}],
+        "extraVolumeMounts": [{"name": "extra", "mountPath": "/extra", "readOnly": True}],
+        "sidecar": {"resources": RESOURCES, "container": {"workingDir": "/app"}},
         "gateway": {
             **OWN,
             "resources": RESOURCES,
@@ -106,8 +127,15 @@ FULL: Final = merged(
                 }
             ],
             "priorityClassName": "high",
+            "affinity": {"podAntiAffinity": {}},
+            "hostAliases": [{"ip": "192.0.2.7", "hostnames": ["api.signicat.com"]}],
+            "minReadySeconds": 5,
+            "extraContainers": [{**HELPER, "name": "exporter"}],
+            "extraInitContainers": [{**HELPER, "name": "fetch"}],
+            "container": {"workingDir": "/app"},
+            "podSpec": {"schedulerName": "batch"},
         },
-        "service": OWN,
+        "service": {**OWN, "trafficDistribution": ""},
         "metricsService": OWN,
         "serviceAccount": {"name": "signicat", **OWN},
         "autoscaling": OWN,
@@ -117,6 +145,14 @@ FULL: Final = merged(
         "podMonitor": {"podLabels": {"app": "shop"}, **OWN},
         "prometheusRule": OWN,
         "grafanaDashboard": OWN,
+        "extraObjects": [
+            "{apiVersion: v1, kind: Secret, metadata: {name: '{{ .Release.Name }}-text'}}",
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "{{ .Release.Name }}-table"},
+            },
+        ],
     },
 )
 """Every value there is, each valid."""

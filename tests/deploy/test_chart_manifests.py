@@ -51,13 +51,29 @@ KINDS: Final = {
     "gateway": OF_GATEWAY,
     "gateway with everything": [
         *OF_GATEWAY[:3],
-        *("ConfigMap", "Deployment", "ServiceMonitor", "NetworkPolicy", "PrometheusRule"),
+        *(
+            "ConfigMap",
+            "Deployment",
+            "Secret",
+            "Secret",
+            "ServiceMonitor",
+            "NetworkPolicy",
+            "PrometheusRule",
+        ),
         *OF_GATEWAY[5:],
     ],
     "sidecar": ["Deployment"],
     "sidecar with a file": ["ConfigMap", "Deployment"],
     "sidecar with everything": [
-        *("ConfigMap", "ConfigMap", "PodMonitor", "PrometheusRule", "Deployment")
+        *(
+            "ConfigMap",
+            "ConfigMap",
+            "Secret",
+            "Secret",
+            "PodMonitor",
+            "PrometheusRule",
+            "Deployment",
+        )
     ],
     "sidecar by hand": ["Deployment"],
 }

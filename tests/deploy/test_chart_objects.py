@@ -22,8 +22,12 @@ COMMON: Final = {"commonLabels": {"team": "a"}, "commonAnnotations": {"example.c
 
 
 def ours(case: str) -> list[dict[str, Any]]:
-    """Return the objects of this chart, without the application's Deployment."""
-    return [found for found in RENDERED[case] if found["metadata"]["name"] != "shop"]
+    """Return the objects of this chart, without those that others have written."""
+    return [
+        found
+        for found in RENDERED[case]
+        if found["metadata"]["name"] not in {"shop", "demo-text", "demo-table"}
+    ]
 
 
 @pytest.mark.parametrize("case", ALL)
@@ -70,7 +74,8 @@ def test_the_more_exact_value_wins() -> None:
 def test_a_namespace_of_values_is_everybodys(example: dict[str, Any]) -> None:
     """Objects, names in `Host` and monitors all mean it."""
     everything = merged(EVERYTHING, {"mode": example.get("mode", "gateway")})
-    manifests = render(merged(everything, {"namespaceOverride": "identity"}))
+    values = {"namespaceOverride": "identity", "extraObjects": []}
+    manifests = render(merged(everything, values))
     assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"identity"}
     config = only([m for m in manifests if "config.toml" in m.get("data", {})], "ConfigMap")
     if example is GATEWAY_VALUES:

@@ -198,16 +198,26 @@ def tables(schema: dict[str, Any], where: str = "") -> Iterator[tuple[str, dict[
 
 
 IN_USE: Final = dict(tables(SCHEMA))
+LISTS: Final = [
+    where
+    for where, schema in IN_USE.items()
+    if schema.get("$ref") == "#/definitions/kubernetesList"
+]
 
 
 def test_every_value_has_a_rule_and_every_table_is_closed() -> None:
-    """No table of ours lets anything pass but `global`, which other charts share."""
+    """No table of ours lets anything pass but `global`, which other charts share.
+
+    What Kubernetes reads is its own to check: it knows its fields, and newer ones than we do.
+    """
     opened = {
         where
         for where, schema in IN_USE.items()
-        if "object" in types_of(schema) and "additionalProperties" not in schema
+        if "object" in types_of(schema)
+        and "additionalProperties" not in schema
+        and schema.get("$ref") != "#/definitions/kubernetesObject"
     }
-    assert opened == {"/global"}
+    assert opened == {"/global", "/extraObjects/items", *(f"{where}/items" for where in LISTS)}
     referred = {schema.get("$ref", "").removeprefix("#/definitions/") for schema in IN_USE.values()}
     assert referred - {""} == set(SCHEMA["definitions"])
 

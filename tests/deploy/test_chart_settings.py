@@ -37,7 +37,11 @@ def read_by_the_proxy(manifests: list[Manifest], folder: Path) -> Settings:
     authority.parent.mkdir(parents=True, exist_ok=True)
     trustme.CA().cert_pem.write_to_path(authority)
     pod = only(manifests, "Deployment")["spec"]["template"]["spec"]
-    container = [*pod.get("initContainers", []), *pod["containers"]][0]
+    (container,) = [
+        container
+        for container in [*pod.get("initContainers", []), *pod["containers"]]
+        if container["name"] == "signicat-proxy"
+    ]
     environ = {
         variable["name"]: as_the_kubelet(variable["value"], folder)
         for variable in container.get("env", [])
@@ -115,6 +119,53 @@ def test_a_sidecar_with_routes_reads_them(tmp_path: Path) -> None:
     settings = read_by_the_proxy(render_application(values), tmp_path)
     assert [(route.path, route.client) for route in settings.routes] == [("/sign", "shop")]
     assert list(map(str, settings.listen)) == ["127.0.0.1:8080"]
+
+
+OWN_FILE: Final = """\
+listen = "0.0.0.0:1"
+admin_listen = "0.0.0.0:2"
+read_timeout_seconds = 30
+log_level = "error"
+[clients.shop]
+client_id = "sandbox-of-the-file"
+client_secret_file = "/run/secrets/shop/client-secret"
+[[routes]]
+path = "/sign"
+client = "shop"
+"""
+
+
+@pytest.mark.parametrize("example", [GATEWAY_VALUES, SIDECAR_VALUES], ids=["gateway", "sidecar"])
+def test_a_file_of_ones_own_fits_the_pod(example: dict[str, Any], tmp_path: Path) -> None:
+    """Ports, names and times are the chart's whatever the file says; settings of values win too."""
+    values = {
+        **example,
+        "clients": {"shop": {"secretName": "signicat-shop"}},
+        "routes": [],
+        "settings": {"log_level": "warning"},
+        "existingConfigMap": "own",
+        "extraObjects": [
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "own"},
+                "data": {"config.toml": OWN_FILE},
+            }
+        ],
+    }
+    manifests = render_application(values) if example is SIDECAR_VALUES else render(values)
+    settings = read_by_the_proxy(manifests, tmp_path)
+    pod = only(manifests, "Deployment")["spec"]["template"]["spec"]
+    sources = [volume["configMap"] for volume in pod["volumes"] if "configMap" in volume]
+    assert sources == [{"name": "own"}]
+    host = "127.0.0.1" if example is SIDECAR_VALUES else "0.0.0.0"
+    assert list(map(str, settings.listen)) == [f"{host}:8080"]
+    assert str(settings.admin_listen) == "0.0.0.0:8081"
+    assert settings.drain_seconds == (5 if example is SIDECAR_VALUES else 25)
+    assert (settings.read_timeout_seconds, settings.log_level) == (30, "warning")
+    (client,) = settings.clients
+    assert client.client_id == "sandbox-of-the-file"
+    assert [(route.path, route.client) for route in settings.routes] == [("/sign", "shop")]
 
 
 @pytest.mark.parametrize("example", [GATEWAY_VALUES, SIDECAR_VALUES], ids=["gateway", "sidecar"])

@@ -1,6 +1,6 @@
 """The templates refuse what is wrong together; the schema knows each value by itself."""
 
-from typing import Any
+from typing import Any, Final
 
 import helm_python as helm
 import pytest
@@ -77,6 +77,26 @@ from tests.deploy.chart import (
             {"podMonitor": {"enabled": True}},
             "podMonitor.podLabels: name the labels",
         ),
+        (
+            GATEWAY_VALUES,
+            {"clients": {"third": {"secretName": "signicat-third"}}},
+            "clients.third.clientId: give the id of the API client",
+        ),
+        (
+            GATEWAY_VALUES,
+            {"existingConfigMap": "own"},
+            r"routes: stand in the file of existingConfigMap \(own\), not in values",
+        ),
+        (
+            GATEWAY_VALUES,
+            {"extraEnv": [{"name": "TZ", "value": "UTC"}, {"name": "TZ", "value": "CET"}]},
+            "extraEnv: TZ stands twice",
+        ),
+        (
+            GATEWAY_VALUES,
+            {"extraVolumes": [{"name": "signicat-secret-auth", "emptyDir": {}}]},
+            "extraVolumes: signicat-secret-auth is a name of the chart's own volumes",
+        ),
     ],
 )
 def test_values_that_do_not_go_together_are_refused(
@@ -85,6 +105,62 @@ def test_values_that_do_not_go_together_are_refused(
     """The refusal names the value; nothing is rendered."""
     with pytest.raises(helm.HelmError, match=message):
         render(merged(example, values))
+
+
+PREFIX: Final = "SIGNICAT_PROXY_"
+OWNED: Final = {
+    "CONFIG_FILE": "existingConfigMap",
+    "CLIENT_ID": "clients",
+    "CLIENT_SECRET": "clients",
+    "CLIENT_SECRET_FILE": "clients",
+    "LISTEN": "ports",
+    "ADMIN_LISTEN": "ports",
+    "ALLOWED_HOSTS": "extraAllowedHosts",
+    "ENVIRONMENT": "settings.environment",
+    "EGRESS_PROXY": "egressProxy",
+    "CA_FILE": "caBundle",
+}
+"""What the values below give the proxy, and where; the times depend on the mode."""
+GIVEN: Final = {
+    "caBundle": {"configMapName": "authority"},
+    "egressProxy": {"secretName": "egress"},
+    "settings": {"environment": "sandbox"},
+}
+
+
+@pytest.mark.parametrize("example", [GATEWAY_VALUES, SIDECAR_VALUES], ids=["gateway", "sidecar"])
+def test_a_variable_of_the_charts_own_is_refused(example: dict[str, Any]) -> None:
+    """In the environment it would win over the file, or over the chart's, without a word."""
+    mode = example.get("mode", "gateway")
+    times = {
+        name: f"{mode}.{value}"
+        for name, value in (
+            ("DRAIN_SECONDS", "drainSeconds"),
+            ("SHUTDOWN_DELAY_SECONDS", "shutdownDelaySeconds"),
+        )
+    }
+    for name, where in {**OWNED, **times}.items():
+        for written in (f"{PREFIX}{name}", f"{PREFIX}{name}".lower()):
+            given = {**GIVEN, "extraEnv": [{"name": written, "value": "x"}]}
+            message = f"extraEnv: {written} is set by the chart; give {where} instead"
+            with pytest.raises(helm.HelmError, match=message):
+                render(merged(example, given))
+
+
+@pytest.mark.parametrize("example", [GATEWAY_VALUES, SIDECAR_VALUES], ids=["gateway", "sidecar"])
+def test_a_setting_that_the_chart_leaves_can_come_from_elsewhere(example: dict[str, Any]) -> None:
+    """A ConfigMap of one's own can give it; once values give it as well, it is refused."""
+    source = {"configMapKeyRef": {"name": "own", "key": "level"}}
+    given = {"extraEnv": [{"name": f"{PREFIX}LOG_LEVEL", "valueFrom": source}]}
+    assert render(merged(example, given)) is not None
+    with pytest.raises(helm.HelmError, match=r"give settings\.log_level instead"):
+        render(merged(example, {**given, "settings": {"log_level": "info"}}))
+
+
+def test_a_file_of_ones_own_needs_no_client_in_values() -> None:
+    """Its clients can have their secrets wherever the pod has them."""
+    values = {**GATEWAY_VALUES, "clients": {}, "routes": [], "existingConfigMap": "own"}
+    assert "ConfigMap" not in {manifest["kind"] for manifest in render(values)}
 
 
 def test_a_gateway_is_not_included_as_a_sidecar() -> None:

@@ -3,10 +3,22 @@ The container, and the pod's parts that go with it. Another chart includes these
 of this one: {{ include "signicat-proxy.sidecar" (index .Subcharts "signicat-proxy") }}
 */}}
 
+{{/* As it stands in the pod: with what values lay over it at the end. */}}
 {{- define "signicat-proxy.container" -}}
+{{- $own := include "signicat-proxy.ownContainer" . | fromYaml -}}
+{{- include "signicat-proxy.overlay" (list $own (get .Values .Values.mode).container) | fromJson | toYaml -}}
+{{- end }}
+
+{{- define "signicat-proxy.ownContainer" -}}
 {{- $times := get .Values .Values.mode -}}
 {{- $gates := toString $times.gatesReadiness -}}
 {{- $ready := dict "true" "/readyz" "first-token" "/readyz?require=first-token" "false" "/startupz" -}}
+{{- if eq .Values.mode "sidecar" -}}
+name: {{ .Values.sidecar.containerName }}
+restartPolicy: Always
+{{- else -}}
+name: signicat-proxy
+{{- end }}
 image: {{ include "signicat-proxy.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: ["run"]
@@ -31,38 +43,29 @@ startupProbe:
   httpGet:
     path: /startupz
     port: proxy-admin
-  periodSeconds: 1
-  timeoutSeconds: 3
-  failureThreshold: {{ max (default 10 .Values.settings.token_timeout_seconds | ceil | int) (default 0 .Values.settings.startup_deadline_seconds | ceil | int) | add 30 }}
+  {{- include "signicat-proxy.startup" . | nindent 2 }}
 {{- if or (ne $gates "false") (eq .Values.mode "gateway") }}
 readinessProbe:
   httpGet:
     path: {{ get $ready $gates }}
     port: proxy-admin
-  periodSeconds: 5
-  timeoutSeconds: 3
-  failureThreshold: 2
+  {{- toYaml .Values.probes.readiness | nindent 2 }}
 {{- end }}
 livenessProbe:
   httpGet:
     path: /livez
     port: proxy-admin
-  periodSeconds: 10
-  timeoutSeconds: 3
-  failureThreshold: 3
+  {{- toYaml .Values.probes.liveness | nindent 2 }}
+{{- with .Values.lifecycle }}
+lifecycle:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 resources:
   {{- include "signicat-proxy.resources" $times.resources | nindent 2 }}
+{{- with .Values.containerSecurityContext }}
 securityContext:
-  allowPrivilegeEscalation: false
-  capabilities:
-    drop: ["ALL"]
-  privileged: false
-  readOnlyRootFilesystem: true
-  runAsGroup: 10001
-  runAsNonRoot: true
-  runAsUser: 10001
-  seccompProfile:
-    type: RuntimeDefault
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 volumeMounts:
   {{- range $name := keys .Values.clients | sortAlpha }}
   - name: signicat-secret-{{ $name }}
@@ -79,6 +82,19 @@ volumeMounts:
     mountPath: /etc/signicat-proxy-ca
     readOnly: true
   {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* Unless values say how often: as long as the first token attempt, or a Job's start, and 30 seconds more. */}}
+{{- define "signicat-proxy.startup" -}}
+{{- $probe := deepCopy .Values.probes.startup -}}
+{{- if not $probe.failureThreshold -}}
+{{- $seconds := maxf (default 10 .Values.settings.token_timeout_seconds) (default 0 .Values.settings.startup_deadline_seconds) | addf 30 -}}
+{{- $_ := set $probe "failureThreshold" (divf $seconds $probe.periodSeconds | ceil | int) -}}
+{{- end -}}
+{{- toYaml $probe -}}
 {{- end }}
 
 {{/* Without what null has removed. A number is written without an exponent, as text. */}}
@@ -100,8 +116,7 @@ volumeMounts:
 
 {{/*
 For `volumes`. The kubelet renews what is mounted as a whole folder, and the proxy reads its
-secret again, so a rotated Secret is used without a restart. In somebody else's pod the files
-cannot be given to the proxy's group, so they are readable to all; only this container mounts them.
+secret again, so a rotated Secret is used without a restart.
 */}}
 {{- define "signicat-proxy.sidecarVolumes" -}}
 {{- include "signicat-proxy.validate" . -}}
@@ -110,7 +125,7 @@ cannot be given to the proxy's group, so they are readable to all; only this con
 - name: signicat-secret-{{ $name }}
   secret:
     secretName: {{ $client.secretName }}
-    defaultMode: {{ ternary "0440" "0444" (eq $root.Values.mode "gateway") }}
+    defaultMode: {{ include "signicat-proxy.secretMode" $root }}
     items:
       - key: {{ default "client-secret" $client.secretKey }}
         path: client-secret
@@ -118,7 +133,7 @@ cannot be given to the proxy's group, so they are readable to all; only this con
 {{- if include "signicat-proxy.hasFile" . }}
 - name: signicat-proxy-config
   configMap:
-    name: {{ include "signicat-proxy.fullname" . }}
+    name: {{ default (include "signicat-proxy.fullname" .) .Values.existingConfigMap }}
 {{- end }}
 {{- if .Values.caBundle.configMapName }}
 - name: signicat-proxy-ca
@@ -128,6 +143,18 @@ cannot be given to the proxy's group, so they are readable to all; only this con
       - key: {{ .Values.caBundle.key }}
         path: ca.crt
 {{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/*
+Where the chart does not give the files to a group, as in somebody else's pod, they are readable to
+all; only this container mounts them.
+*/}}
+{{- define "signicat-proxy.secretMode" -}}
+{{- $context := default dict .Values.gateway.podSecurityContext -}}
+{{- and (eq .Values.mode "gateway") (hasKey $context "fsGroup") | ternary "0440" "0444" -}}
 {{- end }}
 
 {{/* For `initContainers`: started before the application, stopped after it. */}}
@@ -136,9 +163,7 @@ cannot be given to the proxy's group, so they are readable to all; only this con
 {{- if ne .Values.mode "sidecar" -}}
 {{- fail "mode: set it to sidecar where another chart includes signicat-proxy.sidecar" -}}
 {{- end -}}
-- name: {{ .Values.sidecar.containerName }}
-  restartPolicy: Always
-  {{- include "signicat-proxy.container" . | nindent 2 }}
+- {{ include "signicat-proxy.container" . | nindent 2 | trim }}
 {{- end }}
 
 {{/* For `terminationGracePeriodSeconds` of the pod. */}}
@@ -149,5 +174,5 @@ cannot be given to the proxy's group, so they are readable to all; only this con
 
 {{/* For an annotation of the pod, so that changed settings start new pods. */}}
 {{- define "signicat-proxy.checksum" -}}
-{{- include "signicat-proxy.toml" . | sha256sum -}}
+{{- default (include "signicat-proxy.toml" .) .Values.existingConfigMap | sha256sum -}}
 {{- end }}

@@ -26,6 +26,16 @@ replaced as a whole (a JSON merge patch, RFC 7396). `merge` of Helm keeps what n
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end }}
 
+{{/* A preference: left out where Kubernetes does not know it yet, or not by default. */}}
+{{- define "signicat-proxy.trafficDistribution" -}}
+{{- with .Values.service.trafficDistribution -}}
+{{- $since := eq . "PreferClose" | ternary ">=1.31.0-0" ">=1.34.0-0" -}}
+{{- if semverCompare $since $.Capabilities.KubeVersion.Version -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/*
 Name, namespace, labels and annotations of an object. `root` is the chart's context, `of` the
 table of values with the object's own `labels` and `annotations`; `suffix` and `labels` are the

@@ -5,7 +5,7 @@ so that a sidecar needs no ConfigMap; else everything stands in one TOML file.
 
 {{/* Not empty where the settings stand in a TOML file. */}}
 {{- define "signicat-proxy.hasFile" -}}
-{{- if or (eq .Values.mode "gateway") .Values.routes (gt (len .Values.clients) 1) -}}
+{{- if or (eq .Values.mode "gateway") .Values.routes .Values.existingConfigMap (gt (len .Values.clients) 1) -}}
 yes
 {{- end -}}
 {{- end }}
@@ -78,16 +78,31 @@ methods = {{ toJson . }}
 {{- end }}
 {{- end }}
 
+{{/*
+What values say in place of the file or over it, as JSON: a lone client without a file, and the
+chart's own settings over a file that it does not write, so that ports, probes and times fit.
+*/}}
+{{- define "signicat-proxy.settingsInEnv" -}}
+{{- $flat := include "signicat-proxy.flatSettings" . | fromJson -}}
+{{- if .Values.existingConfigMap -}}
+{{- toJson $flat -}}
+{{- else if include "signicat-proxy.hasFile" . -}}
+{}
+{{- else -}}
+{{- $name := keys .Values.clients | first -}}
+{{- $own := include "signicat-proxy.clientSettings" (dict "name" $name "client" (get .Values.clients $name)) | fromJson -}}
+{{- merge $own $flat | toJson -}}
+{{- end -}}
+{{- end }}
+
 {{/* Empty where nothing needs it. */}}
 {{- define "signicat-proxy.env" -}}
 {{- if include "signicat-proxy.hasFile" . }}
 {{- /* So that `check` and `config` find it too, when they are run in the container. */}}
 - name: SIGNICAT_PROXY_CONFIG_FILE
   value: /etc/signicat-proxy/config.toml
-{{- else -}}
-{{- $name := keys .Values.clients | first -}}
-{{- $own := include "signicat-proxy.clientSettings" (dict "name" $name "client" (get .Values.clients $name)) | fromJson -}}
-{{- range $key, $value := merge $own (include "signicat-proxy.flatSettings" . | fromJson) }}
+{{- end }}
+{{- range $key, $value := include "signicat-proxy.settingsInEnv" . | fromJson }}
 - name: SIGNICAT_PROXY_{{ upper $key }}
   {{- /* toJson: a large number would be written with an exponent. */}}
   {{- $text := kindIs "string" $value | ternary $value (toJson $value) }}
@@ -95,12 +110,14 @@ methods = {{ toJson . }}
   {{- /* The kubelet would put a variable in place of $(NAME); $$ keeps it from that. */}}
   value: {{ $text | replace "$(" "$$(" | quote }}
 {{- end }}
-{{- end }}
 {{- if .Values.egressProxy.secretName }}
 - name: SIGNICAT_PROXY_EGRESS_PROXY
   valueFrom:
     secretKeyRef:
       name: {{ .Values.egressProxy.secretName }}
       key: {{ .Values.egressProxy.secretKey }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -7,6 +7,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- include "signicat-proxy.validateGrace" . -}}
 {{- include "signicat-proxy.validateEnvironment" . -}}
 {{- include "signicat-proxy.validateEgress" . -}}
+{{- include "signicat-proxy.validateExtras" . -}}
 {{- if not .Values.image.repository -}}
 {{- fail "image.repository: say where your build of the image is; none is published" -}}
 {{- end -}}
@@ -30,10 +31,19 @@ Every template that a user can reach includes this one, so nothing is rendered f
 
 {{- define "signicat-proxy.validateClients" -}}
 {{- $clients := keys .Values.clients | sortAlpha -}}
-{{- if not $clients -}}
+{{- $existing := .Values.existingConfigMap -}}
+{{- if and $existing .Values.routes -}}
+{{- fail (printf "routes: stand in the file of existingConfigMap (%s), not in values" $existing) -}}
+{{- end -}}
+{{- if not (or $existing $clients) -}}
 {{- fail "clients: name at least one, with its clientId and the secretName of an existing Secret" -}}
 {{- end -}}
-{{- if and (gt (len $clients) 1) (not .Values.routes) -}}
+{{- range $name, $client := .Values.clients -}}
+{{- if not (or $existing $client.clientId) -}}
+{{- fail (printf "clients.%s.clientId: give the id of the API client" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (gt (len $clients) 1) (not .Values.routes) (not $existing) -}}
 {{- fail "routes: several clients need routes that say which paths are whose" -}}
 {{- end -}}
 {{- $paths := list -}}
@@ -63,7 +73,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- $wanted := .Values.settings.environment -}}
 {{- range $name, $client := .Values.clients -}}
 {{- range $environment, $prefix := dict "sandbox" "^(sandbox|dev)-" "production" "^prod-" -}}
-{{- if and $wanted (ne $wanted $environment) (regexMatch $prefix $client.clientId) -}}
+{{- if and $wanted (ne $wanted $environment) (regexMatch $prefix (default "" $client.clientId)) -}}
 {{- fail (printf "settings.environment: is %s, but the id of the client %q is for %s" $wanted $name $environment) -}}
 {{- end -}}
 {{- end -}}
@@ -95,6 +105,39 @@ not known here; behind one, only its port must be open.
 {{- fail (printf "networkPolicy.egressPorts: lacks %s, the port of %s" $port $key) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+A variable beside the settings must not change one of them unseen: that the chart gives a setting
+itself, in the environment or in the file, is no reason for Kubernetes or the proxy to complain.
+*/}}
+{{- define "signicat-proxy.validateExtras" -}}
+{{- $where := dict "CONFIG_FILE" "existingConfigMap" "CLIENT_ID" "clients" "CLIENT_SECRET" "clients" "CLIENT_SECRET_FILE" "clients" "LISTEN" "ports" "ADMIN_LISTEN" "ports" "ALLOWED_HOSTS" "extraAllowedHosts" "EGRESS_PROXY" "egressProxy" "CA_FILE" "caBundle" "SHUTDOWN_DELAY_SECONDS" (printf "%s.shutdownDelaySeconds" .Values.mode) "DRAIN_SECONDS" (printf "%s.drainSeconds" .Values.mode) -}}
+{{- $owned := list "CONFIG_FILE" "CLIENT_ID" "CLIENT_SECRET" "CLIENT_SECRET_FILE" -}}
+{{- if .Values.egressProxy.secretName -}}
+{{- $owned = append $owned "EGRESS_PROXY" -}}
+{{- end -}}
+{{- range $tables := list (include "signicat-proxy.flatSettings" . | fromJson) (include "signicat-proxy.settingsInEnv" . | fromJson) -}}
+{{- range keys $tables -}}
+{{- $owned = append $owned (upper .) -}}
+{{- end -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range .Values.extraEnv -}}
+{{- $setting := upper .name | trimPrefix "SIGNICAT_PROXY_" -}}
+{{- if and (hasPrefix "SIGNICAT_PROXY_" (upper .name)) (has $setting $owned) -}}
+{{- fail (printf "extraEnv: %s is set by the chart; give %s instead" .name (get $where $setting | default (printf "settings.%s" (lower $setting)))) -}}
+{{- end -}}
+{{- if has .name $names -}}
+{{- fail (printf "extraEnv: %s stands twice" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range .Values.extraVolumes -}}
+{{- if regexMatch "^signicat-(secret|proxy)-" (default "" .name) -}}
+{{- fail (printf "extraVolumes: %s is a name of the chart's own volumes" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
