@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import helm_python as helm
 import kubernetes_validate
 import pytest
 
@@ -11,7 +12,7 @@ from tests.support.code_blocks import code_blocks
 SNIPPETS: Final = [
     block.text for block in code_blocks("docs/kubernetes.md") if block.language == "gotemplate"
 ]
-TOP, PLAIN, WITH_LISTS, FROM_VALUES, CHECKSUM = SNIPPETS
+TOP, PLAIN, WITH_LISTS, FROM_VALUES, GUARDED, CHECKSUM = SNIPPETS
 DEPLOYMENT: Final = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -70,6 +71,7 @@ def names(entries: list[dict[str, Any]]) -> list[str]:
     ("snippet", "own", "init_containers", "volumes"),
     [
         (PLAIN, {}, ["signicat-proxy"], ["signicat-secret-shop"]),
+        (GUARDED, {}, ["signicat-proxy"], ["signicat-secret-shop"]),
         (WITH_LISTS, {}, ["signicat-proxy", "migrate"], ["signicat-secret-shop", "cache"]),
         (FROM_VALUES, {}, [], ["signicat-secret-shop"]),
         (
@@ -79,7 +81,7 @@ def names(entries: list[dict[str, Any]]) -> list[str]:
             ["signicat-secret-shop", "data"],
         ),
     ],
-    ids=["plain", "with lists", "from no values", "from values"],
+    ids=["plain", "guarded", "with lists", "from no values", "from values"],
 )
 def test_a_snippet_can_be_pasted(
     snippet: str, own: dict[str, Any], init_containers: list[str], volumes: list[str]
@@ -106,3 +108,20 @@ def test_the_plain_snippet_is_all_that_a_pod_needs() -> None:
         "volumes",
     ):
         assert pod[line] == example[line], line
+
+
+def test_the_sidecar_can_be_switched_off() -> None:
+    """Where its chart is disabled, nothing of it is asked for: there are no such templates."""
+    values = {**values_of_the_page(), "enabled": False}
+    template = TOP + DEPLOYMENT.replace(CONTAINERS, GUARDED + CONTAINERS)
+    for found in (render_application(values, template=template), render_application(values)):
+        (deployment,) = found
+        kubernetes_validate.validate(deployment, "1.29", strict=True)
+        pod = deployment["spec"]["template"]
+        assert "annotations" not in pod["metadata"]
+        assert set(pod["spec"]).isdisjoint({"initContainers", "volumes"})
+    (variable,) = pod["spec"]["containers"][0]["env"]
+    assert variable["value"] == "http://gateway-signicat-proxy.signicat"
+    assert pod["metadata"]["labels"]["signicat-proxy-client"] == "true"
+    with pytest.raises(helm.HelmError, match=r"signicat-proxy\.sidecarGrace"):
+        render_application(values, template=template.replace("if $proxy", "if true"))
