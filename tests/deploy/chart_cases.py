@@ -48,6 +48,13 @@ HELPER: Final = {
 }
 """Another container of the pod, as shut as the proxy's."""
 
+
+def peer() -> dict[str, Any]:
+    """Return a policy's peer with every key; that not all go together is Kubernetes' to say."""
+    block = {"cidr": "192.0.2.0/24", "except": ["192.0.2.9/32"]}
+    return {"namespaceSelector": {}, "podSelector": {}, "ipBlock": block}
+
+
 FULL: Final = merged(
     merged(DEFAULTS, GATEWAY_VALUES),
     {
@@ -140,7 +147,16 @@ FULL: Final = merged(
         "serviceAccount": {"name": "signicat", **OWN},
         "autoscaling": OWN,
         "podDisruptionBudget": OWN,
-        "networkPolicy": {"callerNamespaces": ["shop"], **OWN},
+        "networkPolicy": {
+            "callerNamespaces": ["shop"],
+            "callers": [peer()],
+            "monitoring": [peer()],
+            "egress": [peer()],
+            "extraIngress": [{"from": [peer()]}],
+            "extraEgress": [{"to": [peer()]}],
+            "cilium": {"names": ["*.example.com"]},
+            **OWN,
+        },
         "serviceMonitor": OWN,
         "podMonitor": {"podLabels": {"app": "shop"}, **OWN},
         "prometheusRule": OWN,

@@ -24,7 +24,7 @@ from tests.deploy.chart import (
     written_readme,
 )
 from tests.deploy.containers import need, tool
-from tests.deploy.network_policy import lets_in
+from tests.deploy.network_policy import Pod, lets_in
 from tests.support.code_blocks import METHODS_OF, PAGES, CodeBlock, code_blocks
 from tests.support.source_tree import ROOT, read
 
@@ -150,8 +150,8 @@ def test_the_caller_of_the_page_gets_through() -> None:
     policy = only(manifests, "NetworkPolicy")
     home, labels = caller["metadata"]["namespace"], caller["spec"]["template"]["metadata"]["labels"]
     assert home != namespace
-    assert lets_in(policy, home, labels, 8080)
-    assert not lets_in(policy, home, {"app": labels["app"]}, 8080)
+    assert lets_in(policy, Pod(home, labels), 8080)
+    assert not lets_in(policy, Pod(home, {"app": labels["app"]}), 8080)
     (address,) = re.findall(r"the address `http://([^`]+)`", read("docs/kubernetes.md"))
     (service,) = [
         manifest

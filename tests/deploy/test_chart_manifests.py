@@ -249,8 +249,8 @@ def test_several_sidecars_can_share_a_namespace() -> None:
             GATEWAY_VALUES,
             [
                 "http://demo-signicat-proxy.prod:80\n",
-                'with the label signicat-proxy-client: "true"',
-                "the admin port from monitoring (networkPolicy.monitoringNamespaces)",
+                "  - pods: signicat-proxy-client=true; namespace: prod\n",
+                "  - pods: all; namespaces: kubernetes.io/metadata.name in (monitoring)\n",
                 "kubectl -n prod get secret signicat-auth -o name",
                 "kubectl -n prod get secret signicat-sign -o name",
                 "kubectl -n prod rollout status deployment/demo-signicat-proxy",
@@ -262,17 +262,17 @@ def test_several_sidecars_can_share_a_namespace() -> None:
         (
             merged(GATEWAY_VALUES, {"networkPolicy": {"enabled": False}}),
             ["networkPolicy.enabled is false: every pod that reaches the Service acts as your"],
-            "with the label",
+            "get through",
         ),
         (
             merged(GATEWAY_VALUES, {"networkPolicy": {"callerNamespaces": ["shop", "bank"]}}),
-            ["(in shop, bank)"],
-            "(in prod)",
+            ["namespaces: kubernetes.io/metadata.name in (shop,bank)\n"],
+            "namespace: prod",
         ),
         (
             merged(GATEWAY_VALUES, {"networkPolicy": {"monitoringNamespaces": []}}),
-            ["the admin port from no namespace"],
-            "from monitoring",
+            ["  - nobody but the kubelet\n"],
+            "in (monitoring)",
         ),
         (
             SIDECAR_VALUES,

@@ -1,4 +1,4 @@
-"""What outsiders' tools say of the chart's manifests, and whom its NetworkPolicy lets through.
+"""What outsiders' tools say of the chart's manifests.
 
 checkov and the models of the Prometheus operator live in an environment of their own.
 """
@@ -7,11 +7,8 @@ import copy
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import helm_python as helm
-import kubernetes_validate
-import pytest
 import yaml
 
 from tests.deploy.chart import (
@@ -25,7 +22,6 @@ from tests.deploy.chart import (
 )
 from tests.deploy.chart_cases import RENDERED
 from tests.deploy.containers import need
-from tests.deploy.network_policy import lets_in
 from tests.support.source_tree import ROOT
 
 TOOLS: Final = ROOT / ".venv" / "manifests" / "bin"
@@ -139,108 +135,6 @@ def test_own_labels_of_monitors_and_rules_are_kept() -> None:
         labels = only(RENDERED["gateway with everything"], kind)["metadata"]["labels"]
         assert labels["release"] == "prometheus"
         assert labels["app.kubernetes.io/name"] == "signicat-proxy"
-
-
-CALLER: Final = {"signicat-proxy-client": "true", "app": "shop"}
-
-
-@pytest.mark.parametrize(
-    ("namespaces", "namespace", "labels", "port", "expected"),
-    [
-        ([], "prod", CALLER, 8080, True),
-        ([], "prod", CALLER, 8081, False),
-        ([], "prod", {"app": "shop"}, 8080, False),
-        ([], "prod", {"signicat-proxy-client": "false"}, 8080, False),
-        ([], "other", CALLER, 8080, False),
-        ([], "monitoring", {}, 8081, True),
-        ([], "monitoring", {}, 8080, False),
-        ([], "monitoring", CALLER, 8080, False),
-        (["shop", "bank"], "shop", CALLER, 8080, True),
-        (["shop", "bank"], "bank", CALLER, 8080, True),
-        (["shop", "bank"], "bank", {}, 8080, False),
-        (["shop", "bank"], "prod", CALLER, 8080, False),
-        (["shop", "bank"], "shop", CALLER, 8081, False),
-        ([], "prod", CALLER, 22, False),
-    ],
-)
-def test_only_labelled_callers_reach_the_traffic_port(
-    namespaces: list[str], namespace: str, labels: dict[str, str], port: int, *, expected: bool
-) -> None:
-    """Label and namespace both count; the monitoring reaches the admin port and nothing else."""
-    values = {"networkPolicy": {"callerNamespaces": namespaces}}
-    policy = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")
-    assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
-    assert lets_in(policy, namespace, labels, port) is expected
-
-
-@pytest.mark.parametrize(
-    ("namespaces", "namespace", "port", "expected"),
-    [
-        (["observability", "monitoring"], "observability", 8081, True),
-        (["observability", "monitoring"], "monitoring", 8081, True),
-        (["observability"], "monitoring", 8081, False),
-        (["observability"], "observability", 8080, False),
-        ([], "monitoring", 8081, False),
-        ([], "prod", 8081, False),
-    ],
-)
-def test_the_monitoring_is_where_the_values_say(
-    namespaces: list[str], namespace: str, port: int, *, expected: bool
-) -> None:
-    """Each namespace that is named reaches the admin port, and no other; none is possible."""
-    values = {"networkPolicy": {"monitoringNamespaces": namespaces}}
-    policy = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")
-    kubernetes_validate.validate(policy, kubernetes_validate.latest_version(), strict=True)
-    assert lets_in(policy, namespace, {}, port) is expected
-
-
-def test_the_gateway_reaches_dns_and_the_ports_that_are_named() -> None:
-    """Whatever the process is made to do, it connects to no other port."""
-    values = {"networkPolicy": {"egressPorts": [443, 3128]}}
-    egress = only(render(merged(GATEWAY_VALUES, values)), "NetworkPolicy")["spec"]["egress"]
-    open_ports = {(port["protocol"], port["port"]) for rule in egress for port in rule["ports"]}
-    assert open_ports == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 3128)}
-
-
-SHUT_PORTS: dict[str, tuple[dict[str, Any], str | None]] = {
-    "upstream": ({"settings": {"upstream_url": "https://a.test:8443"}}, "8443"),
-    "token endpoint": ({"settings": {"token_url": "https://a.test:9443/token"}}, "9443"),
-    "a client's": ({"clients": {"sign": {"tokenUrl": "https://[2001:db8::1]:444/t"}}}, "444"),
-    "plain": ({"settings": {"upstream_url": "http://a.test"}}, "80"),
-    "default": ({"settings": {"upstream_url": "https://[2001:db8::1]/443"}}, None),
-    "egress proxy": ({"egressProxy": {"url": "http://proxy.test:3128"}}, "3128"),
-    "behind one": (
-        {
-            "egressProxy": {"url": "https://proxy.test"},
-            "settings": {"upstream_url": "https://a.test:8443"},
-        },
-        None,
-    ),
-    "opened": (
-        {
-            "settings": {"upstream_url": "https://a.test:8443"},
-            "networkPolicy": {"egressPorts": [443, 8443]},
-        },
-        None,
-    ),
-    "no policy": (
-        {
-            "settings": {"upstream_url": "https://a.test:8443"},
-            "networkPolicy": {"enabled": False},
-        },
-        None,
-    ),
-}
-
-
-@pytest.mark.parametrize(("values", "port"), SHUT_PORTS.values(), ids=SHUT_PORTS)
-def test_a_port_that_the_policy_shuts_is_refused(values: dict[str, Any], port: str | None) -> None:
-    """What the proxy must reach is open, or the chart says which port is not."""
-    if port is None:
-        assert render(merged(GATEWAY_VALUES, values))
-    else:
-        with pytest.raises(helm.HelmError, match=f"egressPorts: lacks {port}, the port of"):
-            render(merged(GATEWAY_VALUES, values))
 
 
 def test_what_can_be_switched_off_is_gone() -> None:

@@ -80,31 +80,26 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- end -}}
 {{- end }}
 
-{{/*
-A port that the policy blocks ends in a silent timeout. What the secret of an egress proxy names is
-not known here; behind one, only its port must be open.
-*/}}
+{{/* A port that the policy blocks, or a name, ends in a silent timeout. */}}
 {{- define "signicat-proxy.validateEgress" -}}
-{{- if and (eq .Values.mode "gateway") .Values.networkPolicy.enabled (not .Values.egressProxy.secretName) -}}
-{{- $urls := dict "egressProxy.url" .Values.egressProxy.url -}}
-{{- if not .Values.egressProxy.url -}}
-{{- $urls = dict "settings.upstream_url" .Values.settings.upstream_url "settings.token_url" .Values.settings.token_url -}}
-{{- range $name, $client := .Values.clients -}}
-{{- $_ := set $urls (printf "clients.%s.tokenUrl" $name) $client.tokenUrl -}}
-{{- end -}}
-{{- end -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- $known := include "signicat-proxy.destinations" . | fromJson -}}
+{{- if and (eq .Values.mode "gateway") $policy.enabled -}}
+{{- if not (or .Values.egressProxy.podPort $policy.extraEgress) -}}
 {{- $open := list -}}
-{{- range .Values.networkPolicy.egressPorts -}}
+{{- range $policy.egressPorts -}}
 {{- $open = append $open (int .) -}}
 {{- end -}}
-{{- range $key, $url := $urls -}}
-{{- if $url -}}
+{{- range $key, $url := $known -}}
 {{- $parts := urlParse $url -}}
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $parts.host) | default (eq $parts.scheme "http" | ternary "80" "443") -}}
 {{- if not (has (int $port) $open) -}}
 {{- fail (printf "networkPolicy.egressPorts: lacks %s, the port of %s" $port $key) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if and $policy.cilium.enabled (not (or $known $policy.cilium.names)) -}}
+{{- fail "networkPolicy.cilium.names: name the host of the egress proxy, which stands in a Secret" -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
