@@ -18,6 +18,7 @@ __all__ = [
     "RULES",
     "RULE_EXPRESSIONS",
     "TARGETS",
+    "TEXT_QUERIES",
     "VARIABLES",
     "assert_names_exist",
 ]
@@ -34,13 +35,21 @@ QUERIES: Final = [
     if block.language == "promql"
 ]
 RULE_EXPRESSIONS: Final = re.findall(
-    r"^ +expr: (?:\|\n)?(.*?)(?=^ +(?:for|labels): ?)", read(RULES), re.MULTILINE | re.DOTALL
+    r"^ {8}expr: (?:\|\n)?((?:.*\n)(?: {10}.*\n)*)", read(RULES), re.MULTILINE
 )
+"""The expressions of alerts and recording rules."""
+TEXT_QUERIES: Final = [
+    query.replace("%s", "") for query in re.findall(r'printf "([^"]+)" \$of \| query', read(RULES))
+]
+"""What the texts of the alerts ask for, without the labels of the alert."""
 MATCHERS: Final = re.compile(r"\b(\w+)\{([^}]*)\}")
 _METRIC: Final = re.compile(r"\b((?:signicat_proxy|process|python)_\w+)\b")
 _GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
 _VARIABLE: Final = re.compile(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)")
-_SCRAPED: Final = {"job", "instance"}
+_SCRAPED: Final = {"cluster", "container", "instance", "job", "namespace", "pod"}
+_RECORDED: Final = re.compile(r"\b\w+:\w+:\w+\b")
+_NEW_LABEL: Final = re.compile(r'"(\w+)", "\w+", "", ""')
+_OF_OTHERS: Final = re.compile(r"up|container_\w+")  # of Prometheus, of cAdvisor
 
 
 def _labels_of(exposition: str) -> dict[str, set[str]]:
@@ -54,20 +63,25 @@ def _labels_of(exposition: str) -> dict[str, set[str]]:
 
 def _assert_exist(expression: str, known: Mapping[str, set[str]]) -> None:
     """See that metrics exist, and that matchers and groupings name labels that they have."""
-    names = set(_METRIC.findall(expression))
+    own = _RECORDED.sub("", expression)
+    names = set(_METRIC.findall(own))
     assert names <= set(known), expression
-    for name, matchers in MATCHERS.findall(expression):
-        assert set(re.findall(r"(\w+)\s*[=!]", matchers)) <= known[name] | _SCRAPED, expression
-    available = set().union(*(known[name] for name in names)) | _SCRAPED
-    for labels in _GROUPING.findall(expression):
+    for name, matchers in MATCHERS.findall(own):
+        if not _OF_OTHERS.fullmatch(name):
+            asked = set(re.findall(r"(\w+)\s*[=!]", matchers))
+            assert asked <= known[name] | _SCRAPED, expression
+    available = _SCRAPED.union(_NEW_LABEL.findall(own), *(known[name] for name in names))
+    for labels in _GROUPING.findall(own):
         assert set(re.findall(r"\w+", labels)) <= available, expression
 
 
 def assert_names_exist(exposition: str) -> None:
     """See that a scrape has every metric and label that anything here asks for."""
     known = _labels_of(exposition)
-    asked = [target["expr"] for target in TARGETS] + QUERIES + RULE_EXPRESSIONS
-    assert len(RULE_EXPRESSIONS) == read(RULES).count("- alert:")
+    rules = read(RULES)
+    assert len(RULE_EXPRESSIONS) == rules.count("- alert:") + rules.count("- record:")
+    assert set(_RECORDED.findall(rules)) == set(re.findall(r"- record: (\S+)", rules))
+    asked = [target["expr"] for target in TARGETS] + QUERIES + RULE_EXPRESSIONS + TEXT_QUERIES
     for expression in asked:
         _assert_exist(expression, known)
     for variable in VARIABLES[1:]:

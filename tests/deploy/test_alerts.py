@@ -6,17 +6,23 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.expressions import RULES
+from tests.deploy.watch import ALERTMANAGER
 from tests.support.oidc_server import required_program
 from tests.support.source_tree import ROOT, read
 
 CASES = "tests/deploy/alert_cases.yaml"
-RULE = re.compile(r"^ +- alert: (\w+)\n(.*?)(?=^ +- (?:alert|name): |\Z)", re.MULTILINE | re.DOTALL)
+BUDGETS = "tests/deploy/alert_budget_cases.yaml"
+INHIBITIONS = "helm/signicat-proxy/files/alertmanager-inhibit.yaml"
+RECORD = re.compile(r"namespace_job(?:_client)?:signicat_proxy_\w+:ratio(?:_rate(\w+))?")
 CASE = re.compile(r"- alertname: (\w+)\n +eval_time: \w+\n +exp_alerts:( \[\])?$", re.MULTILINE)
 CONFIGURATION = re.compile(r"```yaml\n(scrape_configs:.*?)```", re.DOTALL)
 SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-ALERTS = dict(RULE.findall(read(RULES)))
+GROUPS = yaml.safe_load(read(RULES))["groups"]
+RULE_LIST = [rule for group in GROUPS for rule in group["rules"]]
+ALERTS = {rule["alert"]: rule for rule in RULE_LIST if "alert" in rule}
 RUNBOOK = dict(SECTION.findall(read("docs/runbook.md")))
 
 
@@ -35,18 +41,41 @@ def promtool(*arguments: str) -> str:
 
 def test_the_rules_are_valid() -> None:
     """`promtool check rules` reads every rule that stands in the file."""
-    assert f"SUCCESS: {len(ALERTS)} rules found" in promtool("check", "rules", RULES)
+    assert f"SUCCESS: {len(RULE_LIST)} rules found" in promtool("check", "rules", RULES)
 
 
-def test_every_alert_fires_when_it_should_and_only_then() -> None:
+@pytest.mark.parametrize("cases", [CASES, BUDGETS])
+def test_every_alert_fires_when_it_should_and_only_then(cases: str) -> None:
     """The unit tests of the rules pass: labels, texts and times."""
-    assert "SUCCESS" in promtool("test", "rules", CASES)
+    assert "SUCCESS" in promtool("test", "rules", cases)
+
+
+def test_rules_are_about_fleets() -> None:
+    """Every rule adds up processes; what is recorded is named after what is left of the labels."""
+    for rule in RULE_LIST:
+        process = set(re.findall(r"\bby \(([^)]*)\) \(", rule["expr"]))
+        if rule.get("alert") != "SignicatProxyAbsent":
+            assert process or RECORD.search(rule["expr"]), rule
+        if "record" in rule:
+            match = RECORD.fullmatch(rule["record"])
+            assert match, rule["record"]
+            level = "cluster, namespace, job" + ", client" * ("_client:" in rule["record"])
+            assert process == {level}
+            assert set(re.findall(r"\[(\w+)\]", rule["expr"])) == {match[1]} - {None}
+
+
+def test_no_share_is_infinite() -> None:
+    """What a share is of has been seen to be more than nothing: no alert says `+Inf%`."""
+    for rule in RULE_LIST:
+        for divisor in re.findall(r"/ (.*count\[?.*|.*responses_total.*)", rule["expr"]):
+            assert divisor.rstrip().endswith("> 0)"), rule
 
 
 def discovered(port: str, phase: str) -> dict[str, object]:
     """Return a target as Kubernetes would name it."""
     meta = {"pod_container_port_name": port, "pod_phase": phase}
     meta |= {"namespace": "shop", "pod_name": "orders-1"}
+    meta |= {"pod_container_name": "signicat-proxy"}
     labels = {f"__meta_kubernetes_{name}": value for name, value in meta.items()}
     return {"targets": ["10.1.2.3:8081"], "labels": labels}
 
@@ -64,12 +93,13 @@ def test_the_configuration_for_sidecars_finds_them(tmp_path: Path) -> None:
     path = tmp_path / "prometheus.yml"
     path.write_text(sidecars.replace(find, f"    static_configs: {targets}\n"), "utf-8")
     (tmp_path / "alerts.yaml").write_text(read(RULES), "utf-8")
-    assert f"SUCCESS: {len(ALERTS)} rules found" in promtool("check", "config", str(path))
+    assert f"SUCCESS: {len(RULE_LIST)} rules found" in promtool("check", "config", str(path))
     command = ("check", "service-discovery", "--timeout=1s", str(path), "signicat-proxy")
     kept = [target["labels"] for target in json.loads(promtool(*command)) if target["labels"]]
     names = [{k: v for k, v in labels.items() if not k.startswith("__")} for labels in kept]
     assert names == [
         {
+            "container": "signicat-proxy",
             "instance": "10.1.2.3:8081",
             "job": "signicat-proxy",
             "namespace": "shop",
@@ -84,13 +114,13 @@ def test_the_configuration_for_one_process_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "prometheus.yml"
     path.write_text(single, "utf-8")
     (tmp_path / "alerts.yaml").write_text(read(RULES), "utf-8")
-    assert f"SUCCESS: {len(ALERTS)} rules found" in promtool("check", "config", str(path))
+    assert f"SUCCESS: {len(RULE_LIST)} rules found" in promtool("check", "config", str(path))
 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_is_unit_tested(alert: str) -> None:
     """Each has a case in which it fires, and one in which it does not."""
-    cases = {silent for name, silent in CASE.findall(read(CASES)) if name == alert}
+    cases = {silent for name, silent in CASE.findall(read(CASES) + read(BUDGETS)) if name == alert}
     assert cases == {"", " []"}
 
 
@@ -98,19 +128,19 @@ def test_every_alert_is_unit_tested(alert: str) -> None:
 def test_every_alert_says_what_is_wrong_and_where_to_read_on(alert: str) -> None:
     """Each has a severity, a summary, a description, and the address of its own section."""
     rule = ALERTS[alert]
-    assert re.search(r"^ +severity: (critical|warning)$", rule, re.MULTILINE)
-    for annotation in ("summary", "description"):
-        assert re.search(rf'^ +{annotation}: "\S.*\w.+"$', rule, re.MULTILINE)
-    assert f" runbook_url: docs/runbook.md#{alert.lower()}\n" in rule
+    assert set(rule["labels"]) == {"severity"}
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert all(rule["annotations"].values())
+    assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{alert.lower()}"
 
 
 def test_the_page_on_monitoring_lists_every_alert() -> None:
     """docs/monitor.md has a row for each alert, with the severity that it has."""
     rows = re.findall(
-        r"^\| `(\w+)` \| (critical|warning) \|", read("docs/monitor.md"), re.MULTILINE
+        r"^\| `(SignicatProxy\w+)` \| (critical|warning) \|", read("docs/monitor.md"), re.MULTILINE
     )
-    severities = {name: re.findall(r"severity: (\w+)", rule) for name, rule in ALERTS.items()}
-    assert {name: [severity] for name, severity in rows} == severities
+    assert rows == [(name, rule["labels"]["severity"]) for name, rule in ALERTS.items()]
 
 
 def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
@@ -127,3 +157,24 @@ def test_a_section_answers_who_is_woken_at_night(alert: str) -> None:
         ["Means", "Impact", "Check and fix"],
     )
     assert "```" in RUNBOOK[alert]
+
+
+def test_the_inhibitions_are_valid(tmp_path: Path) -> None:
+    """Alertmanager reads them, and every alert that they name there is."""
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(ALERTMANAGER, "utf-8")
+    done = subprocess.run(
+        (required_program("amtool"), "check-config", path), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    sides = [
+        re.fullmatch(r'alertname =~? "?([^"]+)"?', matcher)
+        for rule in yaml.safe_load(read(INHIBITIONS))["inhibit_rules"]
+        for side in ("source_matchers", "target_matchers")
+        for matcher in rule[side]
+    ]
+    for match in sides:
+        assert match
+        assert any(re.fullmatch(match[1], name) for name in ALERTS), match[1]
+        for word in re.findall(r"[A-Z]\w+", match[1].replace("SignicatProxy", "")):
+            assert any(word in name for name in ALERTS), word

@@ -125,8 +125,8 @@ def test_pages_of_the_mock_open_on_the_host(up: Composition) -> None:
 
 
 def alerts(compose: Composition) -> dict[str, tuple[str, str]]:
-    """Return health and state of each rule that Prometheus has loaded."""
-    groups = compose.query(9091, "rules")["groups"]
+    """Return health and state of each alert that Prometheus has loaded."""
+    groups = compose.query(9091, "rules?type=alert")["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     return {rule["name"]: (rule["health"], rule["state"]) for rule in rules}
 
