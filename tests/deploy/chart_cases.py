@@ -159,7 +159,19 @@ FULL: Final = merged(
         },
         "serviceMonitor": OWN,
         "podMonitor": {"podLabels": {"app": "shop"}, **OWN},
-        "prometheusRule": OWN,
+        "prometheusRule": {
+            **OWN,
+            "runbookUrl": "https://git.example.com/docs/runbook.md",
+            "alertLabels": {"team": "identity"},
+            "rules": {
+                "SignicatProxyDown": {
+                    "disabled": False,
+                    "for": "10m",
+                    "severity": "page",
+                    "labels": {"page": "true"},
+                }
+            },
+        },
         "grafanaDashboard": OWN,
         "extraObjects": [
             "{apiVersion: v1, kind: Secret, metadata: {name: '{{ .Release.Name }}-text'}}",

@@ -82,7 +82,7 @@ def scalar_violations(schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         ("type", value) for value in wrong if not any(has_type(value, name) for name in types)
     )
     if "enum" in schema:
-        yield "enum", "nonsense"
+        yield "enum", "nonsense" if "string" in types else max(schema["enum"]) + 1
     if "minimum" in schema:
         yield "minimum", schema["minimum"] - 1
     if "exclusiveMinimum" in schema:
