@@ -4,6 +4,7 @@ It runs every few seconds in a container, so it imports little: it reads only
 where the admin port is, not all settings.
 """
 
+import contextlib
 import http.client
 import os
 import socket
@@ -18,7 +19,7 @@ __all__ = ["admin_address", "is_signicat_proxy", "probe"]
 
 _NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
 _CONFIG_FILE: Final = "SIGNICAT_PROXY_CONFIG_FILE"
-_DEFAULT: Final = "127.0.0.1:8081"
+_DEFAULT: Final = "localhost:8081"
 _ADDRESS: Final = "127.0.0.1"  # probes answer to any address, to names in ALLOWED_HOSTS alone
 _ENCODING: Final = "utf-8-sig"  # as the settings are read
 _TIMEOUT_SECONDS: Final = 3.0
@@ -80,19 +81,34 @@ def _connection_to(address: ListenAddress) -> http.client.HTTPConnection:
     )
 
 
+def _connected(address: ListenAddress) -> http.client.HTTPConnection:
+    """Connect to the first of an entry's addresses that is there; raise `OSError`."""
+    failures: list[OSError] = []
+    for place in address.each():
+        connection = _connection_to(place)
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            failures.append(error)
+            if isinstance(error, TimeoutError):  # somebody listens, and would be waited for
+                raise
+        else:
+            return connection
+    raise failures[0]
+
+
 def is_signicat_proxy(address: ListenAddress) -> bool:
     """Say whether a signicat-proxy listens there, be it for callers or for operators.
 
     Both refuse TRACE themselves and say who they are (F1); nothing goes to the upstream.
     """
-    connection = _connection_to(address)
     try:
-        connection.request("TRACE", "/", headers={"Host": "localhost", "Connection": "close"})
-        headers = connection.getresponse().headers
+        with contextlib.closing(_connected(address)) as connection:
+            connection.request("TRACE", "/", headers={"Host": "localhost", "Connection": "close"})
+            headers = connection.getresponse().headers
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
     names = (headers.get("Proxy-Status", "").partition(";")[0], headers.get("Server", ""))
     return "signicat-proxy" in names
 
@@ -100,14 +116,12 @@ def is_signicat_proxy(address: ListenAddress) -> bool:
 def probe(address: ListenAddress, *, ready: bool) -> tuple[bool, str]:
     """Return whether the proxy is live (or ready), and one line that says so."""
     target = "/readyz" if ready else "/livez"
-    connection = _connection_to(address)
     try:
-        connection.request("GET", target, headers={"Host": _ADDRESS})
-        status = connection.getresponse().status
+        with contextlib.closing(_connected(address)) as connection:
+            connection.request("GET", target, headers={"Host": _ADDRESS})
+            status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         code = getattr(error, "errno", None)
         reason = os.strerror(code) if isinstance(code, int) else type(error).__name__
         return False, f"{address}{target}: {reason}"
-    finally:
-        connection.close()
     return status == _OK, f"{address}{target}: {status}"

@@ -29,7 +29,7 @@ from proxy.check.report import Report
 from proxy.check.result import CHECKS, CheckId, Result
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.http1.parser import require_c_parsers
-from proxy.net.listeners import CannotListenError, check_address
+from proxy.net.binding import obstacles
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.response import Grant
@@ -174,24 +174,25 @@ def _skipped(client: ClientSettings, why: str, *checks: CheckId) -> Iterator[Res
 
 async def _port_result(setting: str, address: ListenAddress, timeout_seconds: float) -> Result:
     """Say whether the proxy could listen there, or does so already."""
+    target = f"{setting} {address}"
     try:
         async with asyncio.timeout(timeout_seconds):  # the address may be a name
-            await asyncio.to_thread(check_address, setting, address)
+            found = await asyncio.to_thread(obstacles, setting, address)
     except TimeoutError:
         fix = f"Give an address in {setting_name(setting)} instead of a name, or check the DNS."
-        return Result("port", "failed", f"{setting} {address}", "DNS does not answer", fix)
-    except CannotListenError as error:
-        if error.is_taken and await asyncio.to_thread(is_signicat_proxy, address):
-            detail = "in use by a signicat-proxy that is running"
-            return Result("port", "ok", f"{setting} {address}", detail)
+        return Result("port", "failed", target, "DNS does not answer", fix)
+    for error in found:
+        if error.is_taken and await asyncio.to_thread(is_signicat_proxy, error.place):
+            continue
         fix = (
             f"Stop what listens there (ss -ltnp shows it), or choose another address in "
             f"{setting_name(setting)}."
             if error.is_taken
             else f"Correct {setting_name(setting)}, or what this user may do."
         )
-        return Result("port", "failed", f"{setting} {address}", error.reason, fix)
-    return Result("port", "ok", f"{setting} {address}", "free")
+        return Result("port", "failed", target, error.reason, fix)
+    detail = "in use by a signicat-proxy that is running" if found else "free"
+    return Result("port", "ok", target, detail)
 
 
 def _configuration_results(error: ConfigurationError) -> Iterator[Result]:

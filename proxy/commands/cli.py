@@ -212,7 +212,7 @@ def _is_for_the_operator(error: Exception) -> bool:
     Only a command that has failed comes here, so no other waits for these imports.
     """
     from proxy.http1.parser import MissingCParsersError
-    from proxy.net.listeners import CannotListenError
+    from proxy.net.binding import CannotListenError
 
     return isinstance(error, CannotListenError | MissingCParsersError)
 

@@ -3,8 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import errno
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +16,7 @@ from proxy.http1.parser import require_c_parsers
 from proxy.mock import serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
 from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
-from proxy.net.listeners import CannotListenError, why_not_listening
+from proxy.net.binding import CannotListenError, obstacles, why_not_listening
 from proxy.server.lifecycle import Control, serve
 from proxy.server.process import harden, listen_to_signals
 from proxy.settings.loader import Loaded, load
@@ -32,8 +30,8 @@ ALLOWED_HOSTS: Final = "localhost,127.0.0.1,[::1],api.signicat.com"
 
 _FAILED, _BAD_USAGE = 1, 2
 _DEFAULTS: Final = {
-    "--listen": "127.0.0.1:8080",
-    "--admin-listen": "127.0.0.1:8081",
+    "--listen": "localhost:8080",
+    "--admin-listen": "localhost:8081",
     "--mock-listen": "127.0.0.1:9090",
 }
 _SESSION: Final = (
@@ -75,14 +73,9 @@ def _parsed(flag: str, text: str) -> ListenAddress:
 def _free(default: str) -> ListenAddress:
     """Return a default address, or one with a free port where it is taken."""
     address = parse_listen_address(default)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                _say(f"{default} is in use, a free port is taken instead")
-                return ListenAddress(address.host, 0)
+    if any(obstacle.is_taken for obstacle in obstacles("LISTEN", address)):
+        _say(f"{default} is in use, a free port is taken instead")
+        return ListenAddress(address.host, 0)
     return address
 
 
@@ -96,7 +89,7 @@ def _addresses(args: argparse.Namespace) -> dict[str, ListenAddress]:
 def _to_call(address: ListenAddress, port: int) -> str:
     """Return the URL to call an address by: one that means all interfaces is no such."""
     host = address.host or ""
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not listened on
+    if host in {"0.0.0.0", "::", "*"}:  # noqa: S104 - compared with, not listened on
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -149,7 +142,8 @@ Ctrl-C ends it."""
 async def _play(addresses: Mapping[str, ListenAddress]) -> int:
     place = addresses["--mock-listen"]
     async with contextlib.AsyncExitStack() as stack:
-        mock = serve_mock(new_mock(), place.host or "", place.port or 0)
+        host = "" if place.host == "*" else place.host or ""  # for the mock: everywhere
+        mock = serve_mock(new_mock(), host, place.port or 0)
         try:
             running = await stack.enter_async_context(mock)
         except OSError as error:

@@ -1,18 +1,21 @@
 """Addresses to listen on, and whether a host is this very machine."""
 
 import ipaddress
+import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 __all__ = ["ListenAddress", "authority", "is_loopback", "parse_listen_address"]
 
 _HOST_PORT: Final = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]*)):(?P<port>\d{1,5})"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>\*|[A-Za-z0-9.-]*)):(?P<port>\d{1,5})"
 )
 _MAX_PORT: Final = 65535
 _THIS_MACHINE: Final = "localhost"
-_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 (looked for, not listened on)
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 (only where a setting asks for it)
+_TOGETHER: Final = {_THIS_MACHINE: ("127.0.0.1", "::1"), "*": _EVERYWHERE}
+"""Hosts that mean one address of each family, whatever the machine's files say of them."""
 
 
 def authority(host: str, port: int) -> str:
@@ -24,18 +27,15 @@ def is_loopback(host: str) -> bool:
     """Say whether `host`, a name or an address, is reached from this machine alone."""
     if host.lower() == "localhost":
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _ip_address(host)
+    return address is not None and address.is_loopback
 
 
 def _plain(host: str) -> str:
     """Return one spelling for a host, and for what a machine mostly calls itself only one."""
     name = host.lower().rstrip(".")
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
+    address = _ip_address(name)
+    if address is None:
         return name
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
@@ -43,9 +43,27 @@ def _plain(host: str) -> str:
     return _THIS_MACHINE if is_this else str(address)
 
 
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _covers(host: str | None, other: str | None) -> bool:
+    """Say whether `host` is every address of the family that `other` belongs to."""
+    everywhere, address = _ip_address(host or ""), _ip_address(other or "")
+    if everywhere is None or address is None:
+        return False
+    return everywhere.is_unspecified and everywhere.version == address.version
+
+
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """A host and port, or the path of a Unix socket; `str()` gives back how it is written."""
+    """A host and port, or the path of a Unix socket; `str()` gives back how it is written.
+
+    The host `localhost` is both loopback addresses, `*` every address of both families.
+    """
 
     host: str | None
     port: int | None
@@ -61,6 +79,31 @@ class ListenAddress:
         """Can only this machine reach it."""
         return self.path is not None or is_loopback(self.host or "")
 
+    @property
+    def takes_what_there_is(self) -> bool:
+        """Whether it stands for both families, of which the machine may lack one."""
+        return (self.host or "").lower() in _TOGETHER
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the host must be looked up."""
+        if self.host is None or self.takes_what_there_is:
+            return False
+        return _ip_address(self.host) is None
+
+    def each(self) -> tuple["ListenAddress", ...]:
+        """Return the addresses that it stands for, IPv4 first; most stand for themselves."""
+        hosts = _TOGETHER.get((self.host or "").lower(), (self.host,))
+        return tuple(replace(self, host=host) for host in hosts)
+
+    def overlaps(self, other: "ListenAddress") -> bool:
+        """Say whether only one of two can be listened on, as far as that shows without a lookup."""
+        if self.path is not None or self.port != other.port:
+            return self.path is not None and self.path == other.path
+        pairs = itertools.product(self.each(), other.each())
+        hosts = [(one.host, two.host) for one, two in pairs]
+        return any(one == two or _covers(one, two) or _covers(two, one) for one, two in hosts)
+
     def is_reached_at(self, host: str, port: int) -> bool:
         """Say whether who connects to `host` and `port` on this machine comes here (G10).
 
@@ -69,11 +112,15 @@ class ListenAddress:
         if self.port != port or self.host is None:
             return False
         listening, called = _plain(self.host), _plain(host)
-        return listening == called or (self.host in _EVERYWHERE and is_loopback(called))
+        is_everywhere = self.host in (*_EVERYWHERE, "*")
+        return listening == called or (is_everywhere and is_loopback(called))
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Read `host:port`, `[v6]:port` or `unix:/path`; raise `ValueError` with a plain reason."""
+    """Read one entry; raise `ValueError` with a plain reason.
+
+    `host:port`, `[v6]:port`, `*:port` or `unix:/path`.
+    """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path.startswith("/"):
@@ -81,10 +128,10 @@ def parse_listen_address(text: str) -> ListenAddress:
         return ListenAddress(None, None, path)
     match = _HOST_PORT.fullmatch(text)
     if match is None or int(match["port"]) > _MAX_PORT:
-        raise ValueError("write host:port, [IPv6]:port or unix:/path")
+        raise ValueError("write host:port, [IPv6]:port, *:port or unix:/path")
     host = match["v6"] or match["host"]
     if not host:
-        raise ValueError("name the host to listen on, as in 127.0.0.1:8080 (0.0.0.0 for all)")
+        raise ValueError("name the host to listen on, as in localhost:8080 (*:8080 for all)")
     try:
         host.encode("idna")  # as whoever looks the name up does
     except UnicodeError:

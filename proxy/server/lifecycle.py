@@ -14,7 +14,8 @@ from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.forward.caller import CallerConnection
 from proxy.forward.callers import Callers
 from proxy.forward.context import Context
-from proxy.net.listeners import AdminPort, CannotListenError, TrafficPorts
+from proxy.net.binding import CannotListenError
+from proxy.net.listeners import AdminPort, TrafficPorts
 from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
 from proxy.settings.loader import ListenAddress, Settings
 from proxy.settings.risks import risks_of
@@ -151,6 +152,7 @@ async def _open_serve_and_drain(
             listen=[str(address) for address in traffic.addresses],
             admin=str(control.admin_address),
             upstream=settings.upstream_url,
+            **({"left_out": traffic.left_out} if traffic.left_out else {}),
         )
         _warn_of_risks(settings, log)
         control.started.set()

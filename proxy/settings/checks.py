@@ -1,5 +1,6 @@
 """What settings must be together, and what they name that cannot be used."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -151,13 +152,15 @@ def _url_errors(settings: Settings) -> Iterator[SettingError]:
 def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
     if failed & {"listen", "admin_listen"}:
         return
-    addresses = [*settings.listen, settings.admin_listen]
-    for address, amount in Counter(map(str, addresses)).items():
-        if amount > 1 and not address.endswith(":0"):
-            name = setting_name("listen")
-            if str(settings.admin_listen) == address:
-                name += f" and {setting_name('admin_listen')}"
-            yield SettingError(name, f"{address} stands twice")
+    listen, admin = setting_name("listen"), setting_name("admin_listen")
+    pairs = [
+        *((listen, one, two) for one, two in itertools.combinations(settings.listen, 2)),
+        *((f"{listen} and {admin}", one, settings.admin_listen) for one in settings.listen),
+    ]
+    for name, one, two in pairs:
+        if one.port != 0 and one.overlaps(two):
+            same = f"{one} stands twice"
+            yield SettingError(name, same if one == two else f"{one} and {two} overlap")
 
 
 def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:

@@ -136,10 +136,11 @@ class Settings(BaseSettings):
         None, "Refuse to start if the client id has the prefix of the other environment."
     )
     listen: Listen = _setting(
-        "127.0.0.1:8080", "Addresses for callers: host:port, [IPv6]:port or unix:/path."
+        "localhost:8080",
+        "Addresses for callers: host:port, [IPv6]:port or unix:/path; localhost: IPv4 and IPv6.",
     )
     admin_listen: AdminListen = _setting(
-        "127.0.0.1:8081", "Address for health, metrics and status."
+        "localhost:8081", "Address for health, metrics and status."
     )
     allowed_hosts: Hosts = _setting(
         "localhost,127.0.0.1,[::1]",

@@ -148,7 +148,7 @@ async def test_each_error_of_the_settings_is_a_result(tmp_path: Path) -> None:
     both = f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN"
     details = {
         "scop in p.toml": "is no setting; did you mean scope?",
-        both: "127.0.0.1:8081 stands twice",
+        both: "127.0.0.1:8081 and localhost:8081 overlap",
         "clients.a.client_secret": "is required, or a file in clients.a.client_secret_file",
     }
     help_line = "`signicat-proxy config --help` lists the settings."

@@ -196,7 +196,7 @@ def test_the_probe_finds_the_address_by_precedence(tmp_path: Path) -> None:
     named = {"SIGNICAT_PROXY_CONFIG_FILE": str(config)}
     assert admin_address(None, None, named, tmp_path / "no-dotenv").port == 5
     found.append(str(admin_address("127.0.0.1:2", config, {name: "127.0.0.1:3"}, tmp_path)))
-    assert found == [f"127.0.0.1:{port}" for port in (8081, 5, 4, 3, 2)]
+    assert found == ["localhost:8081", *(f"127.0.0.1:{port}" for port in (5, 4, 3, 2))]
 
 
 ADDRESSES = {
@@ -204,6 +204,7 @@ ADDRESSES = {
     "[::1]:0": (ListenAddress("::1", 0), True),
     "localhost:1": (ListenAddress("localhost", 1), True),
     "0.0.0.0:1": (ListenAddress("0.0.0.0", 1), False),
+    "*:1": (ListenAddress("*", 1), False),
     "proxy.test:1": (ListenAddress("proxy.test", 1), False),
     "unix:/run/a.sock": (ListenAddress(None, None, "/run/a.sock"), True),
 }
@@ -278,7 +279,7 @@ async def test_the_demo_refuses_what_is_no_address(tmp_path: Path, flag: str, te
     """A malformed address is one line that names the flag, and exit code 2, as with `run` (C1)."""
     code, out, err = await command("demo", flag, text, directory=tmp_path, environ={})
     assert (code, out) == (2, "")
-    assert re.fullmatch(rf"signicat-proxy: {flag}: write host:port, as in [0-9.:]+\n", err)
+    assert re.fullmatch(rf"signicat-proxy: {flag}: write host:port, as in [0-9a-z.:]+\n", err)
 
 
 @pytest.mark.parametrize("flag", DEMO_FLAGS)

@@ -90,11 +90,11 @@ ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
         {"CLIENT_SECRET": "", "CLIENT_SECRET_FILE": "/nonexistent"},
         "CLIENT_SECRET_FILE: cannot read /nonexistent (No such file or directory)",
     ),
-    "listen": ({"LISTEN": "8080"}, "LISTEN: write host:port, [IPv6]:port or unix:/path"),
+    "listen": ({"LISTEN": "8080"}, "LISTEN: write host:port, [IPv6]:port, *:port or unix:/path"),
     "listen nowhere": ({"LISTEN": ","}, "LISTEN: must name at least one"),
     "listen anywhere": (
         {"LISTEN": ":8080"},
-        "LISTEN: name the host to listen on, as in 127.0.0.1:8080 (0.0.0.0 for all)",
+        "LISTEN: name the host to listen on, as in localhost:8080 (*:8080 for all)",
     ),
     "unix path": (
         {"ADMIN_LISTEN": "unix:a"},
@@ -106,7 +106,7 @@ ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
     ),
     "admin on the same": (
         {"LISTEN": "127.0.0.1:8081"},
-        f"LISTEN and {PREFIX}ADMIN_LISTEN: 127.0.0.1:8081 stands twice",
+        f"LISTEN and {PREFIX}ADMIN_LISTEN: 127.0.0.1:8081 and localhost:8081 overlap",
     ),
     "host": (
         {"ALLOWED_HOSTS": "http://a"},
@@ -239,7 +239,7 @@ def test_the_whole_list(tmp_path: Path) -> None:
         "routes: /x and /X differ only in case or in dots at the end",
         "routes: no route uses the client 'b c'",
         f"clients.a.token_url: {READABLE}",
-        f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN: 127.0.0.1:8081 stands twice",
+        f"{PREFIX}LISTEN and {PREFIX}ADMIN_LISTEN: 127.0.0.1:8081 and localhost:8081 overlap",
         f"{own} ({PREFIX}LISTEN); {REMEDY}",
         f"{own} ({PREFIX}ADMIN_LISTEN); {REMEDY}",
         f"{PREFIX}CA_FILE: cannot be read (No such file or directory)",
@@ -298,6 +298,11 @@ OWN = {
         "UPSTREAM_URL",
         "LISTEN",
     ),
+    "wide, both families": (
+        {"LISTEN": "*:443", "UPSTREAM_URL": "https://[::1]"},
+        "UPSTREAM_URL",
+        "LISTEN",
+    ),
     "second of two": (
         {"LISTEN": "127.0.0.1:1,localhost:2", "UPSTREAM_URL": "http://127.0.0.1:2"},
         "UPSTREAM_URL",
@@ -321,6 +326,7 @@ NOT_OWN = {
     "another machine": {"LISTEN": "10.0.0.5:8080", "UPSTREAM_URL": "https://10.0.0.6:8080"},
     "another name": {"LISTEN": "a.test:443", "UPSTREAM_URL": "https://b.test"},
     "a name while listening wide": {"LISTEN": "0.0.0.0:443"},
+    "a name while listening everywhere": {"LISTEN": "*:443"},
     "a port of the system's choice": {"LISTEN": "localhost:0", "UPSTREAM_URL": "http://localhost"},
     "a Unix socket": {
         "LISTEN": "unix:/run/a.sock",

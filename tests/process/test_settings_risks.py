@@ -25,6 +25,7 @@ def test_the_defaults_take_no_risk(tmp_path: Path) -> None:
     ("setting", "value", "event", "hint"),
     [
         ("LISTEN", "0.0.0.0:8080", "listening_beyond_loopback", "acts as your organisation"),
+        ("LISTEN", "*:8080", "listening_beyond_loopback", "acts as your organisation"),
         ("ADMIN_LISTEN", "[::]:8081", "listening_beyond_loopback", "sees state and metrics"),
         ("ALLOWED_HOSTS", "*", "host_check_off", "DNS rebinding"),
         ("ALLOWED_ORIGINS", "null", "null_origin_allowed", "sandboxed frame"),
