@@ -80,8 +80,8 @@ def test_a_gateway_has_the_settings_of_its_values(tmp_path: Path) -> None:
     settings = read_by_the_proxy(render(merged(FULL, CA)), tmp_path)
     given = as_given(FULL["settings"])
     assert {name: getattr(settings, name) for name in given} == given
-    assert list(map(str, settings.listen)) == ["0.0.0.0:8080"]
-    assert str(settings.admin_listen) == "0.0.0.0:8081"
+    assert list(map(str, settings.listen)) == ["*:8080"]
+    assert str(settings.admin_listen) == "*:8081"
     assert settings.allowed_hosts == (
         *("localhost", "127.0.0.1", "[::1]"),
         *("demo-signicat-proxy", "demo-signicat-proxy.prod", "demo-signicat-proxy.prod.svc"),
@@ -106,7 +106,7 @@ def test_a_sidecar_has_the_settings_of_its_values(tmp_path: Path) -> None:
     settings = read_by_the_proxy(render_application(values), tmp_path)
     given = as_given(FULL["settings"])
     assert {name: getattr(settings, name) for name in given} == given
-    assert list(map(str, settings.listen)) == ["127.0.0.1:8080"]
+    assert list(map(str, settings.listen)) == ["localhost:8080"]
     assert settings.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
     (client,) = settings.clients
     assert client.client_id == "sandbox-round-apple-123"
@@ -118,7 +118,7 @@ def test_a_sidecar_with_routes_reads_them(tmp_path: Path) -> None:
     values = merged(SIDECAR_VALUES, {"routes": [{"path": "/sign", "client": "shop"}]})
     settings = read_by_the_proxy(render_application(values), tmp_path)
     assert [(route.path, route.client) for route in settings.routes] == [("/sign", "shop")]
-    assert list(map(str, settings.listen)) == ["127.0.0.1:8080"]
+    assert list(map(str, settings.listen)) == ["localhost:8080"]
 
 
 OWN_FILE: Final = """\
@@ -158,9 +158,9 @@ def test_a_file_of_ones_own_fits_the_pod(example: dict[str, Any], tmp_path: Path
     pod = only(manifests, "Deployment")["spec"]["template"]["spec"]
     sources = [volume["configMap"] for volume in pod["volumes"] if "configMap" in volume]
     assert sources == [{"name": "own"}]
-    host = "127.0.0.1" if example is SIDECAR_VALUES else "0.0.0.0"
+    host = "localhost" if example is SIDECAR_VALUES else "*"
     assert list(map(str, settings.listen)) == [f"{host}:8080"]
-    assert str(settings.admin_listen) == "0.0.0.0:8081"
+    assert str(settings.admin_listen) == "*:8081"
     assert settings.drain_seconds == (5 if example is SIDECAR_VALUES else 25)
     assert (settings.read_timeout_seconds, settings.log_level) == (30, "warning")
     (client,) = settings.clients
@@ -169,12 +169,15 @@ def test_a_file_of_ones_own_fits_the_pod(example: dict[str, Any], tmp_path: Path
 
 
 @pytest.mark.parametrize("example", [GATEWAY_VALUES, SIDECAR_VALUES], ids=["gateway", "sidecar"])
-def test_an_ipv6_cluster_is_listened_on(example: dict[str, Any], tmp_path: Path) -> None:
-    """With `ipFamily: IPv6` the ports beyond loopback are IPv6."""
-    values = merged(example, {"ipFamily": "IPv6"})
-    manifests = render_application(values) if example is SIDECAR_VALUES else render(values)
-    settings = read_by_the_proxy(manifests, tmp_path)
-    assert str(settings.admin_listen) == "[::]:8081"
+def test_the_families_of_a_cluster_are_listened_on(example: dict[str, Any], tmp_path: Path) -> None:
+    """Every family by default; `ipFamily` says which one, where it must be one."""
+    for family, host in (("", "*"), ("IPv4", "0.0.0.0"), ("IPv6", "[::]")):
+        values = merged(example, {"ipFamily": family})
+        manifests = render_application(values) if example is SIDECAR_VALUES else render(values)
+        settings = read_by_the_proxy(manifests, tmp_path)
+        assert str(settings.admin_listen) == f"{host}:8081"
+        local = "localhost" if example is SIDECAR_VALUES else host
+        assert list(map(str, settings.listen)) == [f"{local}:8080"]
 
 
 def test_credentials_of_the_egress_proxy_stand_in_no_manifest() -> None:

@@ -28,8 +28,8 @@ yes
 {{/* Every flat setting by its name in lower case, as JSON. */}}
 {{- define "signicat-proxy.flatSettings" -}}
 {{- $times := get .Values .Values.mode -}}
-{{- $wildcard := ternary "[::]" "0.0.0.0" (eq .Values.ipFamily "IPv6") -}}
-{{- $host := ternary "127.0.0.1" $wildcard (eq .Values.mode "sidecar") -}}
+{{- $wildcard := get (dict "" "*" "IPv4" "0.0.0.0" "IPv6" "[::]") .Values.ipFamily -}}
+{{- $host := ternary "localhost" $wildcard (eq .Values.mode "sidecar") -}}
 {{- $own := dict
   "listen" (printf "%s:%d" $host (int .Values.ports.traffic))
   "admin_listen" (printf "%s:%d" $wildcard (int .Values.ports.admin))
