@@ -148,7 +148,8 @@ class TokenPaths:
         self._paths = frozenset(_segments_of_url(url) for url in (_SIGNICAT_ENDPOINT, *token_urls))
         forms = {form for path in self._paths for form in self._forms(path)}
         self.beginnings = tuple(
-            "".join(form).encode().translate(GLANCE, b"/") for form in sorted(forms)
+            "".join(form).encode("utf-8", "surrogateescape").translate(GLANCE, b"/")
+            for form in sorted(forms)
         )
 
     def _forms(self, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

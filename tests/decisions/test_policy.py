@@ -504,6 +504,10 @@ def test_token_endpoint_is_refused_however_spelled(path: bytes) -> None:
         (UPSTREAM, "https://idp.test/oauth2/token", b"/oauth2/token", False),
         (UPSTREAM, "https://idp.test/OAuth2/v1.0/tok%65n", b"/oauth2/v1.0/token", False),
         (UPSTREAM, "https://idp.test/oauth2/token", b"/oauth2/keys", True),
+        # Bytes that are no UTF-8 are as good as others.
+        (UPSTREAM, "https://idp.test/a%a0/token", b"/a%A0/token", False),
+        (UPSTREAM, "https://idp.test/a%a0/token", b"/a\xa0/token", False),
+        (UPSTREAM, "https://idp.test/a%a0/token", b"/a%a1/token", True),
         # A token endpoint without a path is the root and nothing below.
         (UPSTREAM, "https://idp.test", b"/", False),
         (UPSTREAM, "https://idp.test/", b"//", False),
