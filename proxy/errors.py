@@ -11,6 +11,7 @@ from dataclasses import dataclass
 __all__ = [
     "AMBIGUOUS_PATH",
     "BAD_REQUEST",
+    "BODY_TOO_LARGE",
     "DRAINING",
     "ERROR_KINDS",
     "HEAD_TOO_LARGE",
@@ -102,6 +103,13 @@ REQUEST_TIMEOUT = ErrorKind(
     "Request timeout",
     "http_request_error",
     "The caller took too long to send its request.",
+)
+BODY_TOO_LARGE = ErrorKind(
+    "body_too_large",
+    413,
+    "Request body too large",
+    "http_request_error",
+    "A token request with more than the proxy reads of one: is it one?",
 )
 HOST_NOT_ALLOWED = ErrorKind(
     "host_not_allowed",

@@ -17,8 +17,9 @@ from aiohttp.typedefs import Handler, Middleware
 from structlog.typing import FilteringBoundLogger
 
 from proxy.errors import NO_ROUTE, ProxyError
+from proxy.guard.routing import NO_CLIENT
 from proxy.problem import problem_reply
-from proxy.telemetry.counters import NO_CLIENT, Counters
+from proxy.telemetry.counters import Counters
 from proxy.telemetry.recent_errors import RecentErrors
 
 __all__ = ["Guard", "guarded", "harden"]

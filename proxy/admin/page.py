@@ -159,7 +159,16 @@ def _traffic(report: StatusReport) -> Element:
     states = ", ".join(f"{amount} {state}" for state, amount in connections.items())
     since = f"{requests(report.requests)} in {duration(report.uptime_seconds)} since the start. "
     note = element("p", f"{since}Connections to the upstream: {states}.", class_="muted")
-    return _section("Last minute", tiles, note, beside=[element("p", span, class_="muted")])
+    content = (tiles, note, *_placeholders(report))
+    return _section("Last minute", *content, beside=[element("p", span, class_="muted")])
+
+
+def _placeholders(report: StatusReport) -> Iterator[Element]:
+    amount = report.placeholder_tokens
+    if amount is not None:
+        given = "1 placeholder token" if amount == 1 else f"{amount} placeholder tokens"
+        text = f"SIGNICAT_PROXY_PLACEHOLDER_TOKEN is on: {given} since the start."
+        yield element("p", text, class_="muted")
 
 
 def _quality(rates: Rates) -> Iterator[Element]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from proxy import __version__
 from proxy.clock import Clock
+from proxy.guard.routing import NO_CLIENT
 from proxy.oauth.token import ClientStatus
-from proxy.telemetry.counters import NO_CLIENT, Counters
+from proxy.telemetry.counters import Counters
 from proxy.telemetry.rates import Rates, Traffic
 from proxy.telemetry.recent_errors import RecentError, RecentErrors
 
@@ -18,7 +19,9 @@ class StatusReport:
     """The state of the process at one moment, `wall` in Unix seconds; `settings` are redacted.
 
     `rates` has a row for each client and one, `none`, for what was refused
-    before a route was known; `total` is all of them together.
+    before a route was known, and for token calls of applications; `total` is
+    all of them together. `placeholder_tokens` is how many of those calls got
+    one since the start, None where they get none (P1).
     """
 
     wall: float
@@ -26,6 +29,7 @@ class StatusReport:
     is_draining: bool
     in_flight: int
     requests: int
+    placeholder_tokens: int | None
     connections: Mapping[str, int]
     clients: Sequence[ClientStatus]
     rates: Mapping[str, Rates]
@@ -41,7 +45,7 @@ class StatusReport:
     @property
     def refused(self) -> int:
         """The requests of the last minute that were refused before a route was known."""
-        return self.rates[NO_CLIENT].requests
+        return self.rates[NO_CLIENT].unsuccessful
 
 
 class Reporter:
@@ -57,6 +61,7 @@ class Reporter:
         counters: Counters,
         traffic: Traffic,
         recent: RecentErrors,
+        gives_placeholders: bool,
         settings_report: Mapping[str, object],
         clock: Clock,
     ) -> None:
@@ -67,6 +72,7 @@ class Reporter:
         self._counters = counters
         self._traffic = traffic
         self._recent = recent
+        self._gives_placeholders = gives_placeholders
         self.settings = settings_report
         self._clock = clock
         self._started = clock.monotonic()
@@ -79,6 +85,9 @@ class Reporter:
             is_draining=self.is_draining(),
             in_flight=self._in_flight(),
             requests=sum(self._counters.requests.values()),
+            placeholder_tokens=(
+                self._counters.placeholder_tokens if self._gives_placeholders else None
+            ),
             connections=self._connections(),
             clients=self.clients(),
             rates=self._traffic.rates(),
@@ -134,6 +143,7 @@ def status_json(report: StatusReport) -> dict[str, object]:
         "uptime_seconds": round(report.uptime_seconds, 1),
         "in_flight": report.in_flight,
         "requests": report.requests,
+        "placeholder_tokens": report.placeholder_tokens,
         "connections": dict(report.connections),
         "last_minute": window | _rate_facts(report.total),
         "clients": clients,

@@ -28,7 +28,7 @@ from proxy.net.dialer import DialError
 from proxy.net.name_cache import NameCache
 from proxy.oauth.endpoint import valid_trace_id
 from proxy.oauth.token import Token
-from proxy.server.assembly import new_guard
+from proxy.server.incoming import new_guard
 from proxy.server.outgoing import host_and_port, new_upstream_dialer
 from proxy.settings.loader import ClientSettings, Settings
 

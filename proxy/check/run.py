@@ -35,6 +35,7 @@ from proxy.net.tls import client_context
 from proxy.oauth.response import Grant
 from proxy.oauth.token import Token
 from proxy.server.assembly import configured_secrets
+from proxy.server.incoming import placeholder_paths
 from proxy.server.outgoing import egress_for, new_token_endpoint
 from proxy.server.process import harden
 from proxy.settings.errors import ConfigurationError
@@ -86,6 +87,10 @@ class Checker:
     def _settings_results(self) -> Iterator[Result]:
         names = ", ".join(client.name for client in self._settings.clients)
         yield Result("settings", "ok", self._settings.upstream_url, f"clients: {names}")
+        if paths := placeholder_paths(self._settings):
+            listed = ", ".join(sorted(path.decode() for path in paths))
+            detail = f"a POST to {listed} gets a token that is worth nothing"
+            yield Result("settings", "ok", setting_name("placeholder_token"), detail)
         for risk in risks_of(self._settings):
             detail = f"{risk.address}: {risk.hint}" if risk.address else risk.hint
             fix = risk.fix or f"Unless it is meant, set {risk.setting} back to its default."

@@ -104,6 +104,7 @@ def _settings(mock_url: str, listen: ListenAddress, admin: ListenAddress) -> Loa
         # The way to the mock, wherever it was told to listen.
         "SIGNICAT_PROXY_UNSAFE_PLAIN_HTTP": str(not is_loopback(urlsplit(mock_url).hostname or "")),
         "SIGNICAT_PROXY_ALLOWED_HOSTS": ALLOWED_HOSTS,
+        "SIGNICAT_PROXY_PLACEHOLDER_TOKEN": "true",
         "SIGNICAT_PROXY_LISTEN": str(listen),
         "SIGNICAT_PROXY_ADMIN_LISTEN": str(admin),
         "SIGNICAT_PROXY_LOG_LEVEL": "warning",

@@ -9,6 +9,8 @@ from proxy.forward.ending import EndingConnection
 from proxy.forward.exchange import Exchange
 from proxy.forward.exchange_end import EndingExchange
 from proxy.forward.patience import BODY, HEAD, READER
+from proxy.forward.placeholder import PlaceholderExchange
+from proxy.guard.token_calls import TOKEN_CALL
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY, RequestBody
 from proxy.http1.request import Request, RequestReader
@@ -175,7 +177,12 @@ class CallerConnection(EndingConnection):
         length = request.headers.length
         body = RequestBody(length, context.limits.max_replay_bytes) if length else NO_BODY
         record = RequestRecord(request, route, body, started)
-        exchange = self._exchange = Exchange(context, self, record)
+        exchange: EndingExchange
+        if route is TOKEN_CALL:
+            exchange = PlaceholderExchange(context, self, record)
+        else:
+            exchange = Exchange(context, self, record)
+        self._exchange = exchange
         if length:
             self._receive_buffer.begin_body(length, context.loop)
             exchange.begin(has_body_bytes=bool(self._receive_buffer))

@@ -8,7 +8,8 @@
     └───────────────────┘            REFUSED, STALE
 ```
 
-FAILED and LEFT end any phase. `tests/traffic/test_phases.py` walks every row over real sockets.
+FAILED and LEFT end any phase; REPLIED ends WAITING, where the response is our own.
+`tests/traffic/test_phases.py` walks every row over real sockets.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ __all__ = [
     "LEFT",
     "REFUSED",
     "RELAYING",
+    "REPLIED",
     "SENDING",
     "SENT",
     "STALE",
@@ -59,9 +61,11 @@ HEAD: Final = 5
 """The head of the response that the caller gets."""
 ENDED: Final = 6
 """The response is complete."""
-FAILED: Final = 7
+REPLIED: Final = 7
+"""The caller has a response of our own that is no error (P1)."""
+FAILED: Final = 8
 """It ends with a reply of our own, or with a cut where the response has begun (F7)."""
-LEFT: Final = 8
+LEFT: Final = 9
 """The caller is gone (F7)."""
 
 TRANSITIONS: Final[Mapping[tuple[int, int], int]] = {
@@ -72,6 +76,7 @@ TRANSITIONS: Final[Mapping[tuple[int, int], int]] = {
     (SENDING, STALE): WAITING,
     (SENDING, HEAD): RELAYING,
     (RELAYING, ENDED): DONE,
+    (WAITING, REPLIED): DONE,
     (WAITING, FAILED): DONE,
     (COLLECTING, FAILED): DONE,
     (SENDING, FAILED): DONE,

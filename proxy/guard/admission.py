@@ -3,19 +3,26 @@
 from proxy.errors import NO_ROUTE, ProxyError
 from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
+from proxy.guard.token_calls import TOKEN_CALL, TOKEN_CALL_METHOD
 from proxy.http1.request import Request
 
 __all__ = ["Admission"]
 
 
 class Admission:
-    """Decides whether a request may pass, and on which route (G2 to G4)."""
+    """Decides whether a request may pass, and on which route (G2 to G4).
 
-    __slots__ = ("_policy", "_router")
+    `token_calls` are the paths at which a POST gets a placeholder (P1).
+    """
 
-    def __init__(self, policy: Policy, router: Router) -> None:
+    __slots__ = ("_policy", "_router", "_token_calls")
+
+    def __init__(
+        self, policy: Policy, router: Router, token_calls: frozenset[bytes] = frozenset()
+    ) -> None:
         self._policy = policy
         self._router = router
+        self._token_calls = token_calls
 
     @property
     def methods(self) -> frozenset[bytes]:
@@ -23,11 +30,20 @@ class Admission:
         return self._policy.methods
 
     def admit(self, request: Request) -> Route:
-        """Return the route of an allowed request; raise `ProxyError` for any other."""
+        """Return the route of an allowed request; raise `ProxyError` for any other.
+
+        It is `TOKEN_CALL` for a token call that is to get a placeholder. Such a
+        path is never forwarded, so it is looked for among what is refused.
+        """
         policy = self._policy
         if not request.known.is_admitted:
             self._admit_headers(request)
-        policy.check_path(request.path)
+        try:
+            policy.check_path(request.path)
+        except ProxyError:
+            if request.path in self._token_calls and request.method == TOKEN_CALL_METHOD:
+                return TOKEN_CALL
+            raise
         route = self._router.match(request.path)
         if route is None:
             raise ProxyError(NO_ROUTE, "No [[routes]] entry of the configuration covers this path.")

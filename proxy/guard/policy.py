@@ -223,7 +223,8 @@ class Policy:
             raise ProxyError(
                 PATH_NOT_ALLOWED,
                 "The token endpoint is not reachable here; this proxy adds the token itself. "
-                "Send the request without one.",
+                "Send requests without one. For an application that has to fetch one, "
+                "SIGNICAT_PROXY_PLACEHOLDER_TOKEN responds to a POST to exactly that path.",
             )
         if self._restricts_paths and reading.count("/") != path.count(b"/"):
             raise ProxyError(

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.errors import AMBIGUOUS_PATH, ProxyError
 from proxy.guard.paths import SegmentPrefixes, UnreadablePathError, lenient_path
 
-__all__ = ["Route", "Router"]
+__all__ = ["NO_CLIENT", "Route", "Router"]
+
+NO_CLIENT: Final = "none"
+"""The client, in log and metrics, of requests that go out as none."""
 
 
 @dataclass(frozen=True, slots=True)

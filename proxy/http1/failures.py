@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from proxy.errors import (
     BAD_REQUEST,
+    BODY_TOO_LARGE,
     DRAINING,
     HEAD_TOO_LARGE,
     METHOD_NOT_ALLOWED,
@@ -21,6 +22,7 @@ from proxy.http1.message_faults import remedy
 __all__ = [
     "ambiguous_message",
     "body_late",
+    "body_too_large",
     "connection_late",
     "draining",
     "head_late",
@@ -76,6 +78,15 @@ def body_late(bytes_per_second: int, seconds: float) -> ProxyError:
         f"The request's body came at less than {bytes_per_second} bytes a second over "
         f"{seconds:g} seconds, or over SIGNICAT_PROXY_READ_TIMEOUT_SECONDS if that is less; "
         "send it faster.",
+    )
+
+
+def body_too_large(limit: int) -> ProxyError:
+    """Return the refusal of a body over `limit` bytes, which is the proxy's own matter (P1)."""
+    return ProxyError(
+        BODY_TOO_LARGE,
+        f"The body of a token request must not exceed {limit} bytes where the proxy responds to "
+        "it (SIGNICAT_PROXY_PLACEHOLDER_TOKEN).",
     )
 
 

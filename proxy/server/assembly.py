@@ -19,7 +19,6 @@ from proxy.forward.pool import Pool
 from proxy.forward.turns import Turns
 from proxy.guard.admission import Admission
 from proxy.guard.policy import Policy
-from proxy.guard.routing import Route, Router
 from proxy.http1.parser import RequestHeadParser
 from proxy.http1.serializer import UpstreamNames
 from proxy.net.dialer import Dialer
@@ -33,6 +32,7 @@ from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientStatus
 from proxy.server.file_watch import FileWatch
+from proxy.server.incoming import new_guard, placeholder_paths
 from proxy.server.outgoing import Outgoing, new_secret_source
 from proxy.settings.loader import Settings
 from proxy.telemetry.access_log import AccessLog
@@ -43,7 +43,7 @@ from proxy.telemetry.rates import Traffic
 from proxy.telemetry.recent_errors import RecentErrors
 from proxy.telemetry.request_log import RequestLog, TokenRequestLog
 
-__all__ = ["Parts", "assemble", "configured_secrets", "new_admin_app", "new_guard"]
+__all__ = ["Parts", "assemble", "configured_secrets", "new_admin_app"]
 
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
 """Starts a task that has a parent."""
@@ -93,35 +93,6 @@ def configured_secrets(settings: Settings) -> tuple[str, ...]:
     if settings.egress_proxy is not None:
         found += secrets_in(settings.egress_proxy.get_secret_value())
     return tuple(found)
-
-
-def _new_router(settings: Settings) -> Router:
-    return Router(
-        Route(
-            path=route.path.encode(),
-            client=route.client,
-            methods=None
-            if route.methods is None
-            else frozenset(method.encode() for method in route.methods),
-            label=route.path,
-        )
-        for route in settings.routes
-    )
-
-
-def new_guard(settings: Settings) -> tuple[Policy, Router]:
-    """Return what says which requests may pass, and whose token a path gets."""
-    router = _new_router(settings)
-    policy = Policy(
-        upstream_url=settings.upstream_url,
-        token_urls={client.token_url for client in settings.clients},
-        allowed_hosts=settings.allowed_hosts,
-        allowed_origins=settings.allowed_origins,
-        allowed_paths=settings.allowed_paths,
-        allowed_methods=settings.allowed_methods,
-        routes_restrict_paths=router.restricts_paths,
-    )
-    return policy, router
 
 
 def _limits(settings: Settings) -> Limits:
@@ -229,7 +200,7 @@ def assemble(
     context = Context(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),
-        admission=Admission(policy, router),
+        admission=Admission(policy, router, placeholder_paths(settings)),
         tokens={cache.client: cache for cache, _ in tokens},
         pool=_new_pool(settings, outgoing.dialer, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
@@ -276,6 +247,7 @@ def new_admin_app(
         counters=context.counters,
         traffic=parts.traffic,
         recent=parts.recent,
+        gives_placeholders=settings.placeholder_token,
         settings_report=settings_report,
         clock=parts.clock,
     )

@@ -17,6 +17,7 @@ from proxy.forward.context import Context
 from proxy.net.binding import CannotListenError
 from proxy.net.listeners import AdminPort, TrafficPorts
 from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
+from proxy.server.incoming import placeholder_paths
 from proxy.settings.loader import ListenAddress, Settings
 from proxy.settings.risks import risks_of
 from proxy.telemetry.logs import Logs, route_library_logs
@@ -126,6 +127,12 @@ def _warn_of_risks(settings: Settings, log: FilteringBoundLogger) -> None:
         log.warning(risk.event, setting=risk.setting, **facts, hint=risk.hint)
 
 
+def _tell_of_placeholders(settings: Settings, log: FilteringBoundLogger) -> None:
+    """Say where applications get placeholders, if they do (P1)."""
+    if paths := placeholder_paths(settings):
+        log.info("placeholder_tokens_on", paths=sorted(path.decode() for path in paths))
+
+
 def _exit_code(group: BaseExceptionGroup[BaseException], log: FilteringBoundLogger) -> int:
     """Say which end it was; C3: an inner task that dies ends the process, loudly."""
     cannot_listen, rest = group.split(CannotListenError)
@@ -154,6 +161,7 @@ async def _open_serve_and_drain(
             upstream=settings.upstream_url,
             **({"left_out": traffic.left_out} if traffic.left_out else {}),
         )
+        _tell_of_placeholders(settings, log)
         _warn_of_risks(settings, log)
         control.started.set()
         await control.stopping.wait()

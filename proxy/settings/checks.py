@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from proxy.files import UnusableFileError
 from proxy.guard.paths import lenient_path
+from proxy.guard.routing import NO_CLIENT
 from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.addresses import authority, is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
@@ -89,7 +90,7 @@ def _client_table_errors(settings: Settings) -> Iterator[SettingError]:
         plain = name.replace("-", "").replace("_", "")
         if not (plain.isascii() and plain.isalnum()) or len(name) > _MAX_CLIENT_NAME:
             yield SettingError(place, f"a name is up to {_MAX_CLIENT_NAME} of a-z, 0-9, - and _")
-        if name == "none":
+        if name == NO_CLIENT:
             yield SettingError(place, "this name is taken by requests without a client")
 
 

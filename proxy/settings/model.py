@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     admin_listen: AdminListen = _setting(
         "localhost:8081", "Address for health, metrics and status."
     )
+    placeholder_token: bool = _setting(
+        default=False,
+        text="Respond to an application's own token requests, with a token that is worth nothing.",
+    )
     allowed_hosts: Hosts = _setting(
         "localhost,127.0.0.1,[::1]",
         "Names that callers may use in Host, on any port; * turns the check off.",

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 from proxy.errors import ERROR_KINDS, ErrorKind
+from proxy.guard.routing import NO_CLIENT
 from proxy.net.dial_errors import Reason
 from proxy.net.name_cache import LOOKUP_OUTCOMES, LookupOutcome
 from proxy.oauth.response import OUTCOMES
 from proxy.telemetry.histogram import Histogram
 
 __all__ = [
-    "NO_CLIENT",
     "REPLAY_OUTCOMES",
     "UPSTREAM_ERROR_REASONS",
     "Counters",
@@ -24,8 +24,6 @@ __all__ = [
     "UpstreamErrorReason",
 ]
 
-NO_CLIENT: Final = "none"
-"""The client label of requests that never got as far as a route."""
 UpstreamErrorReason = Literal[Reason, "closed", "invalid_response", "timeout", "truncated"]
 """Why a request failed on its path to the upstream: no connection, or what went wrong on one."""
 ReplayOutcome = Literal["ok", "refused", "failed", "not_possible"]
@@ -46,6 +44,7 @@ class Counters:
 
     __slots__ = (
         "own_replies",
+        "placeholder_tokens",
         "replays",
         "request_bytes",
         "request_seconds",
@@ -65,6 +64,7 @@ class Counters:
         self.own_replies = {(client, kind.code): 0 for client in labels for kind in ERROR_KINDS}
         self.upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
         self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
+        self.placeholder_tokens = 0
 
     def request_finished(
         self,
@@ -136,6 +136,10 @@ class Counters:
     def replay(self, outcome: ReplayOutcome) -> None:
         """Count how one replay ended, or that there was none (T10)."""
         self.replays[outcome] += 1
+
+    def placeholder_token(self) -> None:
+        """Count a token call that got a token worth nothing (P1)."""
+        self.placeholder_tokens += 1
 
 
 class OutboundCounters:

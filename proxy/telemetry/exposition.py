@@ -116,6 +116,11 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
     )
     yield counter("request_bytes", "Body bytes received from callers.", counters.request_bytes)
     yield counter("response_bytes", "Body bytes relayed to callers.", counters.response_bytes)
+    yield counter(
+        "placeholder_tokens",
+        "Token calls of applications that got a token worth nothing.",
+        counters.placeholder_tokens,
+    )
 
 
 def _failure_families(counters: Counters) -> Iterator[Metric]:

@@ -17,20 +17,23 @@ __all__ = ["Rates", "Traffic", "quantile"]
 
 _SPACING_SECONDS: Final = 5.0
 _NOTES: Final = 13  # 12 spaces between them: the oldest is a minute old
+_FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class _Totals:
-    """What has been counted so far: requests, 5xx responses, durations by bucket."""
+    """What has been counted so far: requests, 4xx and 5xx responses, 5xx, durations by bucket."""
 
     requests: int = 0
+    unsuccessful: int = 0
     errors: int = 0
     durations: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
 
     def __add__(self, other: "_Totals") -> "_Totals":
         return _Totals(
             self.requests + other.requests,
+            self.unsuccessful + other.unsuccessful,
             self.errors + other.errors,
             tuple(a + b for a, b in zip(self.durations, other.durations, strict=True)),
         )
@@ -38,6 +41,7 @@ class _Totals:
     def __sub__(self, other: "_Totals") -> "_Totals":
         return _Totals(
             self.requests - other.requests,
+            self.unsuccessful - other.unsuccessful,
             self.errors - other.errors,
             tuple(a - b for a, b in zip(self.durations, other.durations, strict=True)),
         )
@@ -45,10 +49,14 @@ class _Totals:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What happened in `seconds`; shares and quantiles are None where there was no request."""
+    """What happened in `seconds`; shares and quantiles are None where there was no request.
+
+    `unsuccessful` are 4xx and 5xx responses, `errors` the 5xx among them.
+    """
 
     seconds: float
     requests: int
+    unsuccessful: int
     errors: int
     p50_seconds: float | None
     p95_seconds: float | None
@@ -68,13 +76,16 @@ def _totals_of(counters: Counters) -> dict[str, _Totals]:
     """Sum what is counted by client, method and status code to one row for each client."""
     durations = counters.request_seconds
     ended = dict.fromkeys(durations, 0)
+    unsuccessful = dict.fromkeys(durations, 0)
     errors = dict.fromkeys(durations, 0)
     for (client, _, code), amount in counters.requests.items():
         ended[client] += amount
+        if code >= _FIRST_ERROR:
+            unsuccessful[client] += amount
         if code >= _FIRST_SERVER_ERROR:
             errors[client] += amount
     return {
-        client: _Totals(ended[client], errors[client], histogram.counts())
+        client: _Totals(ended[client], unsuccessful[client], errors[client], histogram.counts())
         for client, histogram in durations.items()
     }
 
@@ -101,6 +112,7 @@ def _rates(seconds: float, spell: _Totals) -> Rates:
     return Rates(
         seconds=seconds,
         requests=spell.requests,
+        unsuccessful=spell.unsuccessful,
         errors=spell.errors,
         p50_seconds=quantile(0.50, spell.durations),
         p95_seconds=quantile(0.95, spell.durations),

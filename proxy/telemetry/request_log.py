@@ -10,13 +10,13 @@ from itertools import count
 from typing import Final
 
 from proxy.errors import ERROR_KINDS, ProxyError
-from proxy.guard.routing import Route
+from proxy.guard.routing import NO_CLIENT, Route
 from proxy.http1.body import RequestBody
 from proxy.http1.grammar import METHODS
 from proxy.http1.request import Request
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.counters import NO_CLIENT, Counters, OutboundCounters
+from proxy.telemetry.counters import Counters, OutboundCounters
 from proxy.telemetry.recent_errors import RecentErrorKind, RecentErrors
 
 __all__ = [

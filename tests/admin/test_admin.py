@@ -92,6 +92,7 @@ class Bench:
             counters=counters,
             traffic=Traffic(counters, lambda: 7300.0),
             recent=self.recent,
+            gives_placeholders=False,
             settings_report={"scope": {"value": "x", "origin": "default"}},
             clock=clock,
         )
@@ -255,6 +256,7 @@ async def test_status_tells_all_but_secrets(client: Client) -> None:
         "uptime_seconds": 7200.0,
         "in_flight": 3,
         "requests": 0,
+        "placeholder_tokens": None,
         "connections": {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
         "last_minute": {"seconds": 0.0, "refused": 0, **NO_TRAFFIC},
         "recent": [],

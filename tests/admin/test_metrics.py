@@ -46,6 +46,7 @@ EXPECTED = {
     "caller_connections_limit": ("gauge", set()),
     "request_bytes": ("counter", set()),
     "response_bytes": ("counter", set()),
+    "placeholder_tokens": ("counter", set()),
     "rejected": ("counter", {"reason"}),
     "error_replies": ("counter", {"client", "reason"}),
     "upstream_errors": ("counter", {"reason"}),
@@ -95,6 +96,7 @@ def used() -> Exposition:
     outbound.token_request("a", "timeout", 10.0)
     outbound.secret_fallback("b")
     outbound.name_lookup("stale")
+    counters.placeholder_token()
     for outcome in REPLAY_OUTCOMES:
         counters.replay(outcome)
     for kind in ERROR_KINDS:

@@ -32,14 +32,19 @@ from tests.support.token_server import TokenServer
 INLINE = {"a", "code", "small", "span", "strong", "time"}
 VOID = {"meta", "link", "br"}
 HOSTILE = "<script>alert(1)</script>\"'&amp;${content}\x00\u202e"
-QUIET = Rates(seconds=60.0, requests=0, errors=0, p50_seconds=None, p95_seconds=None)
-BUSY = Rates(seconds=60.0, requests=120, errors=3, p50_seconds=0.0041, p95_seconds=1.25)
+QUIET = Rates(
+    seconds=60.0, requests=0, unsuccessful=0, errors=0, p50_seconds=None, p95_seconds=None
+)
+BUSY = Rates(
+    seconds=60.0, requests=120, unsuccessful=4, errors=3, p50_seconds=0.0041, p95_seconds=1.25
+)
 REPORT = StatusReport(
     wall=1_800_000_000.0,
     uptime_seconds=7200.0,
     is_draining=False,
     in_flight=3,
     requests=1234,
+    placeholder_tokens=None,
     connections={"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
     clients=[GOOD],
     rates={"default": BUSY, "none": QUIET},

@@ -94,6 +94,18 @@ def test_the_total_is_that_of_all_clients() -> None:
     assert (rates["none"].errors, total.errors) == (0, 0)
 
 
+def test_a_token_call_of_an_application_is_no_refusal() -> None:
+    """It is nobody's as refusals are, and succeeds, or its caller leaves (P1)."""
+    minute = Minute()
+    minute.count(5, client="none")
+    minute.count(3, code=0, client="none")
+    minute.count(2, code=403, client="none")
+    minute.count(1, code=503, client="none")
+    minute.now += 10
+    row = minute.traffic.rates()["none"]
+    assert (row.requests, row.unsuccessful, row.errors) == (11, 3, 1)
+
+
 async def test_a_running_proxy_tells_its_rates(tokens: TokenServer) -> None:
     """`/status` has them for each client and for all."""
     async with proxied(tokens, reply()) as (proxy, _):

@@ -87,6 +87,7 @@ FULL: Final = merged(
             "scope": "signicat-api",
             "upstream_url": "https://api.signicat.com",
             "environment": "sandbox",
+            "placeholder_token": True,
             "allowed_origins": ["https://shop.example.com"],
             "allowed_paths": ["/auth/rest", "/sign"],
             "allowed_methods": ["GET", "POST"],

@@ -18,7 +18,8 @@ from tests.support.source_tree import read
 
 BLOCKS: Final = [block for page in PAGES for block in code_blocks(page)]
 LANGUAGES: Final = {
-    **dict.fromkeys(("sh", "python", "javascript", "java", "php"), "run"),
+    **dict.fromkeys(("sh", "python", "javascript", "java", "php", "go"), "run"),
+    "csharp": "no .NET here",
     "systemd": "checked by systemd-analyze",
     **dict.fromkeys(("yaml", "promql", "gotemplate"), "checked by tests/deploy"),
     **dict.fromkeys(("toml", "text", "json", "ini", "mermaid"), "to read or compare"),
@@ -26,6 +27,7 @@ LANGUAGES: Final = {
 NOT_RUN: Final = {
     "docker": "needs Docker, an image and a network; tests/deploy runs its like",
     "kubernetes": "needs a cluster; tests/deploy renders and runs the chart's pods",
+    "module": "needs a Go module; tests/traffic/test_oauth_libraries.py makes its call",
     "machine": "changes the machine, or lasts for minutes and needs an idle one",
 }
 # What must have happened for a page's commands to have something to show.
@@ -105,6 +107,7 @@ def test_only_what_cannot_be_run_is_not() -> None:
     signs = {
         "docker": r"docker",
         "kubernetes": r"kubectl|helm|docker push",
+        "module": r"golang\.org/x/oauth2",
         "machine": r"apt-get|bench|pip install|systemctl|systemd-run|install -o",
     }
     left_out = [block for block in BLOCKS if block.words[:1] == ("no-run",)]

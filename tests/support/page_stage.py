@@ -23,10 +23,11 @@ __all__ = ["BIN", "CLIENT", "NEEDED", "Stage", "compare", "stage"]
 
 BIN: Final = Path(sys.executable).parent
 CLIENT: Final = "sandbox-round-apple-123"
-NEEDED: Final = {"javascript": "node", "java": "javac", "php": "php"}
+NEEDED: Final = {"go": "go", "javascript": "node", "java": "javac", "php": "php"}
 _OTHER_CLIENT: Final = "sandbox-calm-otter-101"
 _PROGRAMS: Final = {
     "python": (sys.executable, "example.py"),
+    "go": ("go run", "example.go"),
     "javascript": ("node", "example.mjs"),
     "java": ("java", "Example.java"),  # which needs the compiler
     "php": ("php", "example.php"),
@@ -93,7 +94,9 @@ class Stage:
             "SIGNICAT_PROXY_UPSTREAM_URL": mock,
             "SIGNICAT_PROXY_LISTEN": f"127.0.0.1:{self.ports['8080']}",
             "SIGNICAT_PROXY_ADMIN_LISTEN": f"127.0.0.1:{self.ports['8081']}",
-            "SIGNICAT_PROXY_ALLOWED_HOSTS": ALLOWED_HOSTS,  # the pages tell people to use the demo
+            # The pages tell people to use the demo, which has these.
+            "SIGNICAT_PROXY_ALLOWED_HOSTS": ALLOWED_HOSTS,
+            "SIGNICAT_PROXY_PLACEHOLDER_TOKEN": "true",
         }
 
     async def run(self, *command: str, environ: Mapping[str, str] | None = None) -> str:
@@ -120,7 +123,7 @@ class Stage:
         """Run a program."""
         command, name = _PROGRAMS[block.language]
         (self.folder / name).write_text(self.staged(block.text), "utf-8")
-        return await self.run(command, name)
+        return await self.run(*command.split(), name)
 
     async def execute(self, block: CodeBlock) -> str:
         """Run a block; return what it prints."""

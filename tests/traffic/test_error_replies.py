@@ -55,6 +55,7 @@ PROVOKED_ELSEWHERE = {
     "token_unavailable",
     "overloaded",
     "draining",
+    "body_too_large",  # of a POST alone: tests/traffic/test_placeholder.py
 }
 
 

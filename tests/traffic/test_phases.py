@@ -19,6 +19,7 @@ from proxy.forward.phases import (
     LEFT,
     REFUSED,
     RELAYING,
+    REPLIED,
     SENDING,
     SENT,
     STALE,
@@ -40,10 +41,10 @@ NAMES = {
     if isinstance(value, int) and name in {"WAITING", "COLLECTING", "SENDING", "RELAYING", "DONE"}
 }
 # In the order of their numbers.
-EVENTS = (COLLECT, COLLECTED, SENT, REFUSED, STALE, HEAD, ENDED, FAILED, LEFT)
+EVENTS = (COLLECT, COLLECTED, SENT, REFUSED, STALE, HEAD, ENDED, REPLIED, FAILED, LEFT)
 EVENT_NAMES = (
     *("collect", "collected", "sent", "refused", "stale"),
-    *("head", "ended", "failed", "left"),
+    *("head", "ended", "replied", "failed", "left"),
 )
 WHOLE = reply(body=b"hello")
 PART = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"
@@ -163,6 +164,15 @@ async def _ended(stage: Stage) -> None:
     stage.statuses = (200, 200)
 
 
+async def _replied(stage: Stage) -> None:
+    # A token call needs no token, while another request waits for one (P1).
+    caller = await stage.proxy.connect()
+    assert (await caller.ask(request("POST /connect/token"))).status == 200
+    assert not stage.upstream.connections
+    await _left(stage)
+    stage.statuses = (200, 0)
+
+
 async def _waited_in_vain(stage: Stage) -> None:
     # A token request that fails is 503 for whoever waits (T4).
     stage.tokens.failure = reply("500 Oops")
@@ -219,6 +229,7 @@ ROWS: dict[tuple[int, int], Callable[[Stage], Awaitable[None]]] = {
     (SENDING, STALE): _stale,
     (SENDING, HEAD): _head,
     (RELAYING, ENDED): _ended,
+    (WAITING, REPLIED): _replied,
     (WAITING, FAILED): _waited_in_vain,
     (COLLECTING, FAILED): _shut_down,
     (SENDING, FAILED): _closed,
@@ -237,7 +248,9 @@ async def stage(tokens: TokenServer, *, has_token: bool) -> AsyncIterator[Stage]
         tokens.gate.clear()
     async with (
         ByteServer() as upstream,
-        running_proxy(upstream=upstream.url, token_url=tokens.token_url) as proxy,
+        running_proxy(
+            upstream=upstream.url, token_url=tokens.token_url, placeholder_token="true"
+        ) as proxy,
     ):
         yield Stage(proxy, upstream, tokens, await proxy.connect())
         tokens.gate.set()
