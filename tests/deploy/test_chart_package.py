@@ -125,6 +125,14 @@ def test_openshift_may_give_the_ids(archive: Path) -> None:
     assert {secret["defaultMode"] for secret in secrets} == {0o444}
 
 
+def test_openshift_lets_names_be_looked_up(archive: Path) -> None:
+    """Its policies are compared with the port that its name servers listen on, 5353."""
+    found = list(manifests_of(archive, preset("values-openshift")))
+    egress = only(found, "NetworkPolicy")["spec"]["egress"]
+    dns = {(port["protocol"], port["port"]) for rule in egress for port in rule["ports"]}
+    assert {("UDP", 5353), ("TCP", 5353), ("UDP", 53), ("TCP", 53)} <= dns
+
+
 def test_links_of_the_readme_work_in_the_package(archive: Path) -> None:
     """Each leads to a file that is packed, to a heading of the page, or to a full address."""
     files = packed(archive)
