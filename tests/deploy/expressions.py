@@ -11,6 +11,7 @@ from tests.support.code_blocks import PAGES, code_blocks
 from tests.support.source_tree import read
 
 __all__ = [
+    "ASKING_VARIABLES",
     "DASHBOARD",
     "MATCHERS",
     "PANELS",
@@ -26,8 +27,9 @@ __all__ = [
 RULES: Final = "helm/signicat-proxy/files/alerts.yaml"
 DASHBOARD: Final[dict[str, Any]] = json.loads(read("helm/signicat-proxy/files/dashboard.json"))
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-TARGETS: Final = [target for panel in PANELS for target in panel["targets"]]
+TARGETS: Final = [target for panel in PANELS for target in panel.get("targets", ())]
 VARIABLES: Final = DASHBOARD["templating"]["list"]
+ASKING_VARIABLES: Final = [variable for variable in VARIABLES if variable["type"] == "query"]
 QUERIES: Final = [
     block.text.strip()
     for page in PAGES
@@ -84,7 +86,7 @@ def assert_names_exist(exposition: str) -> None:
     asked = [target["expr"] for target in TARGETS] + QUERIES + RULE_EXPRESSIONS + TEXT_QUERIES
     for expression in asked:
         _assert_exist(expression, known)
-    for variable in VARIABLES[1:]:
+    for variable in ASKING_VARIABLES:
         match = _VARIABLE.fullmatch(variable["query"]["query"])
         assert match, variable
         assert match[2] in known[match[1]] | _SCRAPED

@@ -26,23 +26,14 @@ def of_fleet(pods: int, name: str, values: str, **labels: str) -> Series:
         yield {"series": f"signicat_proxy_{name}{{{matchers}}}", "values": values}
 
 
-def assert_firing(
-    folder: Path, series: Series, minutes: int, alerts: Sequence[Mapping[str, str]]
+def assert_finds(
+    folder: Path, series: Series, minutes: int, expression: str, found: Sequence[tuple[str, float]]
 ) -> None:
-    """See that after these minutes these alerts fire, one each, and no others."""
-    samples = [
-        {
-            "labels": "{"
-            + ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
-            + "}",
-            "value": 1,
-        }
-        for labels in alerts
-    ]
+    """See that after these minutes an expression has these results: labels and value."""
     question = {
-        "expr": f"count without (alertstate, namespace, job) ({FIRING})",
+        "expr": expression,
         "eval_time": f"{minutes}m",
-        "exp_samples": samples,
+        "exp_samples": [{"labels": labels, "value": value} for labels, value in found],
     }
     test = {"interval": "30s", "input_series": list(series), "promql_expr_test": [question]}
     cases = {
@@ -54,6 +45,15 @@ def assert_firing(
     path = folder / "cases.yaml"  # JSON is YAML
     path.write_text(json.dumps(cases), "utf-8")
     assert "SUCCESS" in promtool("test", "rules", str(path))
+
+
+def assert_firing(
+    folder: Path, series: Series, minutes: int, alerts: Sequence[Mapping[str, str]]
+) -> None:
+    """See that after these minutes these alerts fire, one each, and no others."""
+    rows = [",".join(f'{key}="{value}"' for key, value in labels.items()) for labels in alerts]
+    expression = f"count without (alertstate, namespace, job) ({FIRING})"
+    assert_finds(folder, series, minutes, expression, [(f"{{{row}}}", 1) for row in rows])
 
 
 def alert(name: str, severity: str, **labels: str) -> dict[str, str]:
@@ -89,6 +89,7 @@ def test_one_failure_pages_nobody(tmp_path: Path) -> None:
         of_fleet(2, "request_duration_seconds_count", "0+1x40", client="auth"),
         of_fleet(1, "error_replies_total", "0 0 1x38", client="auth", reason="overloaded"),
         of_fleet(1, "error_replies_total", "0 0 0 1x37", client="auth", reason="upstream_closed"),
+        of_fleet(1, "rejected_total", "0 0 1x38", reason="overloaded"),
         of_fleet(1, "upstream_errors_total", "0 0 0 1x37", reason="closed"),
         of_fleet(2, "upstream_responses_total", "0+1x40", client="auth", **{"class": "2xx"}),
         of_fleet(1, "upstream_responses_total", "0 0 1x38", client="auth", **{"class": "5xx"}),

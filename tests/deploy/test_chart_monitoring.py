@@ -20,6 +20,18 @@ VALUES = merged(
 )
 
 
+def dashboard(values: dict[str, Any]) -> Any:
+    """Return the dashboard in the ConfigMap that Grafana's sidecar finds by its label."""
+    (config,) = [
+        found
+        for found in render(values)
+        if found["kind"] == "ConfigMap" and found["metadata"]["name"].endswith("-dashboard")
+    ]
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    (text,) = config["data"].values()
+    return json.loads(text)
+
+
 def test_the_rules_are_installed_unchanged() -> None:
     """Helm leaves the braces in the alerts' texts to Prometheus."""
     rule = only(render(VALUES), "PrometheusRule")
@@ -93,6 +105,10 @@ def test_links_lead_to_a_runbook_of_ones_own() -> None:
     for name, rule in rules_of(installed(runbookUrl=url)).items():
         if name in ALERTS:
             assert rule["annotations"]["runbook_url"] == f"{url}#{name.lower()}"
+    changed = dashboard(merged(VALUES, {"prometheusRule": {"runbookUrl": url}}))
+    (runbook,) = [v for v in changed["templating"]["list"] if v["name"] == "runbook"]
+    assert runbook["current"] == {"text": url, "value": url}
+    assert json.loads(json.dumps(changed).replace(url, "docs/runbook.md")) == DASHBOARD
 
 
 @pytest.mark.parametrize(
@@ -132,11 +148,5 @@ def test_what_counts_as_slow_is_changed(tmp_path: Path) -> None:
 
 
 def test_the_dashboard_is_installed_unchanged() -> None:
-    """Helm leaves the braces in legends to Grafana, whose sidecar finds the ConfigMap by label."""
-    (config,) = [
-        found
-        for found in render(VALUES)
-        if found["kind"] == "ConfigMap" and found["metadata"]["name"].endswith("-dashboard")
-    ]
-    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert [json.loads(text) for text in config["data"].values()] == [DASHBOARD]
+    """Helm leaves the braces in legends to Grafana."""
+    assert dashboard(VALUES) == DASHBOARD

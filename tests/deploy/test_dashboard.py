@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.deploy.expressions import (
+    ASKING_VARIABLES,
     DASHBOARD,
     MATCHERS,
     PANELS,
@@ -22,11 +23,18 @@ from tests.deploy.expressions import (
     assert_names_exist,
 )
 from tests.deploy.scene import scene
+from tests.deploy.test_alert_fleets import assert_finds, outage
 from tests.deploy.test_alerts import promtool
 from tests.deploy.watch import Watch, watching
 from tests.support.source_tree import read
 from tests.support.waiting import within
 
+CHOSEN = ("cluster", "namespace", "job", "pod", "instance")
+GRAPHS = [panel for panel in PANELS if "targets" in panel]
+OPTIONAL = {"cluster", "container", "namespace", "pod"}
+"""Labels that a scrape has only in a cluster."""
+ASKED = [target["expr"] for target in TARGETS if "container_" not in target["expr"]]
+"""What a scrape of proxies alone has something for."""
 COMMANDS = [
     command
     for block in re.findall(r"```sh\n(.*?)\n```", read("docs/runbook.md"), re.DOTALL)
@@ -41,21 +49,25 @@ FAULTS = [
 
 def concrete(expression: str, window: str) -> str:
     """Fill in what Grafana would: everything chosen, and a window for rates."""
-    chosen = re.sub(r'"\$(?:job|instance|client)"', '".+"', expression)
+    chosen = re.sub(r'"\$(?:cluster|namespace|job|pod|instance|client)"', '".*"', expression)
     assert "$" not in chosen.replace("$__rate_interval", "")
     return re.sub(r"\[(?:\$__rate_interval|\d+m)\]", f"[{window}]", chosen)
 
 
 def test_rows_and_variables() -> None:
-    """The dashboard has these rows, and can be turned to any data source, process and client."""
+    """The dashboard has these rows, and can be turned to any data source, fleet and client."""
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     assert rows == [
         *("Overview", "Tokens", "Requests", "Latency", "Refusals", "Upstream", "Resources")
     ]
-    assert [variable["name"] for variable in VARIABLES] == [
-        *("datasource", "job", "instance", "client")
-    ]
-    for asked in (*PANELS, *TARGETS, *VARIABLES[1:]):
+    names = [variable["name"] for variable in VARIABLES]
+    assert names == ["datasource", *CHOSEN, "client", "runbook"]
+    for variable in ASKING_VARIABLES:
+        assert (variable["multi"], variable["includeAll"]) == (True, True)
+        assert variable["allValue"] == ".*"  # also where there is no such label
+        before = names[1 : names.index(variable["name"])]
+        assert re.findall(r'(\w+)=~"\$\1"', variable["query"]["query"]) == before
+    for asked in (*PANELS, *TARGETS, *ASKING_VARIABLES, DASHBOARD["annotations"]["list"][1]):
         assert asked["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -73,14 +85,56 @@ def test_panels_lie_side_by_side() -> None:
     assert len(numbers) == len(set(numbers))
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: str(panel["title"]))
+@pytest.mark.parametrize("panel", GRAPHS, ids=lambda panel: str(panel["title"]))
 def test_panels_say_what_they_show(panel: dict[str, Any]) -> None:
-    """Each has a description and a unit, and follows the chosen processes."""
+    """Each has a description, a unit and a word for nothing, and follows what is chosen."""
     assert panel["description"]
     assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["fieldConfig"]["defaults"]["noValue"]
+    chosen = ", ".join(f'{name}=~"${name}"' for name in CHOSEN)
     for target in panel["targets"]:
         for name, matchers in MATCHERS.findall(target["expr"]):
-            assert 'job=~"$job", instance=~"$instance"' in matchers, name
+            assert chosen in matchers or name.startswith("container_"), name
+
+
+def test_the_list_of_alerts_is_of_ours() -> None:
+    """One panel lists what fires or is about to, of the rules whose names are ours."""
+    (alerts,) = [panel for panel in PANELS if "targets" not in panel]
+    assert alerts["type"] == "alertlist"
+    assert alerts["options"]["alertName"] == "SignicatProxy"
+    states = alerts["options"]["stateFilter"]
+    assert {name for name, is_shown in states.items() if is_shown} == {"error", "firing", "pending"}
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: str(panel["title"]))
+def test_a_panel_leads_to_its_sections_of_the_runbook(panel: dict[str, Any]) -> None:
+    """Each alert that a description names is a link, to wherever the runbook is."""
+    named = re.findall(r"SignicatProxy\w+", panel["description"])
+    assert [link["url"] for link in panel.get("links", ())] == [
+        f"${{runbook:raw}}#{name.lower()}" for name in named
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "before", "after"),
+    [("Clients", 2, 2), ("Clients without a token", 0, 2), ("Processes without a token", 0, 6)],
+)
+def test_clients_are_counted_once(tmp_path: Path, title: str, before: int, after: int) -> None:
+    """Two clients of a fleet of six are two, and not twelve; their processes are six."""
+    (panel,) = [panel for panel in PANELS if panel["title"] == title]
+    (target,) = panel["targets"]
+    clients = ("auth", "sign") if "client" in target["legendFormat"] else ("",)
+    labels = [f'{{client="{name}",job="orders"}}' if name else "{}" for name in clients]
+    for minutes, value in ((1, before), (12, after)):
+        found = [(label, value) for label in labels]
+        assert_finds(tmp_path, outage(), minutes, concrete(target["expr"], "5m"), found)
+
+
+def test_starts_are_marked() -> None:
+    """An annotation stands at the time of each start: the value is that time."""
+    _, starts = DASHBOARD["annotations"]["list"]
+    assert starts["useValueForTime"] is True
+    assert starts["expr"].startswith("(process_start_time_seconds{")
 
 
 def test_alerts_that_panels_name_exist() -> None:
@@ -150,9 +204,9 @@ async def test_everything_finds_something_at_a_running_proxy(tmp_path: Path) -> 
     async with scene(tmp_path / "proxy", "/mock/echo", "/auth/open/connect/token") as running:
         await running.break_it(*FAULTS)
         async with watching([running.admin], tmp_path) as watch:
-            await all_find_something(watch, [target["expr"] for target in TARGETS])
+            await all_find_something(watch, [*ASKED, DASHBOARD["annotations"]["list"][1]["expr"]])
             for target in TARGETS:
-                legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) - OPTIONAL
                 for labels in await answers(watch, target["expr"]):
                     assert legend <= set(labels), target
             await all_find_something(watch, QUERIES)
