@@ -19,10 +19,12 @@ from tests.deploy.chart import (
 __all__ = [
     "CASES",
     "EVERYTHING",
+    "EVERYTHING_BESIDE",
     "FULL",
     "OWN",
     "RENDERED",
     "ROUTED",
+    "SCRAPED",
     "containers",
     "pod_of",
     "proxy_of",
@@ -54,6 +56,19 @@ def peer() -> dict[str, Any]:
     block = {"cidr": "192.0.2.0/24", "except": ["192.0.2.9/32"]}
     return {"namespaceSelector": {}, "podSelector": {}, "ipBlock": block}
 
+
+SCRAPED: Final = {
+    "namespace": "monitoring",
+    "scrapeTimeout": "10s",
+    "jobLabel": "app.kubernetes.io/name",
+    "scheme": "https",
+    "tlsConfig": {"insecureSkipVerify": True},
+    "relabelings": [{"targetLabel": "cluster", "replacement": "north"}],
+    "metricRelabelings": [
+        {"sourceLabels": ["__name__"], "regex": "python_.*", "action": "drop"},
+    ],
+}
+"""How Prometheus asks, with every value of a monitor."""
 
 FULL: Final = merged(
     merged(DEFAULTS, GATEWAY_VALUES),
@@ -158,8 +173,13 @@ FULL: Final = merged(
             "cilium": {"names": ["*.example.com"]},
             **OWN,
         },
-        "serviceMonitor": OWN,
-        "podMonitor": {"podLabels": {"app": "shop"}, **OWN},
+        "serviceMonitor": {**SCRAPED, **OWN},
+        "podMonitor": {
+            "podLabels": {"app": "shop"},
+            "namespaces": ["shop", "bank"],
+            **SCRAPED,
+            **OWN,
+        },
         "prometheusRule": {
             **OWN,
             "runbookUrl": "https://git.example.com/docs/runbook.md",
@@ -188,11 +208,20 @@ FULL: Final = merged(
 
 EVERYTHING: Final = merged(
     FULL,
+    {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "grafanaDashboard")},
+)
+"""A gateway with every object."""
+
+EVERYTHING_BESIDE: Final = merged(
+    EVERYTHING,
     {
-        name: {"enabled": True}
-        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "grafanaDashboard")
+        "mode": "sidecar",
+        "serviceMonitor": {"enabled": False},
+        "podMonitor": {"enabled": True},
     },
 )
+"""A sidecar with every object."""
+
 ROUTED: Final = {"routes": [{"path": "/", "client": "shop"}]}
 RENDERED: Final[Mapping[str, list[Manifest]]] = {
     "gateway": render(GATEWAY_VALUES),
@@ -201,9 +230,8 @@ RENDERED: Final[Mapping[str, list[Manifest]]] = {
     "sidecar with a file": render_application(merged(SIDECAR_VALUES, ROUTED)),
     "sidecar with everything": render_application(
         merged(
-            EVERYTHING,
+            EVERYTHING_BESIDE,
             {
-                "mode": "sidecar",
                 "sidecar": {"gatesReadiness": True},
                 "routes": [*EVERYTHING["routes"], {"path": "/shop", "client": "shop"}],
             },

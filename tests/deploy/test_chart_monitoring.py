@@ -1,4 +1,4 @@
-"""The chart installs alerts and dashboard as the files have them, but for what values change."""
+"""Alerts and dashboard are the files' but for what values change; monitors are as values say."""
 
 import copy
 import json
@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from proxy.telemetry.histogram import BOUNDS
-from tests.deploy.chart import GATEWAY_VALUES, SCHEMA, merged, only, render
+from tests.deploy.chart import GATEWAY_VALUES, SCHEMA, SIDECAR_VALUES, merged, only, render
+from tests.deploy.chart_cases import RENDERED, SCRAPED
 from tests.deploy.expressions import DASHBOARD, RULES
 from tests.deploy.test_alerts import ALERTS, GROUPS, promtool
 from tests.support.source_tree import read
@@ -150,3 +151,46 @@ def test_what_counts_as_slow_is_changed(tmp_path: Path) -> None:
 def test_the_dashboard_is_installed_unchanged() -> None:
     """Helm leaves the braces in legends to Grafana."""
     assert dashboard(VALUES) == DASHBOARD
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "endpoints"),
+    [
+        ("gateway with everything", "ServiceMonitor", "endpoints"),
+        ("sidecar with everything", "PodMonitor", "podMetricsEndpoints"),
+    ],
+)
+def test_a_monitor_asks_as_the_values_say(case: str, kind: str, endpoints: str) -> None:
+    """Every value of a monitor is where the operator looks for it."""
+    monitor = only(RENDERED[case], kind)
+    assert monitor["metadata"]["namespace"] == SCRAPED["namespace"]
+    assert monitor["spec"]["jobLabel"] == SCRAPED["jobLabel"]
+    (endpoint,) = monitor["spec"][endpoints]
+    asked = ("scrapeTimeout", "scheme", "tlsConfig", "relabelings", "metricRelabelings")
+    assert {key: endpoint[key] for key in asked} == {key: SCRAPED[key] for key in asked}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (merged(GATEWAY_VALUES, {"serviceMonitor": {"enabled": True}}), "ServiceMonitor"),
+        (
+            merged(SIDECAR_VALUES, {"podMonitor": {"enabled": True, "podLabels": {"app": "shop"}}}),
+            "PodMonitor",
+        ),
+    ],
+)
+def test_a_monitor_is_plain_by_default(values: dict[str, Any], kind: str) -> None:
+    """What nobody asks for is left to Prometheus; the pods are in the release's namespace."""
+    monitor = only(render(values), kind)
+    assert set(monitor["spec"]) & {"jobLabel"} == set()
+    assert monitor["metadata"]["namespace"] == "prod"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["prod"]}
+    (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+    assert set(endpoint) == {"port", "path", "interval"}
+
+
+def test_the_sidecars_may_be_in_several_namespaces() -> None:
+    """One release with the monitor can be for many applications."""
+    monitor = only(RENDERED["sidecar with everything"], "PodMonitor")
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["shop", "bank"]}

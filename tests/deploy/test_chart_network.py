@@ -75,6 +75,10 @@ SHUT_PORTS: dict[str, tuple[dict[str, Any], str | None]] = {
     "token endpoint": ({"settings": {"token_url": "https://a.test:9443/token"}}, "9443"),
     "a client's": ({"clients": {"sign": {"tokenUrl": "https://[2001:db8::1]:444/t"}}}, "444"),
     "plain": ({"settings": {"upstream_url": "http://a.test"}}, "80"),
+    "in a file of your own": (
+        {"existingConfigMap": "a", "routes": [], "networkPolicy": {"egressPorts": [8443]}},
+        None,
+    ),
     "of values": ({"settings": {"upstream_url": "https://[2001:db8::1]/443"}}, None),
     "by default": ({"networkPolicy": {"egressPorts": [8443]}}, "443"),
     "by rules of their own": (
@@ -306,13 +310,13 @@ def test_cilium_and_addresses_add_up() -> None:
     assert not lets_out(found["NetworkPolicy"], Host("192.0.2.1"), 53, "UDP")
 
 
-def test_a_name_that_nobody_knows_is_asked_for() -> None:
-    """A policy without the host in the Secret would end in a silent timeout."""
-    values = {
-        "egressProxy": {"secretName": "egress"},
-        "networkPolicy": {"cilium": {"enabled": True}},
-    }
-    with pytest.raises(helm.HelmError, match=r"cilium\.names: name the host of the egress proxy"):
+@pytest.mark.parametrize(
+    "where", [{"egressProxy": {"secretName": "egress"}}, {"existingConfigMap": "a", "routes": []}]
+)
+def test_a_name_that_nobody_knows_is_asked_for(where: dict[str, Any]) -> None:
+    """A policy without the host in the Secret or ConfigMap would end in a silent timeout."""
+    values = {**where, "networkPolicy": {"cilium": {"enabled": True}}}
+    with pytest.raises(helm.HelmError, match=r"cilium\.names: name the hosts, which"):
         render(merged(GATEWAY_VALUES, values))
 
 

@@ -15,7 +15,7 @@ from tests.deploy.chart import (
     render,
     render_application,
 )
-from tests.deploy.chart_cases import EVERYTHING, OWN, RENDERED
+from tests.deploy.chart_cases import EVERYTHING, EVERYTHING_BESIDE, OWN, RENDERED
 
 ALL: Final = ("gateway with everything", "sidecar with everything")
 COMMON: Final = {"commonLabels": {"team": "a"}, "commonAnnotations": {"example.com/a": "b"}}
@@ -73,8 +73,10 @@ def test_the_more_exact_value_wins() -> None:
 @pytest.mark.parametrize("example", [GATEWAY_VALUES, SIDECAR_VALUES], ids=["gateway", "sidecar"])
 def test_a_namespace_of_values_is_everybodys(example: dict[str, Any]) -> None:
     """Objects, names in `Host` and monitors all mean it."""
-    everything = merged(EVERYTHING, {"mode": example.get("mode", "gateway")})
-    values = {"namespaceOverride": "identity", "extraObjects": []}
+    everything = EVERYTHING_BESIDE if example.get("mode") == "sidecar" else EVERYTHING
+    values: dict[str, Any] = {"namespaceOverride": "identity", "extraObjects": []}
+    values["serviceMonitor"] = {"namespace": ""}
+    values["podMonitor"] = {"namespace": "", "namespaces": []}
     manifests = render(merged(everything, values))
     assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"identity"}
     config = only([m for m in manifests if "config.toml" in m.get("data", {})], "ConfigMap")

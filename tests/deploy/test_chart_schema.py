@@ -1,6 +1,5 @@
 """values.schema.json refuses every wrong value, and describes every right one."""
 
-import copy
 import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -139,7 +138,7 @@ def changed(violation: Violation) -> dict[str, Any]:
 
     Helm takes a default away where it finds null; clients and what stands in a list have none.
     """
-    values = copy.deepcopy(FULL)
+    values = json.loads(json.dumps(FULL))  # unlike deepcopy, with nothing twice in it
     inner: Any = values
     for name in violation.where[:-1]:
         inner = inner[name]

@@ -74,6 +74,16 @@ from tests.deploy.chart import (
         ),
         (
             SIDECAR_VALUES,
+            {"serviceMonitor": {"enabled": True}},
+            "serviceMonitor.enabled: a sidecar has no Service; use podMonitor",
+        ),
+        (
+            GATEWAY_VALUES,
+            {"podMonitor": {"enabled": True, "podLabels": {"app": "shop"}}},
+            "podMonitor.enabled: it is for sidecars; use serviceMonitor for a gateway",
+        ),
+        (
+            SIDECAR_VALUES,
             {"podMonitor": {"enabled": True}},
             "podMonitor.podLabels: name the labels",
         ),

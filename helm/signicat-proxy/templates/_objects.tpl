@@ -39,13 +39,14 @@ replaced as a whole (a JSON merge patch, RFC 7396). `merge` of Helm keeps what n
 {{/*
 Name, namespace, labels and annotations of an object. `root` is the chart's context, `of` the
 table of values with the object's own `labels` and `annotations`; `suffix` and `labels` are the
-chart's. What the chart gives cannot be overridden.
+chart's, as are `name` and `namespace` where they differ. What the chart gives cannot be
+overridden.
 */}}
 {{- define "signicat-proxy.metadata" -}}
 {{- $of := default dict .of -}}
 {{- $own := include "signicat-proxy.labels" .root | fromYaml -}}
 name: {{ default (include "signicat-proxy.fullname" .root) .name }}{{ .suffix }}
-namespace: {{ include "signicat-proxy.namespace" .root }}
+namespace: {{ default (include "signicat-proxy.namespace" .root) .namespace }}
 labels:
   {{- include "signicat-proxy.overlay" (list .root.Values.commonLabels $of.labels $own .labels) | fromJson | toYaml | nindent 2 }}
 {{- with include "signicat-proxy.overlay" (list .root.Values.commonAnnotations $of.annotations) | fromJson }}

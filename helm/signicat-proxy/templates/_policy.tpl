@@ -46,8 +46,8 @@ through acts as the organisation.
 {{- end }}
 
 {{/*
-What the proxy connects to, by the value that says so, as JSON. What a Secret names is not known
-here; behind an egress proxy, only that one is contacted.
+What the proxy connects to, by the value that says so, as JSON. What a Secret or a ConfigMap of the
+user's names is not known here; behind an egress proxy, only that one is contacted.
 */}}
 {{- define "signicat-proxy.destinations" -}}
 {{- $found := dict -}}
@@ -55,12 +55,17 @@ here; behind an egress proxy, only that one is contacted.
 {{- else if .Values.egressProxy.url -}}
 {{- $_ := set $found "egressProxy.url" .Values.egressProxy.url -}}
 {{- else -}}
-{{- $signicat := "https://api.signicat.com" -}}
+{{- $signicat := .Values.existingConfigMap | empty | ternary "https://api.signicat.com" "" -}}
 {{- $_ := set $found "settings.upstream_url" (default $signicat .Values.settings.upstream_url) -}}
 {{- $token := default $signicat .Values.settings.token_url -}}
 {{- range $name, $client := .Values.clients -}}
 {{- $key := empty $client.tokenUrl | ternary "settings.token_url" (printf "clients.%s.tokenUrl" $name) -}}
 {{- $_ := set $found $key (default $token $client.tokenUrl) -}}
+{{- end -}}
+{{- range $key, $url := $found -}}
+{{- if not $url -}}
+{{- $_ := unset $found $key -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $found -}}

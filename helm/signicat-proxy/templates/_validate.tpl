@@ -24,6 +24,12 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
 {{- fail "autoscaling: minReplicas must not be more than maxReplicas" -}}
 {{- end -}}
+{{- if and (eq .Values.mode "sidecar") .Values.serviceMonitor.enabled -}}
+{{- fail "serviceMonitor.enabled: a sidecar has no Service; use podMonitor" -}}
+{{- end -}}
+{{- if and (eq .Values.mode "gateway") .Values.podMonitor.enabled -}}
+{{- fail "podMonitor.enabled: it is for sidecars; use serviceMonitor for a gateway" -}}
+{{- end -}}
 {{- if and .Values.podMonitor.enabled (not .Values.podMonitor.podLabels) -}}
 {{- fail "podMonitor.podLabels: name the labels of the pods that have the sidecar" -}}
 {{- end -}}
@@ -99,7 +105,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- end -}}
 {{- end -}}
 {{- if and $policy.cilium.enabled (not (or $known $policy.cilium.names)) -}}
-{{- fail "networkPolicy.cilium.names: name the host of the egress proxy, which stands in a Secret" -}}
+{{- fail "networkPolicy.cilium.names: name the hosts, which no value here names" -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
