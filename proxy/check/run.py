@@ -27,6 +27,7 @@ from proxy.check.network import (
 )
 from proxy.check.report import Report
 from proxy.check.result import CHECKS, CheckId, Result
+from proxy.check.socket_access import socket_access
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.http1.parser import require_c_parsers
 from proxy.net.binding import obstacles
@@ -197,7 +198,22 @@ async def _port_result(setting: str, address: ListenAddress, timeout_seconds: fl
         )
         return Result("port", "failed", target, error.reason, fix)
     detail = "in use by a signicat-proxy that is running" if found else "free"
-    return Result("port", "ok", target, detail)
+    if address.path is None:
+        return Result("port", "ok", target, detail)
+    return _socket_result(setting, address, detail)
+
+
+def _socket_result(setting: str, address: ListenAddress, detail: str) -> Result:
+    """Say who may connect to a Unix socket that can be listened on (I6)."""
+    access = socket_access(address)
+    detail = f"{detail}, {access.text}"
+    if access.obstacle is None or not access.is_meant:
+        return Result("port", "ok", f"{setting} {address}", detail)
+    fix = (
+        f"Give the folder to that group and let it through (chmod g+x {access.obstacle}), or "
+        f"choose a path elsewhere in {setting_name(setting)}."
+    )
+    return Result("port", "warning", f"{setting} {address}", detail, fix)
 
 
 def _configuration_results(error: ConfigurationError) -> Iterator[Result]:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import itertools
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,6 +13,11 @@ _HOST_PORT: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>\*|[A-Za-z0-9.-]*)):(?P<port>\d{1,5})"
 )
 _MAX_PORT: Final = 65535
+_UNIX: Final = re.compile(r"unix:(?P<path>.*?)(?P<options>(?:,\s*[a-z]+=[^,]*)*)")
+_MAX_PATH_BYTES: Final = 107
+_MODE: Final = re.compile(r"0?[0-7]{3}")
+_OWNER: Final = 0o600
+_DEFAULT_MODE: Final = 0o660
 _THIS_MACHINE: Final = "localhost"
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 (only where a setting asks for it)
 _TOGETHER: Final = {_THIS_MACHINE: ("127.0.0.1", "::1"), "*": _EVERYWHERE}
@@ -63,16 +69,25 @@ class ListenAddress:
     """A host and port, or the path of a Unix socket; `str()` gives back how it is written.
 
     The host `localhost` is both loopback addresses, `*` every address of both families.
+    `mode` and `group`, a name or a number, are of the socket, where they are written.
     """
 
     host: str | None
     port: int | None
     path: str | None = None
+    mode: int | None = None
+    group: str | None = None
 
     def __str__(self) -> str:
         if self.path is not None:
-            return f"unix:{self.path}"
+            mode = "" if self.mode is None else f",mode={self.mode:04o}"
+            return f"unix:{self.path}{mode}" + (f",group={self.group}" if self.group else "")
         return authority(self.host or "", self.port or 0)
+
+    @property
+    def socket_mode(self) -> int:
+        """The mode of a Unix socket: who may write to it may connect."""
+        return _DEFAULT_MODE if self.mode is None else self.mode
 
     @property
     def is_local(self) -> bool:
@@ -119,13 +134,12 @@ class ListenAddress:
 def parse_listen_address(text: str) -> ListenAddress:
     """Read one entry; raise `ValueError` with a plain reason.
 
-    `host:port`, `[v6]:port`, `*:port` or `unix:/path`.
+    `host:port`, `[v6]:port`, `*:port` or `unix:/path[,mode=0660][,group=NAME]`.
     """
     if text.startswith("unix:"):
-        path = text.removeprefix("unix:")
-        if not path.startswith("/"):
-            raise ValueError("a Unix socket needs an absolute path, as in unix:/run/proxy.sock")
-        return ListenAddress(None, None, path)
+        return _unix_address(text)
+    if ",mode=" in text or ",group=" in text:
+        raise ValueError("mode and group belong behind a Unix socket, as in unix:/run/a,mode=0660")
     match = _HOST_PORT.fullmatch(text)
     if match is None or int(match["port"]) > _MAX_PORT:
         raise ValueError("write host:port, [IPv6]:port, *:port or unix:/path")
@@ -137,3 +151,29 @@ def parse_listen_address(text: str) -> ListenAddress:
     except UnicodeError:
         raise ValueError("the host has a part that is empty or longer than 63 letters") from None
     return ListenAddress(host, int(match["port"]))
+
+
+def _unix_address(text: str) -> ListenAddress:
+    match = _UNIX.fullmatch(text)
+    if match is None or not match["path"].startswith("/"):
+        raise ValueError("a Unix socket needs an absolute path, as in unix:/run/proxy.sock")
+    if len(os.fsencode(match["path"])) > _MAX_PATH_BYTES:
+        raise ValueError(f"the path of a Unix socket has at most {_MAX_PATH_BYTES} bytes")
+    options: dict[str, str] = {}
+    for option in match["options"].split(",")[1:]:
+        name, _, value = option.strip().partition("=")
+        if name not in ("mode", "group") or name in options:
+            raise ValueError("a Unix socket has mode=0660 and group=NAME, each once at most")
+        options[name] = value.strip()
+    group = options.get("group")
+    if group == "":
+        raise ValueError("group needs a name or a number, as in group=www-data")
+    mode = _mode(options["mode"]) if "mode" in options else None
+    return ListenAddress(None, None, match["path"], mode, group)
+
+
+def _mode(text: str) -> int:
+    mode = int(text, 8) if _MODE.fullmatch(text) else 0
+    if mode & _OWNER != _OWNER:
+        raise ValueError("mode is octal, and lets the proxy itself read and write, as in mode=0660")
+    return mode

@@ -121,7 +121,7 @@ def listen(
     """Listen on `places`, which `resolve` has found for an entry; raise `CannotListenError`."""
     if address.path is not None:
         try:
-            return Bound(address, (listening_unix_socket(address.path, backlog),))
+            return Bound(address, (listening_unix_socket(address, backlog),))
         except OSError as error:
             raise CannotListenError(setting, address, error) from error
     for attempts_left in reversed(range(_FREE_PORT_ATTEMPTS if address.port == 0 else 1)):

@@ -1,12 +1,44 @@
-"""Unix sockets to listen on: what a killed process has left is taken away, nothing else."""
+"""Unix sockets to listen on: their mode and group, and what they may take the place of (I6)."""
 
+import contextlib
 import errno
+import grp
 import os
 import socket
 import stat
 from pathlib import Path
+from typing import Final
 
-__all__ = ["check_socket_path", "listening_unix_socket"]
+from proxy.net.addresses import ListenAddress
+
+__all__ = ["check_socket_path", "group_id", "listening_unix_socket", "may_give_to"]
+
+_MAX_GROUP_ID: Final = 2**32 - 2
+
+
+def group_id(group: str) -> int | None:
+    """Return the number of a group that is given by name or number, None if there is none."""
+    if group.isascii() and group.isdecimal():
+        return int(group) if int(group) <= _MAX_GROUP_ID else None
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def may_give_to(gid: int) -> bool:
+    """Say whether this process may give a file of its own to that group.
+
+    It is tried on a socket that nobody sees.
+    """
+    with socket.socket(socket.AF_UNIX) as mine:
+        try:
+            os.fchown(mine.fileno(), -1, gid)
+        except PermissionError:
+            return False
+        except OSError:  # not Linux: a socket without a path has no group there
+            return True
+    return True
 
 
 def _is_leftover(path: str) -> bool:
@@ -38,15 +70,33 @@ def check_socket_path(path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def listening_unix_socket(path: str, backlog: int) -> socket.socket:
-    """Return a socket that listens on this path; raise `OSError`."""
+def listening_unix_socket(address: ListenAddress, backlog: int) -> socket.socket:
+    """Return a socket that listens on the path of `address`; raise `OSError`.
+
+    Nobody can connect before it listens, and by then it has its mode and group,
+    whatever the umask (I6).
+    """
+    path = address.path or ""
     if _is_leftover(path):
         Path(path).unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(sock.close)
+        with contextlib.suppress(OSError):
+            # Linux gives the file this mode less the umask: it is never wider than it should be.
+            os.fchmod(sock.fileno(), address.socket_mode)
         sock.bind(path)
+        undo.callback(Path(path).unlink, missing_ok=True)
+        if address.group is not None:
+            os.chown(path, -1, _required_group(address.group), follow_symlinks=False)
+        Path(path).chmod(address.socket_mode)
         sock.listen(backlog)
-    except BaseException:
-        sock.close()
-        raise
+        undo.pop_all()
     return sock
+
+
+def _required_group(group: str) -> int:
+    gid = group_id(group)
+    if gid is None:  # the settings were checked: it has gone since
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return gid

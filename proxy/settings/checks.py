@@ -13,6 +13,7 @@ from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.addresses import authority, is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
 from proxy.net.tls import client_context
+from proxy.net.unix_socket import group_id, may_give_to
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.errors import SettingError
 from proxy.settings.model import ClientSettings, Settings
@@ -36,6 +37,7 @@ def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingEr
         *_route_errors(settings, failed),
         *_url_errors(settings),
         *_listen_errors(settings, failed),
+        *_socket_group_errors(settings, failed),
         *_own_address_errors(settings, failed),
         *_ca_errors(settings),
     ]
@@ -162,6 +164,23 @@ def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[Setti
         if one.port != 0 and one.overlaps(two):
             same = f"{one} stands twice"
             yield SettingError(name, same if one == two else f"{one} and {two} overlap")
+
+
+def _socket_group_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
+    """Find groups that a Unix socket cannot be given to (I6)."""
+    entries = {"listen": settings.listen, "admin_listen": (settings.admin_listen,)}
+    for name, addresses in entries.items():
+        for group in (address.group for address in addresses):
+            if group is None or name in failed:
+                continue
+            gid = group_id(group)
+            if gid is None:
+                yield SettingError(setting_name(name), f"there is no group {group} on this machine")
+            elif not may_give_to(gid):
+                yield SettingError(
+                    setting_name(name),
+                    f"this user may not give a socket to the group {group}; add the user to it",
+                )
 
 
 def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:

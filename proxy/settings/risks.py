@@ -15,6 +15,13 @@ _WHO_REACHES: Final = {
     "renewed; probes and a Prometheus elsewhere need it",
 }
 
+_WHO_CONNECTS: Final = {
+    "listen": "every user of this machine that reaches this socket acts as your organisation",
+    "admin_listen": "every user of this machine that reaches this socket sees state and metrics "
+    "and can have tokens renewed",
+}
+_NOT_OTHERS: Final = 0o770
+
 _NO_LINKS: Final = "write enableServiceLinks: false into the pod's spec"
 
 
@@ -32,8 +39,8 @@ class Risk:
     fix: str | None = None
 
 
-def risks_of(settings: Settings) -> Iterator[Risk]:
-    """Yield every risk that the settings take."""
+def _listening_risks(settings: Settings) -> Iterator[Risk]:
+    """Yield what reaches further than this machine, or than a group on it (G1, I6)."""
     for name, address in (
         *(("listen", address) for address in settings.listen),
         ("admin_listen", settings.admin_listen),
@@ -45,6 +52,19 @@ def risks_of(settings: Settings) -> Iterator[Risk]:
                 _WHO_REACHES[name],
                 str(address),
             )
+        if address.path is not None and address.socket_mode & ~_NOT_OTHERS:
+            yield Risk(
+                "socket_open_to_all",
+                setting_name(name),
+                _WHO_CONNECTS[name],
+                str(address),
+                fix="Unless it is meant, write a mode of 0770 or less, and a group.",
+            )
+
+
+def risks_of(settings: Settings) -> Iterator[Risk]:
+    """Yield every risk that the settings take."""
+    yield from _listening_risks(settings)
     if "*" in settings.allowed_hosts:
         yield Risk(
             "host_check_off",

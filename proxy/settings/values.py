@@ -34,6 +34,7 @@ _METHOD: Final = re.compile(r"[A-Z][A-Z-]*")
 _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_OPTION: Final = re.compile(r"[a-z]+=.*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -63,7 +64,13 @@ def listen_addresses(value: object) -> object:
     """Read a comma list of listen addresses."""
     entries = words(str)(value)
     assert isinstance(entries, tuple)  # noqa: S101 (see words)
-    return tuple(parse_listen_address(entry) for entry in entries)
+    joined: list[str] = []
+    for entry in entries:
+        if joined and _OPTION.fullmatch(entry):  # of the entry before: unix:/path,mode=0660
+            joined[-1] += f",{entry}"
+        else:
+            joined.append(entry)
+    return tuple(map(parse_listen_address, joined))
 
 
 def url(value: str) -> str:

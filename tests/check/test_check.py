@@ -268,7 +268,9 @@ async def test_addresses_to_listen_on(
     )
     result = (await check(settings, with_call=False)).of("port")[0]
     assert result.state == ("ok" if reason is None else "failed")
-    assert result.detail == (reason or "free")
+    detail, _, access = result.detail.partition(", ")
+    assert detail == (reason or "free")
+    assert access.startswith("for ") is (reason is None and text.startswith("unix:"))
     with os.scandir(tmp_path) as entries:
         assert {entry.name for entry in entries} == before
 
