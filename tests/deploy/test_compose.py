@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.composition import COMPOSE_TOOLS, Composition, composition, project
 from tests.deploy.containers import Engine, missing, need, tool, until
+from tests.deploy.expressions import DASHBOARD
 from tests.support.source_tree import read
 
 SERVICES = ("proxy", "mock", "caller", "prometheus")
@@ -20,8 +22,8 @@ OWNER = 12345
 ACCEPTED = {
     # The address of an endpoint, taken for a secret because of its name.
     ("CL-0020", "proxy"),
-    # Our own image is built here; the digest of Prometheus' is the reader's to pin.
-    *(("CL-0019", name) for name in SERVICES),
+    # Our own image is built here; the digests of others' are the reader's to pin.
+    *(("CL-0019", name) for name in (*SERVICES, "grafana")),
 }
 
 
@@ -139,6 +141,43 @@ def test_prometheus_watches_the_proxy(up: Composition) -> None:
     assert set(alerts(up)) == set(re.findall(r"^ *- alert: (\w+)", rules, re.MULTILINE))
     quiet = {("ok", "inactive"), ("ok", "pending")}
     until(lambda: set(alerts(up).values()) <= quiet, "rules that all can be evaluated")
+
+
+def test_grafana_is_given_its_source_and_the_dashboard(compose: Composition) -> None:
+    """What is mounted exists, is where Grafana looks, and names what there is; none can be written.
+
+    Its image cannot be had where the tests run.
+    """
+    whole = json.loads(compose.run("--profile=grafana", "config", "--format=json"))
+    grafana = whole["services"]["grafana"]
+    mounts = {mount["target"]: Path(mount["source"]) for mount in grafana["volumes"]}
+    assert all(mount["read_only"] for mount in grafana["volumes"])
+    provisioned = {
+        Path(target).parent.name: yaml.safe_load(source.read_text("utf-8"))
+        for target, source in mounts.items()
+        if target.startswith("/etc/grafana/provisioning/")
+    }
+    (source,) = provisioned["datasources"]["datasources"]
+    name, _, port = source["url"].removeprefix("http://").partition(":")
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    assert int(port) in {entry["target"] for entry in whole["services"][name]["ports"]}
+    (provider,) = provisioned["dashboards"]["providers"]
+    (dashboard,) = [
+        target for target in mounts if Path(target).parent == Path(provider["options"]["path"])
+    ]
+    assert grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
+    assert json.loads(mounts[dashboard].read_text("utf-8")) == DASHBOARD
+
+
+def test_grafana_is_hardened_and_on_loopback(compose: Composition) -> None:
+    """It is started by name only, with no more rights than the other containers have."""
+    whole = json.loads(compose.run("--profile=grafana", "config", "--format=json"))
+    grafana, prometheus = (whole["services"][name] for name in ("grafana", "prometheus"))
+    for name in ("cap_drop", "security_opt", "read_only", "pids_limit", "mem_limit"):
+        assert grafana[name] == prometheus[name], name
+    assert {entry["host_ip"] for entry in grafana["ports"]} == {"127.0.0.1"}
+    assert not grafana["user"].startswith("0:")
+    assert "grafana" not in json.loads(compose.run("config", "--format=json"))["services"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
