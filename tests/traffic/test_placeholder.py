@@ -1,6 +1,7 @@
 """Token calls of applications over real sockets: a token that is worth nothing (P1)."""
 
 import contextlib
+import gc
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.forward.placeholder import MAX_TOKEN_CALL_BYTES
+from proxy.http1.body import RequestBody
 from proxy.http1.placeholder_response import PLACEHOLDER_TOKEN
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer
@@ -306,14 +308,34 @@ async def test_chunks_with_two_readings(tokens: TokenServer) -> None:
         assert await caller.read_to_end() == b""
 
 
-async def test_a_body_that_stops_coming(tokens: TokenServer) -> None:
-    """Who owes the rest of it for too long gets 408 (G9)."""
+@pytest.mark.parametrize("there", [-len(FORM), -1])
+async def test_a_body_that_stops_coming(tokens: TokenServer, there: int) -> None:
+    """Who owes all of it, or the rest, for too long gets 408 (G9)."""
     async with placeholders(tokens, read_timeout_seconds=0.3) as (proxy, _):
         caller = await proxy.connect()
-        answer = await caller.ask(token_call()[:-1])
+        call = token_call()
+        await caller.send(call[:20])  # so that the proxy waits for the rest of a head
+        assert await caller.stays_silent(0.05)
+        answer = await caller.ask(call[20:there], seconds=5)
         assert_problem(answer, 408, "request_timeout")
         assert await caller.read_to_end() == b""
         assert await proxy.metric("upstream_errors_total") == 0
+
+
+async def test_nothing_of_a_body_is_kept(tokens: TokenServer) -> None:
+    """While its end is missing, what has come of it is gone."""
+
+    def waiting() -> list[RequestBody]:
+        bodies = [each for each in gc.get_objects() if isinstance(each, RequestBody)]
+        return [body for body in bodies if body.size == len(FORM) - 1]
+
+    async with placeholders(tokens) as (proxy, _):
+        caller = await proxy.connect()
+        await caller.send(token_call()[:-1])
+        await eventually(lambda: len(waiting()) == 1, "the body, but for its end")
+        assert [(body.kept_bytes, body.is_whole) for body in waiting()] == [(0, False)]
+        await caller.send(token_call()[-1:])
+        assert_placeholder(await caller.read_answer())
 
 
 # --- connections ---
