@@ -57,6 +57,7 @@ def peer() -> dict[str, Any]:
     return {"namespaceSelector": {}, "podSelector": {}, "ipBlock": block}
 
 
+LOAD: Final = {"type": "Utilization", "averageUtilization": 80}
 SCRAPED: Final = {
     "namespace": "monitoring",
     "scrapeTimeout": "10s",
@@ -161,7 +162,18 @@ FULL: Final = merged(
         "service": {**OWN, "trafficDistribution": ""},
         "metricsService": OWN,
         "serviceAccount": {"name": "signicat", **OWN},
-        "autoscaling": OWN,
+        "autoscaling": {
+            "saturation": {"enabled": True},
+            "metrics": [{"type": "Resource", "resource": {"name": "memory", "target": LOAD}}],
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}},
+            "keda": {
+                "serverAddress": "http://prometheus.monitoring:9090",
+                "query": "vector(1)",
+                "authenticationRef": "prometheus",
+                "triggers": [{"type": "cron"}],
+            },
+            **OWN,
+        },
         "podDisruptionBudget": OWN,
         "networkPolicy": {
             "callerNamespaces": ["shop"],

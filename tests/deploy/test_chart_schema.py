@@ -138,9 +138,7 @@ def changed(violation: Violation) -> dict[str, Any]:
 
     Helm takes a default away where it finds null; clients and what stands in a list have none.
     """
-    values: dict[str, Any] = json.loads(
-        json.dumps(FULL)
-    )  # unlike deepcopy, with nothing twice in it
+    values: dict[str, Any] = json.loads(json.dumps(FULL))  # with nothing twice, unlike deepcopy
     inner: Any = values
     for name in violation.where[:-1]:
         inner = inner[name]

@@ -7,7 +7,7 @@ import json
 import re
 import socket
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +93,17 @@ class Watch:
         found = await active(self._alertmanager, f"job=proxy-{target}", "alertname!~.+Slow")
         return {labels["alertname"] for labels in found}
 
+    async def value(self, query: str) -> float | None:
+        """Return the one value of a query now; None while it has none."""
+        url = f"{self.url}/api/v1/query"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, params={"query": query}) as answer,
+        ):
+            found = (await answer.json())["data"]["result"]
+        assert len(found) <= 1, query
+        return float(found[0]["value"][1]) if found else None
+
     async def becomes(self, target: int, *names: str, seconds: float = 40.0) -> None:
         """Wait until these alerts of `target`, and no others, are told."""
         told: set[str] = set()
@@ -155,15 +166,22 @@ async def alertmanager(folder: Path) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def watching(
-    targets: Sequence[int], folder: Path, *, factor: int = 1
+    targets: Sequence[int],
+    folder: Path,
+    *,
+    factor: int = 1,
+    labels: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Watch]:
-    """Scrape the admin ports `targets`, each a job, with the rules `shortened` by `factor`."""
+    """Scrape the admin ports `targets`, each a job, with the rules `shortened` by `factor`.
+
+    `labels` are those that the discovery of pods would add.
+    """
     async with alertmanager(folder) as told:
         port = free_port()
         jobs = [
             {
                 "job_name": f"proxy-{target}",
-                "static_configs": [{"targets": [f"127.0.0.1:{target}"]}],
+                "static_configs": [{"targets": [f"127.0.0.1:{target}"], "labels": labels or {}}],
             }
             for target in targets
         ]

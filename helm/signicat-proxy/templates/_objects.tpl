@@ -38,7 +38,8 @@ replaced as a whole (a JSON merge patch, RFC 7396). `merge` of Helm keeps what n
 
 {{/*
 Name, namespace, labels and annotations of an object. `root` is the chart's context, `of` the
-table of values with the object's own `labels` and `annotations`; `suffix` and `labels` are the
+table of values with the object's own `labels` and `annotations`; `suffix`, `labels` and
+`annotations` are the
 chart's, as are `name` and `namespace` where they differ. What the chart gives cannot be
 overridden.
 */}}
@@ -49,7 +50,7 @@ name: {{ default (include "signicat-proxy.fullname" .root) .name }}{{ .suffix }}
 namespace: {{ default (include "signicat-proxy.namespace" .root) .namespace }}
 labels:
   {{- include "signicat-proxy.overlay" (list .root.Values.commonLabels $of.labels $own .labels) | fromJson | toYaml | nindent 2 }}
-{{- with include "signicat-proxy.overlay" (list .root.Values.commonAnnotations $of.annotations) | fromJson }}
+{{- with include "signicat-proxy.overlay" (list .root.Values.commonAnnotations $of.annotations .annotations) | fromJson }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

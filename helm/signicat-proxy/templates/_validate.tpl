@@ -24,6 +24,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
 {{- fail "autoscaling: minReplicas must not be more than maxReplicas" -}}
 {{- end -}}
+{{- include "signicat-proxy.validateScaling" . -}}
 {{- if and (eq .Values.mode "sidecar") .Values.serviceMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled: a sidecar has no Service; use podMonitor" -}}
 {{- end -}}
@@ -32,6 +33,25 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- end -}}
 {{- if and .Values.podMonitor.enabled (not .Values.podMonitor.podLabels) -}}
 {{- fail "podMonitor.podLabels: name the labels of the pods that have the sidecar" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "signicat-proxy.validateScaling" -}}
+{{- $scaling := .Values.autoscaling -}}
+{{- if and (eq .Values.mode "gateway") $scaling.enabled -}}
+{{- if $scaling.keda.enabled -}}
+{{- if not $scaling.keda.serverAddress -}}
+{{- fail "autoscaling.keda.serverAddress: say where your Prometheus is" -}}
+{{- end -}}
+{{- if $scaling.metrics -}}
+{{- fail "autoscaling.metrics: a ScaledObject takes none; use autoscaling.keda.triggers" -}}
+{{- end -}}
+{{- else if not (include "signicat-proxy.scaleMetrics" . | fromJsonArray) -}}
+{{- fail "autoscaling: there is nothing to scale by; set targetCPUPercent, saturation or metrics" -}}
+{{- end -}}
+{{- if and $scaling.targetCPUPercent (not (dig "requests" "cpu" "" .Values.gateway.resources)) -}}
+{{- fail "autoscaling.targetCPUPercent: is a share of gateway.resources.requests.cpu, which is not set" -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
