@@ -243,14 +243,17 @@ async def test_the_demo_shows_a_request_and_ends(tmp_path: Path) -> None:
         assert await process.ended() == 0
 
 
-async def test_the_demo_on_all_interfaces_prints_what_can_be_called(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["0.0.0.0", "*"])
+async def test_the_demo_on_all_interfaces_prints_what_can_be_called(
+    tmp_path: Path, host: str
+) -> None:
     """As in a container: the addresses it prints are no wildcards, and its exchange succeeds."""
-    arguments = [word for flag in DEMO_FLAGS for word in (flag, "0.0.0.0:0")]
+    arguments = [word for flag in DEMO_FLAGS for word in (flag, f"{host}:0")]
     async with proxy_process({}, "demo", *arguments, directory=tmp_path) as process:
         await eventually(lambda: END in process.lines, "the lines to try")
         assert "HTTP/1.1 200 OK" in process.lines
         said = [line for line in process.lines if not line.startswith("{")]  # no log
-        assert not [line for line in said if "0.0.0.0" in line]
+        assert not [line for line in said if f"//{host}" in line]
         process.interrupt()
         assert await process.ended() == 0
 
