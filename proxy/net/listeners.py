@@ -91,12 +91,15 @@ class TrafficPorts:
 class AdminPort:
     """The listeners of ADMIN_LISTEN; of too many connections the oldest has to go.
 
+    `left_out` tells what of the entry this machine does not have.
+
     aiohttp bounds neither their number nor the time that one may take for its
     first request, and every open file is one less for the callers (G6).
     """
 
     def __init__(self, app: web.Application) -> None:
         self._listeners = _Listeners()
+        self.left_out: tuple[str, ...] = ()
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -115,7 +118,9 @@ class AdminPort:
                 too_old.force_close()
             return requests()
 
-        return (await self._listeners.open("ADMIN_LISTEN", address, accept)).address
+        bound = await self._listeners.open("ADMIN_LISTEN", address, accept)
+        self.left_out = bound.left_out
+        return bound.address
 
     async def close(self) -> None:
         """Stop listening and end open admin connections."""

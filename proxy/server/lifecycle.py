@@ -154,12 +154,13 @@ async def _open_serve_and_drain(
         for address in settings.listen:
             await traffic.open(address)
         control.listen_addresses[:] = traffic.addresses
+        left_out = [*traffic.left_out, *admin.left_out]
         log.info(
             "listening",
             listen=[str(address) for address in traffic.addresses],
             admin=str(control.admin_address),
             upstream=settings.upstream_url,
-            **({"left_out": traffic.left_out} if traffic.left_out else {}),
+            **({"left_out": left_out} if left_out else {}),
         )
         _tell_of_placeholders(settings, log)
         _warn_of_risks(settings, log)

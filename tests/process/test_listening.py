@@ -82,8 +82,12 @@ async def test_a_machine_is_listened_on_with_the_families_that_it_has(
         process.send(signal.SIGTERM)
         assert await process.ended() == 0
     assert event["listen"] == ["localhost:8080" if form == "default" else "*:8080"]
-    wildcard_of_ipv6 = form == "everywhere" and not before  # can be bound without any address
-    assert ("left_out" in event) is (len(hosts) == 1 and not wildcard_of_ipv6)
+    ends = [] if hosts == BOTH else [f"([::1]:{port})" for port in (8080, 8081)]
+    if form == "everywhere":  # can be bound without any address, but not without sockets
+        ends = ["([::]:8080)", "([::]:8081)"] if before else []
+    assert [
+        reason[-len(end) :] for reason, end in zip(event.get("left_out", []), ends, strict=True)
+    ] == ends
 
 
 @NETWORK
