@@ -19,6 +19,8 @@ COMPILED = (
     "guard/*",
     "http1/*",
     "net/stream",
+    "net/tls_faults",
+    "net/tls_stream",
     "oauth/cache",
     "oauth/demand",
     "oauth/token",

@@ -59,6 +59,10 @@ class Caller(Protocol):
     patience: Patience
     is_write_paused: bool
 
+    @property
+    def scheme(self) -> bytes:
+        """What the caller's URLs begin with: `http`, or `https` on a port with TLS."""
+
     def write(self, data: bytes) -> None:
         """Send bytes to the caller."""
 

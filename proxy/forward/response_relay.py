@@ -60,6 +60,7 @@ class ResponseRelay:
             headers,
             request,
             self._context.names,
+            self.caller.scheme,
             is_chunked=self._is_chunked,
             close=not keep,
         )

@@ -17,6 +17,7 @@ from proxy.errors import (
     UPSTREAM_UNREACHABLE,
     ProxyError,
 )
+from proxy.http1.foreign_protocols import foreign_protocol
 from proxy.http1.message_faults import remedy
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "head_too_large",
     "memory_exhausted",
     "method_not_allowed",
+    "no_tls",
     "no_token",
     "pool_exhausted",
     "too_many_callers",
@@ -87,6 +89,15 @@ def body_too_large(limit: int) -> ProxyError:
         BODY_TOO_LARGE,
         f"The body of a token request must not exceed {limit} bytes where the proxy responds to "
         "it (SIGNICAT_PROXY_PLACEHOLDER_TOKEN).",
+    )
+
+
+def no_tls(data: bytes) -> ProxyError:
+    """Return the refusal of first bytes that are no TLS, on a port that speaks it (G10)."""
+    found = foreign_protocol(data) or "the bytes are not TLS"
+    return ProxyError(
+        BAD_REQUEST,
+        f"The request was refused: {found}. This port speaks TLS; call it with https://.",
     )
 
 

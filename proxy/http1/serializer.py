@@ -84,7 +84,7 @@ def _names_a_host(path: bytes) -> bool:
     return path.translate(None, _DROPPED_BY_BROWSERS)[1:2] in (b"/", b"\\")
 
 
-def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:
+def _rewritten(line: bytes, request: Request, names: UpstreamNames, scheme: bytes) -> bytes:
     """Point a `Location` on the upstream's origin at the address that the caller used (F4)."""
     match = _LOCATION.fullmatch(line)
     if match is None:
@@ -105,7 +105,7 @@ def _rewritten(line: bytes, request: Request, names: UpstreamNames) -> bytes:
     if origin or leads_away:
         if not request.authority:
             return line if leads_away else name + b": " + rest
-        rest = b"http://" + request.authority + rest
+        rest = scheme + b"://" + request.authority + rest
     return name + b": " + rest
 
 
@@ -130,18 +130,19 @@ def response_head(
     headers: MessageHeaders,
     request: Request,
     names: UpstreamNames,
+    scheme: bytes = b"http",
     *,
     is_chunked: bool,
     close: bool,
 ) -> bytes:
     """Return the head for the caller; `lines` begins with the upstream's status line.
 
-    `is_chunked` is what `is_rechunked` says. `close` says that this response is the
-    last on the caller's connection.
+    `scheme` is the one by which the caller came. `is_chunked` is what `is_rechunked` says.
+    `close` says that this response is the last on the caller's connection.
     """
     kept = headers.lines
     if b"location" in headers.facts or b"content-location" in headers.facts:
-        kept = [_rewritten(line, request, names) for line in kept]
+        kept = [_rewritten(line, request, names, scheme) for line in kept]
     out = [_status_line(lines[0]), *kept, _VIA_11]
     if is_chunked:
         out.append(_CHUNKED_LINE)

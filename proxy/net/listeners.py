@@ -68,18 +68,24 @@ class TrafficPorts:
     """The listeners of LISTEN.
 
     `addresses` are the entries with their real ports; `left_out` tells what of them this
-    machine does not have.
+    machine does not have. `tcp_factory` is for those that are no Unix sockets, if another.
     """
 
-    def __init__(self, protocol_factory: Callable[[], StreamProtocol]) -> None:
+    def __init__(
+        self,
+        protocol_factory: Callable[[], StreamProtocol],
+        tcp_factory: Callable[[], StreamProtocol] | None = None,
+    ) -> None:
         self._protocol_factory = protocol_factory
+        self._tcp_factory = tcp_factory or protocol_factory
         self._listeners = _Listeners()
         self.addresses: list[ListenAddress] = []
         self.left_out: list[str] = []
 
     async def open(self, address: ListenAddress) -> None:
         """Listen on one more entry; raise `CannotListenError`."""
-        bound = await self._listeners.open("LISTEN", address, self._protocol_factory)
+        factory = self._tcp_factory if address.path is None else self._protocol_factory
+        bound = await self._listeners.open("LISTEN", address, factory)
         self.addresses.append(bound.address)
         self.left_out += bound.left_out
 

@@ -140,6 +140,11 @@ class Connection:
                 (self.tcp or self.transport).resume_reading()
 
     @property
+    def scheme(self) -> bytes:
+        """What the URLs begin with by which this connection is reached."""
+        return b"http"
+
+    @property
     def is_reading_paused(self) -> bool:
         """Is there a reason not to read: then not even the end of the peer shows."""
         return self._reasons != 0

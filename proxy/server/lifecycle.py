@@ -11,13 +11,13 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import SYSTEM_CLOCK, Clock
-from proxy.forward.caller import CallerConnection
 from proxy.forward.callers import Callers
 from proxy.forward.context import Context
 from proxy.net.binding import CannotListenError
 from proxy.net.listeners import AdminPort, TrafficPorts
 from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
 from proxy.server.incoming import placeholder_paths
+from proxy.server.traffic import new_traffic_ports
 from proxy.settings.loader import ListenAddress, Settings
 from proxy.settings.risks import risks_of
 from proxy.telemetry.logs import Logs, route_library_logs
@@ -79,6 +79,7 @@ async def serve(
     try:
         async with asyncio.TaskGroup() as tasks:
             parts = assemble(settings, spawn=tasks.create_task, clock=clock, logs=logs)
+            traffic = new_traffic_ports(settings, parts.context, clock, parts.watch)
             _watch_secrets(logs, settings, parts)
             control.on_reload = parts.reload
             admin_app = new_admin_app(
@@ -86,7 +87,7 @@ async def serve(
             )
             background = [tasks.create_task(work) for work in _background(settings, parts, log)]
             try:
-                await _open_serve_and_drain(settings, control, parts.context, admin_app)
+                await _open_serve_and_drain(settings, control, traffic, parts.context, admin_app)
             finally:
                 for task in background:
                     task.cancel()
@@ -144,11 +145,14 @@ def _exit_code(group: BaseExceptionGroup[BaseException], log: FilteringBoundLogg
 
 
 async def _open_serve_and_drain(
-    settings: Settings, control: Control, context: Context, admin_app: web.Application
+    settings: Settings,
+    control: Control,
+    traffic: TrafficPorts,
+    context: Context,
+    admin_app: web.Application,
 ) -> None:
     log = context.log
     admin = AdminPort(admin_app)
-    traffic = TrafficPorts(lambda: CallerConnection(context))
     try:
         control.admin_address = await admin.open(settings.admin_listen)
         for address in settings.listen:

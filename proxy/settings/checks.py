@@ -1,6 +1,7 @@
 """What settings must be together, and what they name that cannot be used."""
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -13,6 +14,7 @@ from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.addresses import authority, is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
 from proxy.net.tls import client_context
+from proxy.net.tls_server import server_tls_faults
 from proxy.net.unix_socket import group_id, may_give_to
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.errors import SettingError
@@ -40,6 +42,7 @@ def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingEr
         *_socket_group_errors(settings, failed),
         *_own_address_errors(settings, failed),
         *_ca_errors(settings),
+        *_tls_errors(settings, failed),
     ]
     if "client_tables" not in failed:
         for client in settings.clients:
@@ -217,3 +220,20 @@ def _ca_errors(settings: Settings) -> Iterator[SettingError]:
         client_context(settings.ca_file)
     except UnusableFileError as error:
         yield SettingError(setting_name(error.file), error.reason)
+
+
+_TLS_PARTNERS: Final = {
+    "tls_cert_file": "tls_key_file",
+    "tls_key_file": "tls_cert_file",
+    "tls_client_ca_file": "tls_cert_file",
+}
+
+
+def _tls_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
+    for name, partner in _TLS_PARTNERS.items():
+        is_alone = getattr(settings, name) is not None and getattr(settings, partner) is None
+        if is_alone and partner not in failed:
+            yield SettingError(setting_name(partner), f"is required with {setting_name(name)}")
+    if settings.tls_files is not None:
+        for fault in server_tls_faults(settings.tls_files, time.time):
+            yield SettingError(setting_name(fault.file), fault.reason)

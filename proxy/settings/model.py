@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.net.addresses import ListenAddress
+from proxy.net.tls_server import TlsFiles
 from proxy.settings import values
 from proxy.settings.names import TABLES, setting_name
 
@@ -146,6 +147,13 @@ class Settings(BaseSettings):
         default=False,
         text="Respond to an application's own token requests, with a token that is worth nothing.",
     )
+    tls_cert_file: Path | None = _setting(
+        None, "Certificate and chain (PEM) for TLS on the TCP addresses in LISTEN."
+    )
+    tls_key_file: Path | None = _setting(None, "The private key of that certificate (PEM).")
+    tls_client_ca_file: Path | None = _setting(
+        None, "PEM bundle: callers must show a certificate that one of these authorities signed."
+    )
     allowed_hosts: Hosts = _setting(
         "localhost,127.0.0.1,[::1]",
         "Names that callers may use in Host, on any port; * turns the check off.",
@@ -228,6 +236,13 @@ class Settings(BaseSettings):
         """Take what `load` has read and merged, and nothing behind its back."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """The files for TLS on the traffic ports, None where callers speak plain HTTP."""
+        if self.tls_cert_file is None or self.tls_key_file is None:
+            return None
+        return TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file)
 
     @property
     def clients(self) -> tuple[ClientSettings, ...]:

@@ -16,6 +16,7 @@ from proxy.telemetry.histogram import Histogram
 
 __all__ = [
     "REPLAY_OUTCOMES",
+    "TLS_HANDSHAKE",
     "UPSTREAM_ERROR_REASONS",
     "Counters",
     "FileCounters",
@@ -24,6 +25,8 @@ __all__ = [
     "UpstreamErrorReason",
 ]
 
+TLS_HANDSHAKE: Final = "tls_handshake"
+"""Why a connection was refused that never came to a request; `rejected` has it too."""
 UpstreamErrorReason = Literal[Reason, "closed", "invalid_response", "timeout", "truncated"]
 """Why a request failed on its path to the upstream: no connection, or what went wrong on one."""
 ReplayOutcome = Literal["ok", "refused", "failed", "not_possible"]
@@ -43,6 +46,7 @@ class Counters:
     """
 
     __slots__ = (
+        "failed_handshakes",
         "own_replies",
         "placeholder_tokens",
         "replays",
@@ -62,6 +66,7 @@ class Counters:
         self.request_bytes = 0
         self.response_bytes = 0
         self.own_replies = {(client, kind.code): 0 for client in labels for kind in ERROR_KINDS}
+        self.failed_handshakes = 0
         self.upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
         self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
         self.placeholder_tokens = 0
@@ -97,11 +102,12 @@ class Counters:
         self.own_replies[client, kind.code] += 1
 
     def rejected(self) -> dict[str, int]:
-        """Return how many requests were refused, by error code."""
+        """Return how many requests, and connections, were refused, by error code."""
         refused = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
         for (_, code), amount in self.own_replies.items():
             if code in refused:
                 refused[code] += amount
+        refused[TLS_HANDSHAKE] = self.failed_handshakes
         return refused
 
     def error_replies(self) -> dict[tuple[str, str], int]:
@@ -128,6 +134,10 @@ class Counters:
             if key in found:
                 found[key] -= amount
         return found
+
+    def handshake_failed(self) -> None:
+        """Count a caller with which TLS did not come to stand."""
+        self.failed_handshakes += 1
 
     def upstream_error(self, reason: UpstreamErrorReason) -> None:
         """Count a failure on the path to the upstream."""
@@ -179,14 +189,19 @@ class FileCounters:
     `file` is the setting that names one, in lower case; the settings are a closed set.
     """
 
-    __slots__ = ("reload_failures",)
+    __slots__ = ("certificate_ends", "reload_failures")
 
     def __init__(self) -> None:
+        self.certificate_ends: dict[str, float] = {}
         self.reload_failures: dict[str, int] = {}
 
     def watch(self, file: str) -> None:
         """Begin to count, from 0."""
         self.reload_failures.setdefault(file, 0)
+
+    def certificate_ends_at(self, file: str, wall: float) -> None:
+        """Note when the certificate that is in force ends, in Unix time."""
+        self.certificate_ends[file] = wall
 
     def reload_failed(self, file: str) -> None:
         """Count a change that was not put into force."""

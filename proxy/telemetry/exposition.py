@@ -204,6 +204,12 @@ def _file_families(files: FileCounters) -> Iterator[Metric]:
         "file",
         files.reload_failures.items(),
     )
+    yield gauge_by_label(
+        "certificate_expiry_timestamp_seconds",
+        "When the certificate in a file ends, in Unix time; of several authorities, the last one.",
+        "file",
+        files.certificate_ends,
+    )
 
 
 def _token_families(statuses: Sequence[ClientStatus]) -> Iterator[Metric]:

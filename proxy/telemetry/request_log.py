@@ -16,7 +16,7 @@ from proxy.http1.grammar import METHODS
 from proxy.http1.request import Request
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.counters import Counters, OutboundCounters
+from proxy.telemetry.counters import TLS_HANDSHAKE, Counters, OutboundCounters
 from proxy.telemetry.recent_errors import RecentErrorKind, RecentErrors
 
 __all__ = [
@@ -36,6 +36,7 @@ _UPSTREAM_RESPONSE: Final = "upstream_response"
 OTHER_MEANINGS: Final = {
     CLIENT_LEFT: "The caller went away before its response was complete.",
     CLIENT_STALLED: "The caller stopped reading its response.",
+    TLS_HANDSHAKE: "No TLS connection with the caller: its certificate, or what it makes of ours.",
     _UPSTREAM_RESPONSE: "The upstream's own response, passed on.",
 }
 """What the operator reads, on the status page, of codes that are in no row of table E."""
@@ -208,6 +209,20 @@ class RequestLog:
         if self._access_log.is_enabled_for(0, CLIENT_STALLED):
             self._access_log.write(
                 {"method": "OTHER", "client": NO_CLIENT, "outcome": CLIENT_STALLED}
+            )
+
+    def handshake_failed(self, detail: str) -> None:
+        """Record a caller with which TLS did not come to stand (I3)."""
+        self._counters.handshake_failed()
+        self._recent.add("refused", TLS_HANDSHAKE, detail=detail)
+        if self._access_log.is_enabled_for(0, TLS_HANDSHAKE):
+            self._access_log.write(
+                {
+                    "method": "OTHER",
+                    "client": NO_CLIENT,
+                    "outcome": TLS_HANDSHAKE,
+                    "detail": detail,
+                }
             )
 
 

@@ -63,6 +63,7 @@ EXPECTED = {
     "secret_fallback_active": ("gauge", {"client"}),
     "secret_fallbacks": ("counter", {"client"}),
     "name_lookups": ("counter", {"outcome"}),
+    "certificate_expiry_timestamp_seconds": ("gauge", {"file"}),
     "file_reload_failures": ("counter", {"file"}),
     "build_info": ("gauge", {"version", "python", "build"}),
 }
@@ -99,6 +100,7 @@ def used() -> Exposition:
     counters.placeholder_token()
     for outcome in REPLAY_OUTCOMES:
         counters.replay(outcome)
+    counters.handshake_failed()
     for kind in ERROR_KINDS:
         counters.error_reply("a", kind)
     for reason in UPSTREAM_ERROR_REASONS:
@@ -106,6 +108,7 @@ def used() -> Exposition:
     files = FileCounters()
     files.watch("ca_file")
     files.reload_failed("tls_cert_file")
+    files.certificate_ends_at("tls_cert_file", 1_900_000_000.0)
     return Exposition(counters, outbound, files, BUSY)
 
 
@@ -160,14 +163,16 @@ def test_the_numbers_are_right() -> None:
     assert value(found, "name_lookups", "_total", outcome="stale") == 1
     assert value(found, "file_reload_failures", "_total", file="tls_cert_file") == 1
     assert value(found, "file_reload_failures", "_total", file="ca_file") == 0
+    assert value(found, "certificate_expiry_timestamp_seconds", file="tls_cert_file") == 1.9e9
     ended = 1 + len(ERROR_KINDS)
     assert value(found, "request_duration_seconds", "_count", client="a") == ended
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.005") == 0
     assert value(found, "request_duration_seconds", "_bucket", client="a", le="0.01") == 1
     assert value(found, "upstream_duration_seconds", "_count", client="a") == 1
-    assert {sample.labels["reason"]: sample.value for sample in found["rejected"].samples} == {
-        kind.code: 1.0 for kind in ERROR_KINDS if kind.is_refusal
-    }
+    refusals = {kind.code: 1.0 for kind in ERROR_KINDS if kind.is_refusal}
+    assert {sample.labels["reason"]: sample.value for sample in found["rejected"].samples} == (
+        refusals | {"tls_handshake": 1.0}
+    )
     assert {
         sample.labels["reason"]: sample.value
         for sample in found["error_replies"].samples

@@ -72,6 +72,18 @@ class Channel:
         """Connect to a Unix socket."""
         return cls(*await within(asyncio.open_unix_connection(path), f"connection to {path}"))
 
+    @property
+    def tls(self) -> tuple[str | None, str | None]:
+        """The version of TLS, and the protocol that was agreed on (ALPN)."""
+        secured: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
+        return secured.version(), secured.selected_alpn_protocol()
+
+    @property
+    def shown_serial(self) -> int:
+        """The serial number of the certificate that the peer has shown."""
+        secured: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
+        return int(str((secured.getpeercert() or {})["serialNumber"]), 16)
+
     # --- sending and ending ---
 
     async def send(self, data: bytes) -> None:

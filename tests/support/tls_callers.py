@@ -1,0 +1,62 @@
+"""Callers that speak TLS, and the files that a proxy with TLS needs."""
+
+import asyncio
+import datetime as dt
+import ssl
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from tests.support.peers import Channel
+from tests.support.running_proxy import RunningProxy
+from tests.support.waiting import within
+
+__all__ = ["ServerFiles", "caller_context", "tls_caller", "write_pair"]
+
+
+def write_pair(pair: trustme.LeafCert, cert: Path, key: Path) -> None:
+    """Write a certificate with its chain, and its key."""
+    cert.write_bytes(b"".join(part.bytes() for part in pair.cert_chain_pems))
+    key.write_bytes(pair.private_key_pem.bytes())
+
+
+class ServerFiles:
+    """Certificate and key of the traffic ports, from an authority made for them.
+
+    `settings` names them; with `clients`, callers need a certificate of that authority.
+    """
+
+    def __init__(self, directory: Path, clients: trustme.CA | None = None) -> None:
+        self.ca = trustme.CA()
+        self.cert, self.key = directory / "tls.crt", directory / "tls.key"
+        self.client_ca = directory / "clients.pem"
+        self.rotate()
+        self.settings: dict[str, Any] = {"tls_cert_file": self.cert, "tls_key_file": self.key}
+        if clients is not None:
+            clients.cert_pem.write_to_path(str(self.client_ca))
+            self.settings["tls_client_ca_file"] = self.client_ca
+
+    def rotate(self, *, not_after: dt.datetime | None = None) -> trustme.LeafCert:
+        """Write a new pair, and return it."""
+        pair = self.ca.issue_cert("localhost", "127.0.0.1", not_after=not_after)
+        write_pair(pair, self.cert, self.key)
+        return pair
+
+
+def caller_context(trusted: trustme.CA, shown: trustme.LeafCert | None = None) -> ssl.SSLContext:
+    """Return a caller's side: whom it trusts, and what it shows."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusted.configure_trust(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    if shown is not None:
+        shown.configure_cert(context)
+    return context
+
+
+async def tls_caller(proxy: RunningProxy, context: ssl.SSLContext) -> Channel:
+    """Return a new caller's connection, its handshake done; the end of the test drops it."""
+    connection = asyncio.open_connection(
+        "127.0.0.1", proxy.port, ssl=context, server_hostname="localhost"
+    )
+    return proxy.keep(Channel(*await within(connection, "the handshake")))

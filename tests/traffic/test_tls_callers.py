@@ -1,0 +1,288 @@
+"""TLS from callers: what they are shown, what they have to show, and what becomes of bytes (I3)."""
+
+import asyncio
+import datetime as dt
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.support.messages import Message, assert_problem, reply, request
+from tests.support.peers import ClosedEarlyError
+from tests.support.running_proxy import RunningProxy, proxied
+from tests.support.tls_callers import ServerFiles, caller_context, tls_caller
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually, within
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+GET = request("GET /a", host="localhost:8443")
+
+
+@pytest.fixture(scope="module")
+def clients() -> trustme.CA:
+    """Provide the authority of the callers."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ServerFiles:
+    """Provide certificate and key of the traffic port."""
+    return ServerFiles(tmp_path)
+
+
+@pytest.fixture
+def mutual(tmp_path: Path, clients: trustme.CA) -> ServerFiles:
+    """Provide the same for callers that must have certificates."""
+    return ServerFiles(tmp_path, clients)
+
+
+def refusals(proxy: RunningProxy) -> list[str]:
+    """Return the details of the handshakes that failed, from the access log."""
+    return [log["detail"] for log in proxy.logs if log.get("outcome") == "tls_handshake"]
+
+
+async def test_a_caller_gets_its_response_over_tls(tokens: TokenServer, files: ServerFiles) -> None:
+    """TLS 1.3, HTTP/1.1 by ALPN, kept alive; the admin port stays plain (I3)."""
+    async with proxied(tokens, reply(body=b"x" * 300_000), **files.settings) as (proxy, upstream):
+        caller = await tls_caller(proxy, caller_context(files.ca))
+        assert caller.tls == ("TLSv1.3", "http/1.1")
+        for _ in range(3):
+            assert (await caller.ask(GET)).body == b"x" * 300_000
+        assert len(upstream.requests) == 3
+        assert (await proxy.admin("GET /readyz")).status == 200
+
+
+async def test_large_bodies_go_both_ways(tokens: TokenServer, files: ServerFiles) -> None:
+    """Byte for byte, in chunks and with a length, and several requests sent at once (F5)."""
+    body = bytes(range(256)) * 16_000
+    async with proxied(tokens, echo, **files.settings) as (proxy, _):
+        caller = await tls_caller(proxy, caller_context(files.ca))
+        sent = request("POST /", f"Content-Length: {len(body)}", body=body)
+        assert (await caller.ask(sent, 30)).body == body
+        chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        sent = request("POST /", "Transfer-Encoding: chunked", body=chunked)
+        assert (await caller.ask(sent, 30)).body == body
+        small = [request("POST /", "Content-Length: 3", body=b"%03d" % n) for n in range(50)]
+        await caller.send(b"".join(small))
+        assert [(await caller.read_answer()).body for _ in small] == [
+            b"%03d" % n for n in range(50)
+        ]
+
+
+async def echo(sent: Message) -> bytes:
+    """Return a response with the body of the request."""
+    return reply(body=sent.body)
+
+
+async def test_a_redirect_to_the_upstream_leads_back_by_https(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """The caller's origin has the scheme by which it came (F4)."""
+    answers: list[bytes] = []
+
+    async def answer(_: Message) -> bytes:
+        return answers[0]
+
+    async with proxied(tokens, answer, **files.settings) as (proxy, upstream):
+        answers.append(reply("302 Found", f"Location: {upstream.url}/next?a=b"))
+        caller = await tls_caller(proxy, caller_context(files.ca))
+        location = (await caller.ask(GET)).head.value("Location")
+        assert location == "https://localhost:8443/next?a=b"
+
+
+async def test_an_absolute_target_may_be_https(tokens: TokenServer, files: ServerFiles) -> None:
+    """By the caller's own name for the proxy; any other host stays refused (F3)."""
+    async with proxied(tokens, reply(), **files.settings) as (proxy, upstream):
+        caller = await tls_caller(proxy, caller_context(files.ca))
+        assert (await caller.ask(request("GET https://localhost:8443/a?b"))).status == 200
+        assert upstream.requests[0].target == "/a?b"
+        refused = await caller.ask(request("GET https://elsewhere.test/a"))
+        assert_problem(refused, 421, "host_not_allowed")
+
+
+async def test_plain_http_is_named_as_such(tokens: TokenServer, files: ServerFiles) -> None:
+    """The caller reads what to do, and so does the operator (G10)."""
+    async with proxied(tokens, reply(), **files.settings) as (proxy, upstream):
+        answer = await proxy.ask(GET)
+        assert_problem(answer, 400, "bad_request")
+        assert b"This port speaks TLS; call it with https://." in answer.body
+        socks = await proxy.ask(b"\x05\x01\x00")
+        assert b"the bytes are SOCKS" in socks.body
+        assert not upstream.requests
+        told = [log["detail"] for log in proxy.logs if log.get("outcome") == "bad_request"]
+        assert "call it with https://" in told[0]
+
+
+FAULTS = {
+    "TLS 1.1": "the caller offers no TLS 1.2 or later",
+    "no certificate": "the caller showed no certificate",
+    "foreign authority": "no authority in SIGNICAT_PROXY_TLS_CLIENT_CA_FILE signed",
+    "expired": "the caller's certificate has expired",
+    "distrust": "the caller closed the connection in the middle of the handshake; it may not trust",
+}
+
+
+def faulty_context(fault: str, files: ServerFiles, clients: trustme.CA) -> ssl.SSLContext:
+    """Return the side of a caller that cannot get in."""
+    good = clients.issue_cert("app.test")
+    if fault == "TLS 1.1":
+        context = caller_context(files.ca, good)
+        with pytest.warns(DeprecationWarning, match=r"TLSv1_1 is deprecated"):
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        return context
+    return {
+        "no certificate": lambda: caller_context(files.ca),
+        "foreign authority": lambda: caller_context(files.ca, trustme.CA().issue_cert("app.test")),
+        "expired": lambda: caller_context(
+            files.ca, clients.issue_cert("app.test", not_after=YESTERDAY)
+        ),
+        "distrust": lambda: caller_context(trustme.CA(), good),
+    }[fault]()
+
+
+async def ask_by(proxy: RunningProxy, context: ssl.SSLContext) -> Message:
+    """Send a request; in TLS 1.3 a caller learns that it is refused after its own last word."""
+    return await (await tls_caller(proxy, context)).ask(GET)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_failed_handshake_is_one_line_with_the_reason(
+    fault: str, tokens: TokenServer, mutual: ServerFiles, clients: trustme.CA
+) -> None:
+    """It is counted, nothing goes up, the caller gets an alert, and others go on (I3)."""
+    async with proxied(tokens, reply(), **mutual.settings) as (proxy, upstream):
+        with pytest.raises((ssl.SSLError, ClosedEarlyError)) as caught:
+            await ask_by(proxy, faulty_context(fault, mutual, clients))
+        assert "alert" in str(caught.value).lower() or fault == "distrust", caught.value
+        await eventually(lambda: len(refusals(proxy)) == 1, "the log")
+        assert refusals(proxy)[0].startswith(FAULTS[fault])
+        assert await proxy.metric("rejected_total", reason="tls_handshake") == 1
+        assert not upstream.requests
+        good = await tls_caller(proxy, caller_context(mutual.ca, clients.issue_cert("app.test")))
+        assert (await good.ask(GET)).status == 200
+
+
+async def test_callers_of_an_authority_below_another_are_let_in(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """It is enough to name the one that signs."""
+    below = trustme.CA(parent_cert=trustme.CA())
+    files = ServerFiles(tmp_path, below)
+    async with proxied(tokens, reply(), **files.settings) as (proxy, _):
+        caller = await tls_caller(proxy, caller_context(files.ca, below.issue_cert("app.test")))
+        assert (await caller.ask(GET)).status == 200
+
+
+# --- slow and many ---
+
+
+async def test_a_slow_handshake_disturbs_nobody_and_ends(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """HEAD_TIMEOUT_SECONDS bound it from the accept on, however its bytes drip (G6)."""
+    settings = files.settings | {"head_timeout_seconds": 0.5}
+    async with proxied(tokens, reply(), **settings) as (proxy, _):
+        slow = await proxy.connect()
+        hello = b"\x16\x03\x01\x02\x00\x01"
+        other = await tls_caller(proxy, caller_context(files.ca))
+
+        async def drip() -> None:
+            for byte in hello:
+                await slow.send(bytes([byte]))
+                assert (await other.ask(GET)).status == 200
+                await asyncio.sleep(0.05)
+            await slow.read_whatever()
+
+        await within(drip(), "the end of a slow handshake")
+        assert refusals(proxy) == ["the handshake was not complete within 0.5 seconds"]
+
+
+async def test_connections_that_say_nothing_are_bounded(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """They count from their accept on, end without a word, and leave room for others (G6, G11)."""
+    settings = files.settings | {"head_timeout_seconds": 1}
+    async with proxied(tokens, reply(), **settings) as (proxy, _):
+        idle = [await proxy.connect() for _ in range(300)]
+        assert await proxy.metric("caller_connections") == 300
+        caller = await tls_caller(proxy, caller_context(files.ca))
+        assert (await caller.ask(GET)).status == 200
+        for each in idle:
+            assert not await each.read_whatever()
+        assert refusals(proxy) == []
+
+
+async def test_who_goes_in_the_middle_of_a_handshake_is_on_record(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """One that connects and goes, as a health check does, is not."""
+    async with proxied(tokens, reply(), **files.settings) as (proxy, _):
+        (await proxy.connect()).close()
+        caller = await proxy.connect()
+        await caller.send(b"\x16\x03\x01\x02\x00\x01")
+        caller.close()
+        await eventually(lambda: len(refusals(proxy)) == 1, "the record")
+        assert refusals(proxy)[0].startswith("the caller closed the connection in the middle")
+
+
+# --- ends ---
+
+
+async def test_the_end_of_a_response_is_the_end_of_tls(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """A connection that ends in good order ends with close_notify: nothing was cut off."""
+    async with proxied(tokens, reply(), **files.settings) as (proxy, _):
+        for start in ("GET /", "TRACE /"):  # one that closes, and one that lingers
+            caller = await tls_caller(proxy, caller_context(files.ca))
+            answer = await caller.ask(request(start, "Connection: close"))
+            assert answer.head.value("Connection") == "close"
+            assert await caller.has_ended()  # an end without it would be an SSLError
+
+
+async def test_a_caller_who_leaves_by_tls_alone_has_left(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """Its close_notify counts as the end of its TCP does (F7)."""
+    async with proxied(tokens, None, **files.settings) as (proxy, upstream):
+        caller = await tls_caller(proxy, caller_context(files.ca))
+        await caller.send(GET)
+        up = await upstream.accepted()
+        await up.read_request()
+        caller.close()
+        await within(up.read_whatever(), "the upstream connection to end")
+
+
+async def test_a_refusal_is_read_although_its_body_still_comes(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """What still comes is thrown away for a while, so that the reply is not lost (G9)."""
+    async with proxied(tokens, reply(), **files.settings) as (proxy, _):
+        caller = await tls_caller(proxy, caller_context(files.ca))
+        await caller.send(request("POST /../x", "Content-Length: 9000000", body=b"x" * 2_000_000))
+        assert_problem(await caller.read_answer(), 400, "ambiguous_path")
+
+
+async def test_a_drain_ends_handshakes_and_lets_requests_finish(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """At SIGTERM one connection shakes hands, one is idle, one waits for its response (C2)."""
+    async with proxied(tokens, None, **files.settings) as (proxy, upstream):
+        shaking = await proxy.connect()
+        await shaking.send(b"\x16\x03\x01\x02\x00\x01")
+        idle = await tls_caller(proxy, caller_context(files.ca))
+        busy = await tls_caller(proxy, caller_context(files.ca))
+        await busy.send(GET)
+        up = await upstream.accepted()
+        await up.read_request()
+        proxy.stop()
+        await shaking.read_whatever()
+        assert await idle.has_ended()
+        await up.send(reply(body=b"at last"))
+        assert (await busy.read_answer()).body == b"at last"
+        await within(proxy.ended.wait(), "the end")
+        assert refusals(proxy) == []
