@@ -1,17 +1,36 @@
-"""TLS to the upstream, the token endpoint and the egress proxy (G8)."""
+"""TLS to the upstream, the token endpoint and the egress proxy (G8); who a peer is by TLS (I3)."""
 
+import asyncio
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from proxy.files import UnusableFileError, read_file
 
-__all__ = ["client_context", "system_trust_hidden", "trust"]
+__all__ = ["client_context", "names_in", "peer_names", "system_trust_hidden", "trust"]
 
 _PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def names_in(certificate: Mapping[str, Any], *kinds: str) -> tuple[str, ...]:
+    """Return the subject's alternative names of these kinds (`DNS`, `URI`, `IP Address`)."""
+    found = certificate.get("subjectAltName", ())
+    return tuple(str(name) for kind, name in found if kind in kinds)
+
+
+def peer_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:
+    """Return the URI and DNS names in the certificate that the peer has shown and proved.
+
+    Empty where there is no TLS, its handshake is not over, or no certificate was demanded:
+    a certificate that nobody verified has no names.
+    """
+    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if secured is None or secured.context.verify_mode is not ssl.CERT_REQUIRED:
+        return ()
+    return names_in(secured.getpeercert() or {}, "URI", "DNS")
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.files import UnusableFileError, read_file
-from proxy.net.tls import trust
+from proxy.net.tls import names_in, trust
 
-__all__ = ["ServerTls", "TlsFiles", "load_server_tls", "names_in", "server_tls_faults"]
+__all__ = ["ServerTls", "TlsFiles", "load_server_tls", "server_tls_faults"]
 
 _CERT: Final = "tls_cert_file"
 _KEY: Final = "tls_key_file"
@@ -44,12 +44,6 @@ class ServerTls:
     context: ssl.SSLContext
     ends: Mapping[str, float]
     names: tuple[str, ...]
-
-
-def names_in(certificate: Mapping[str, Any], *kinds: str) -> tuple[str, ...]:
-    """Return the subject's alternative names of these kinds (`DNS`, `URI`, `IP Address`)."""
-    found = certificate.get("subjectAltName", ())
-    return tuple(str(name) for kind, name in found if kind in kinds)
 
 
 def load_server_tls(files: TlsFiles, wall: Callable[[], float]) -> ServerTls:

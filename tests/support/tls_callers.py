@@ -3,16 +3,21 @@
 import asyncio
 import datetime as dt
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.support.peers import Channel
 from tests.support.running_proxy import RunningProxy
 from tests.support.waiting import within
 
-__all__ = ["ServerFiles", "caller_context", "tls_caller", "write_pair"]
+__all__ = ["ServerFiles", "caller_context", "named_caller_context", "tls_caller", "write_pair"]
 
 
 def write_pair(pair: trustme.LeafCert, cert: Path, key: Path) -> None:
@@ -51,6 +56,47 @@ def caller_context(trusted: trustme.CA, shown: trustme.LeafCert | None = None) -
     context.set_alpn_protocols(["h2", "http/1.1"])
     if shown is not None:
         shown.configure_cert(context)
+    return context
+
+
+def named_caller_context(
+    trusted: trustme.CA, signer: trustme.CA, directory: Path, *, dns: str, uri: str
+) -> ssl.SSLContext:
+    """Return the side of a caller whose certificate has a URI, which trustme does not issue."""
+    authority = x509.load_pem_x509_certificate(signer.cert_pem.bytes())
+    signing = serialization.load_pem_private_key(signer.private_key_pem.bytes(), None)
+    assert isinstance(signing, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = dt.datetime.now(dt.UTC)
+    names = [
+        x509.DNSName(dns),
+        x509.UniformResourceIdentifier(uri),
+        x509.IPAddress(ip_address("10.0.0.7")),
+        x509.RFC822Name("a@b.test"),
+    ]
+    certificate = (
+        x509.CertificateBuilder(
+            issuer_name=authority.subject,
+            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "other.test")]),
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - dt.timedelta(hours=1),
+            not_valid_after=now + dt.timedelta(hours=1),
+        )
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(signing, hashes.SHA256())
+    )
+    cert, key_file = directory / "named.crt", directory / "named.key"
+    cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = caller_context(trusted)
+    context.load_cert_chain(cert, key_file)
     return context
 
 

@@ -3,20 +3,31 @@
 import asyncio
 import datetime as dt
 import ssl
+import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trustme
 
+from proxy.net.tls import peer_names
+from proxy.net.tls_server import TlsFiles, load_server_tls
+from proxy.net.tls_stream import TlsStream
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ClosedEarlyError
 from tests.support.running_proxy import RunningProxy, proxied
-from tests.support.tls_callers import ServerFiles, caller_context, tls_caller
+from tests.support.tls_callers import (
+    ServerFiles,
+    caller_context,
+    named_caller_context,
+    tls_caller,
+)
 from tests.support.token_server import TokenServer
 from tests.support.waiting import eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
+SPIFFE = "spiffe://example.com/ns/billing/sa/default"
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 GET = request("GET /a", host="localhost:8443")
 
@@ -286,3 +297,63 @@ async def test_a_drain_ends_handshakes_and_lets_requests_finish(
         assert (await busy.read_answer()).body == b"at last"
         await within(proxy.ended.wait(), "the end")
         assert refusals(proxy) == []
+
+
+# --- who a caller is ---
+
+
+class Named(asyncio.Protocol):
+    """Notes the names of who has connected, once TLS stands."""
+
+    def __init__(self) -> None:
+        self.names: list[tuple[str, ...]] = []
+        self.is_secured = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Look before the handshake."""
+        self.transport = transport
+        self.names.append(peer_names(transport))
+
+    def on_hello(self) -> None:
+        """Go on at once."""
+        cast("TlsStream", self.transport).shake_hands()
+
+    def on_secured(self) -> None:
+        """Look again."""
+        self.names.append(peer_names(self.transport))
+        self.is_secured.set()
+
+    def on_handshake_failed(self, error: ssl.SSLError) -> None:
+        """Be no part of these tests."""
+        raise error
+
+    def on_plain(self, data: bytes) -> None:
+        """Be no part of these tests."""
+        raise AssertionError(data)
+
+
+@pytest.mark.parametrize("is_demanded", [True, False])
+async def test_the_names_of_a_caller_are_those_of_its_certificate(
+    *, is_demanded: bool, tmp_path: Path, clients: trustme.CA, no_leaks: None
+) -> None:
+    """URI and DNS, no others, and none before they are proved or where nobody asked (I3)."""
+    del no_leaks
+    files = ServerFiles(tmp_path, clients)
+    client_ca = files.client_ca if is_demanded else None
+    tls = load_server_tls(TlsFiles(files.cert, files.key, client_ca), time.time)
+    named, loop = Named(), asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: cast("asyncio.Protocol", TlsStream(lambda: tls.context, named, loop)),
+        "127.0.0.1",
+        0,
+    )
+    _, writer = await asyncio.open_connection(
+        *server.sockets[0].getsockname(),
+        ssl=named_caller_context(files.ca, clients, tmp_path, dns="app.test", uri=SPIFFE),
+        server_hostname="localhost",
+    )
+    await within(named.is_secured.wait(), "the handshake")
+    expected = ("app.test", SPIFFE) if is_demanded else ()
+    assert [sorted(names) for names in named.names] == [[], sorted(expected)]
+    writer.close()
+    server.close()
