@@ -161,7 +161,7 @@ async def check_outbound_path(
     else:
         certificate = _certificate_of(transport, wall())
         transport.close()  # in good order: an abort would look like an error in the peer's log
-    path = _OutboundPath(destination, egress, bool(settings.egress_proxy), watch, time.monotonic())
+    path = _OutboundPath(destination, egress, bool(settings.egress_url()), watch, time.monotonic())
     return [path.result(check, error, certificate, wall) for check in _CHECKS]
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
+from proxy.files import UnusableFileError, read_file
 from proxy.http1.grammar import CRLF, DEFAULT_PORTS, RESPONSE_START, STATUS_LINE_PATTERN
 from proxy.net.addresses import authority
 
@@ -22,6 +24,7 @@ __all__ = [
     "connect_request",
     "is_bypassed",
     "parse_egress_proxy",
+    "read_egress_url",
     "secrets_in",
 ]
 
@@ -31,6 +34,7 @@ MAX_HEAD_BYTES: Final = 16 * 1024
 NOT_HTTP: Final = "the response to CONNECT is not HTTP/1"
 """The cause where what came begins no response."""
 
+_MAX_URL_FILE_BYTES: Final = 64 * 1024
 _UNPRINTABLE: Final = re.compile(r"[^!-~]")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -100,6 +104,23 @@ def parse_egress_proxy(url: str) -> EgressProxy:
         )
     is_tls = parts.scheme == "https"
     return EgressProxy(host, port or DEFAULT_PORTS[parts.scheme], is_tls, _basic(parts))
+
+
+def read_egress_url(path: Path) -> str:
+    """Return the URL in the file of EGRESS_PROXY_FILE, without the blanks around it.
+
+    Raises `UnusableFileError` whose text never holds it.
+    """
+    file = "egress_proxy_file"
+    content = read_file(file, path, max_bytes=_MAX_URL_FILE_BYTES)
+    url = content.decode("utf-8-sig", "replace").strip()
+    if not url:
+        raise UnusableFileError(file, "the file is empty")
+    try:
+        parse_egress_proxy(url)
+    except ValueError as error:
+        raise UnusableFileError(file, f"the URL in this file {error}") from None
+    return url
 
 
 def connect_request(proxy: EgressProxy, host: str, port: int) -> bytes:

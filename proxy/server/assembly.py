@@ -1,6 +1,7 @@
 """From settings to parts: the one place where objects are wired to each other."""
 
 import asyncio
+import contextlib
 import random
 import resource
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from proxy.admin.app import create_admin_app
 from proxy.admin.report import Reporter
 from proxy.clock import Clock
+from proxy.files import UnusableFileError
 from proxy.forward.context import Context, Limits
 from proxy.forward.memory_budget import budget_bytes
 from proxy.forward.pool import Pool
@@ -87,11 +89,11 @@ class Parts:
 
 
 def configured_secrets(settings: Settings) -> tuple[str, ...]:
-    """Return the secrets that stand in the settings themselves: they must never be logged."""
+    """Return the secrets in the settings themselves, and in the URL of the egress proxy (G7)."""
     secrets = [client.client_secret for client in settings.clients]
     found = [secret.get_secret_value() for secret in secrets if secret is not None]
-    if settings.egress_proxy is not None:
-        found += secrets_in(settings.egress_proxy.get_secret_value())
+    with contextlib.suppress(UnusableFileError):
+        found += secrets_in(settings.egress_url() or "")
     return tuple(found)
 
 

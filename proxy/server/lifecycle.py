@@ -104,6 +104,7 @@ async def serve(
 def _watch_secrets(logs: Logs, settings: Settings, parts: Parts) -> None:
     """Have the redaction filter look for the settings' secrets and for those in use (G7)."""
     logs.redact.watch(partial(tuple, configured_secrets(settings)))
+    logs.redact.watch(parts.outgoing.secrets_in_use)
     for refresher in parts.refreshers:
         logs.redact.watch(refresher.secrets_in_use)
 

@@ -3,12 +3,19 @@
 import ssl
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from proxy.clock import Clock
 from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.dialer import Dialer
-from proxy.net.egress import EgressProxy, is_bypassed, parse_egress_proxy
+from proxy.net.egress import (
+    EgressProxy,
+    is_bypassed,
+    parse_egress_proxy,
+    read_egress_url,
+    secrets_in,
+)
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.endpoint import TokenEndpoint
@@ -34,10 +41,17 @@ def host_and_port(url: str) -> tuple[str, int]:
 
 
 def egress_for(url: str, settings: Settings) -> EgressProxy | None:
-    """Return the egress proxy for `url`, None where NO_PROXY says so or there is none."""
-    if settings.egress_proxy is None or is_bypassed(*host_and_port(url), settings.no_proxy):
+    """Return the egress proxy for `url`, None where NO_PROXY says so or there is none.
+
+    Raises `UnusableFileError`, as EGRESS_PROXY_FILE is read.
+    """
+    return _on_the_way(url, settings.egress_url(), settings)
+
+
+def _on_the_way(url: str, egress_url: str | None, settings: Settings) -> EgressProxy | None:
+    if egress_url is None or is_bypassed(*host_and_port(url), settings.no_proxy):
         return None
-    return parse_egress_proxy(settings.egress_proxy.get_secret_value())
+    return parse_egress_proxy(egress_url)
 
 
 def new_secret_source(client: ClientSettings) -> SecretSource:
@@ -104,6 +118,10 @@ def new_upstream_dialer(settings: Settings, tls: ssl.SSLContext, names: NameCach
     )
 
 
+def _secrets_of(egress_url: str | None) -> tuple[str, ...]:
+    return () if egress_url is None else secrets_in(egress_url)
+
+
 class Outgoing:
     """Owns how the world is reached: whom TLS trusts, and through which egress proxy (C4).
 
@@ -115,6 +133,8 @@ class Outgoing:
         self, settings: Settings, names: NameCache, clock: Clock, watch: FileWatch
     ) -> None:
         self._settings = settings
+        self._egress_url = settings.egress_url()
+        self._secrets = _secrets_of(self._egress_url)
         is_watched = settings.ca_file is not None
         # One that trusts nobody, until the file is read below.
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_watched else client_context(None)
@@ -126,20 +146,33 @@ class Outgoing:
         for files in self._files():
             watch.add(files)
 
-    def _files(self) -> Iterator[WatchedFiles[ssl.SSLContext]]:
-        ca_file = self._settings.ca_file
-        if ca_file is not None:
-            yield WatchedFiles({"ca_file": ca_file}, partial(client_context, ca_file), self._trust)
+    def _files(self) -> Iterator[WatchedFiles[Any]]:
+        ca, egress = self._settings.ca_file, self._settings.egress_proxy_file
+        if ca is not None:
+            yield WatchedFiles({"ca_file": ca}, partial(client_context, ca), self._trust)
+        if egress is not None:
+            load = partial(read_egress_url, egress)
+            yield WatchedFiles({"egress_proxy_file": egress}, load, self._go_through)
 
     def _trust(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
         self._reach_by_now()
 
+    def _go_through(self, egress_url: str) -> None:
+        # The one before may still be in what a connection that is being made brings to tell.
+        self._secrets = _secrets_of(self._egress_url) + _secrets_of(egress_url)
+        self._egress_url = egress_url
+        self._reach_by_now()
+
     def _reach_by_now(self) -> None:
-        settings = self._settings
-        self.dialer.reach_by(self._tls, egress_for(settings.upstream_url, settings))
+        settings, egress_url = self._settings, self._egress_url
+        self.dialer.reach_by(self._tls, _on_the_way(settings.upstream_url, egress_url, settings))
         for endpoint, client in zip(self.endpoints, settings.clients, strict=True):
-            endpoint.reach_by(self._tls, egress_for(client.token_url, settings))
+            endpoint.reach_by(self._tls, _on_the_way(client.token_url, egress_url, settings))
+
+    def secrets_in_use(self) -> tuple[str, ...]:
+        """Return what must not be logged of the egress proxy's URL, and of the one before (G7)."""
+        return self._secrets
 
     async def close(self) -> None:
         """Close the connections to the token endpoints."""

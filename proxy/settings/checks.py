@@ -42,6 +42,7 @@ def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingEr
         *_socket_group_errors(settings, failed),
         *_own_address_errors(settings, failed),
         *_ca_errors(settings),
+        *_egress_errors(settings, failed),
         *_tls_errors(settings, failed),
     ]
     if "client_tables" not in failed:
@@ -202,15 +203,20 @@ def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[
 
 def _destinations(settings: Settings) -> Iterator[tuple[str, str, int]]:
     """Yield what is connected to, by its setting: the egress proxy where one stands in between."""
+    is_file = settings.egress_proxy_file is not None
+    try:
+        egress = settings.egress_url()
+    except UnusableFileError:  # that is said, and where it leads is not known
+        return
     for name, url in _urls(settings).items():
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
-        egress = settings.egress_proxy
         if egress is None or is_bypassed(host, port, settings.no_proxy):
             yield name, host, port
         else:
-            proxy = parse_egress_proxy(egress.get_secret_value())
-            yield setting_name("egress_proxy"), proxy.host, proxy.port
+            proxy = parse_egress_proxy(egress)
+            setting = "egress_proxy_file" if is_file else "egress_proxy"
+            yield setting_name(setting), proxy.host, proxy.port
 
 
 def _ca_errors(settings: Settings) -> Iterator[SettingError]:
@@ -218,6 +224,18 @@ def _ca_errors(settings: Settings) -> Iterator[SettingError]:
         return
     try:
         client_context(settings.ca_file)
+    except UnusableFileError as error:
+        yield SettingError(setting_name(error.file), error.reason)
+
+
+def _egress_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
+    if settings.egress_proxy_file is None:
+        return
+    if settings.egress_proxy is not None or "egress_proxy" in failed:
+        text = f"give it or {setting_name('egress_proxy_file')}, not both"
+        yield SettingError(setting_name("egress_proxy"), text)
+    try:
+        settings.egress_url()
     except UnusableFileError as error:
         yield SettingError(setting_name(error.file), error.reason)
 

@@ -176,7 +176,8 @@ def _take_usual_proxy(
     usual = {
         name: environ.get(name.upper()) or environ.get(name) for name in ("https_proxy", "no_proxy")
     }
-    if "egress_proxy" not in values and usual["https_proxy"]:
+    is_given = values.keys() & {"egress_proxy", "egress_proxy_file"}
+    if not is_given and usual["https_proxy"]:
         values["egress_proxy"] = usual["https_proxy"]
         origins["egress_proxy"] = "environment (HTTPS_PROXY)"
         usual["no_proxy"] = ",".join(filter(None, (usual["no_proxy"], _LOOPBACK_NO_PROXY)))

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.net.addresses import ListenAddress
+from proxy.net.egress import read_egress_url
 from proxy.net.tls_server import TlsFiles
 from proxy.settings import values
 from proxy.settings.names import TABLES, setting_name
@@ -203,6 +204,9 @@ class Settings(BaseSettings):
     egress_proxy: Annotated[SecretStr, AfterValidator(_checked_egress)] | None = _setting(
         None, "CONNECT proxy for upstream and token endpoint; default: HTTPS_PROXY."
     )
+    egress_proxy_file: Path | None = _setting(
+        None, "File that holds the URL for EGRESS_PROXY; read again when it changes."
+    )
     no_proxy: Names = _setting(
         "", "Hosts, suffixes and networks that bypass EGRESS_PROXY; default: NO_PROXY."
     )
@@ -236,6 +240,12 @@ class Settings(BaseSettings):
         """Take what `load` has read and merged, and nothing behind its back."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+    def egress_url(self) -> str | None:
+        """Return the URL of the egress proxy, None for none; raise `UnusableFileError`."""
+        if self.egress_proxy_file is not None:
+            return read_egress_url(self.egress_proxy_file)
+        return None if self.egress_proxy is None else self.egress_proxy.get_secret_value()
 
     @property
     def tls_files(self) -> TlsFiles | None:

@@ -216,6 +216,7 @@ FIXED: Final = {
     "tls_client_ca_file": "likewise",
     "ca_file": "caBundle",
     "egress_proxy": "egressProxy",
+    "egress_proxy_file": "not yet: egressProxy names a Secret by an environment variable",
     "admin_quit": "stays off: a native sidecar needs it not even in a Job",
 }
 """Settings that values do not give by their own name, and where they come from instead."""

@@ -206,8 +206,16 @@ async def test_nothing_is_told_of_a_failed_token_request(
     assert_nothing_told(told | {"output": process.output})
 
 
-async def test_nothing_is_told_of_the_egress_proxy(tokens: TokenServer, tmp_path: Path) -> None:
-    """Its password is a secret too, and one that is refused shows no more."""
+def keep_url(file: Path, url: str) -> None:
+    """Write the URL into a file; the net below does not search what the test itself writes."""
+    file.write_text(url)
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["value", "file"])
+async def test_nothing_is_told_of_the_egress_proxy(
+    tokens: TokenServer, tmp_path: Path, *, is_file: bool
+) -> None:
+    """Its password is a secret too, from a file as well, and one that is refused shows no more."""
 
     async def refuse(message: Message) -> bytes:
         assert message.head.value("Proxy-Authorization")
@@ -215,8 +223,13 @@ async def test_nothing_is_told_of_the_egress_proxy(tokens: TokenServer, tmp_path
 
     async with ByteServer(refuse) as egress:
         url = f"http://me:MARK-egress-password@127.0.0.1:{egress.port}"
+        setting = {"egress_proxy": url}
+        if is_file:
+            file = tmp_path / "egress"
+            keep_url(file, url)
+            setting = {"egress_proxy_file": str(file)}
         async with marked(
-            tokens, tmp_path, egress_proxy=url, upstream_url="https://api.example.test"
+            tokens, tmp_path, **setting, upstream_url="https://api.example.test"
         ) as process:
             port, admin = await process.ports()
             told = await provoke(port) | await admin_pages(admin)

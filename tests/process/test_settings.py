@@ -771,3 +771,36 @@ def test_dotenv_cannot_name_the_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{PREFIX}CONFIG_FILE=proxy.toml\n")
     (line,) = errors(tmp_path)
     assert line.startswith(f"{PREFIX}CONFIG_FILE: is read from the environment, not from .env")
+
+
+def test_the_egress_proxy_from_a_file(tmp_path: Path) -> None:
+    """One or the other; the file is checked as the value is, and never quoted (G7)."""
+    file = tmp_path / "egress"
+    file.write_text("http://me:s3cr3t-of-the-proxy@127.0.0.1:3128\n")
+    url = f"{PREFIX}EGRESS_PROXY"
+    environ = {PREFIX + name: value for name, value in BASE.items()}
+    environ |= {f"{url}_FILE": str(file), "HTTPS_PROXY": "http://b:1"}
+    settings = load(environ=environ, directory=tmp_path).settings
+    assert settings.egress_url() == "http://me:s3cr3t-of-the-proxy@127.0.0.1:3128"
+    assert settings.egress_proxy is None
+    assert errors(tmp_path, EGRESS_PROXY_FILE=str(file), EGRESS_PROXY="http://a:1") == (
+        f"{url}: give it or {url}_FILE, not both",
+    )
+    assert errors(tmp_path, EGRESS_PROXY_FILE="/nonexistent") == (
+        f"{url}_FILE: cannot be read (No such file or directory)",
+    )
+    for content, reason in {
+        " \n": "the file is empty",
+        "ftp://me:s3cr3t-of-the-proxy@x:1": "the URL in this file must begin with http:// or "
+        "https:// (no SOCKS)",
+    }.items():
+        file.write_text(content)
+        assert errors(tmp_path, EGRESS_PROXY_FILE=str(file)) == (f"{url}_FILE: {reason}",)
+
+
+def test_an_egress_proxy_from_a_file_that_is_the_proxy_itself(tmp_path: Path) -> None:
+    """It would call itself, whatever names it (G10)."""
+    file = tmp_path / "egress"
+    file.write_text("http://localhost:8080")
+    (line,) = errors(tmp_path, EGRESS_PROXY_FILE=str(file))
+    assert line.startswith(f"{PREFIX}EGRESS_PROXY_FILE: localhost:8080 is an address of this proxy")

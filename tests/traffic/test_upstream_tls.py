@@ -331,6 +331,56 @@ async def test_an_egress_proxy_that_refuses(tokens: TokenServer, answer: bytes |
         assert "pr0xy-s3cret" not in str(proxy.logs)
 
 
+async def test_another_egress_proxy_carries_new_connections(
+    ca: CA, ca_file: Path, tmp_path: Path, no_leaks: None
+) -> None:
+    """EGRESS_PROXY_FILE may change: half a URL changes nothing, a whole one is used (C4, G7)."""
+    del no_leaks
+    file = tmp_path / "egress"
+    async with (
+        TokenServer(tls=context_for(ca, "idp.test")) as idp,
+        ByteServer(reply("200 OK", "Connection: close"), tls=context_for(ca, "api.test")) as up,
+    ):
+        hosts = {
+            "api.test:443": ("127.0.0.1", up.port),
+            "idp.test:443": ("127.0.0.1", idp.port),
+        }
+        async with (
+            ConnectProxy(credentials=CREDENTIALS, hosts=hosts) as first,
+            ConnectProxy(credentials="operator:an0ther-s3cret", hosts=hosts) as second,
+        ):
+            write(file, first.url + "\n")
+            async with running_proxy(
+                upstream="https://api.test",
+                token_url="https://idp.test/connect/token",
+                egress_proxy_file=file,
+                ca_file=ca_file,
+            ) as proxy:
+                assert (await proxy.ask(request("GET /"))).status == 200
+                assert {asked.target for asked in first.requests} == set(hosts)
+                write(file, second.url[:-3] + "#/")
+                proxy.control.reload()
+                await proxy.metric_becomes(
+                    1, "file_reload_failures_total", file="egress_proxy_file"
+                )
+                assert (await proxy.ask(request("GET /"))).status == 200
+                assert not second.requests
+                write(file, second.url)
+                proxy.control.reload()
+                await eventually(lambda: bool(events(proxy, "file_reloaded")), "the new URL")
+                before = len(first.requests)
+                assert (await proxy.ask(request("GET /"))).status == 200
+                proxy.control.reload()
+                await eventually(
+                    lambda: {asked.target for asked in second.requests} == set(hosts),
+                    "a token by the new egress proxy",
+                )
+                assert len(first.requests) == before
+                for password in ("pr0xy-s3cret", "an0ther-s3cret"):
+                    assert password not in str(proxy.logs)
+                    assert password not in (await proxy.admin("GET /status")).body.decode()
+
+
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
