@@ -18,6 +18,7 @@ CheckId = Literal[
     "token",
     "scope",
     "call",
+    "certificate",
     "port",
 ]
 CHECKS: Final[tuple[CheckId, ...]] = get_args(CheckId)

@@ -17,6 +17,7 @@ import uvloop
 
 from proxy.admin.probe import is_signicat_proxy
 from proxy.check.call import call_path, call_upstream
+from proxy.check.certificate import certificate_results
 from proxy.check.client import Asked, clock_result, read_secret, scope_result, token_result
 from proxy.check.network import (
     Destination,
@@ -82,6 +83,8 @@ class Checker:
         for client in self._settings.clients:
             async for result in self._client_results(client):
                 yield result
+        for result in certificate_results(self._settings, self._clock.wall):
+            yield result
         for setting, address in self._addresses():
             yield await _port_result(setting, address, self._settings.connect_timeout_seconds)
 

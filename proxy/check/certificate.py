@@ -1,0 +1,70 @@
+"""The checks of what callers are shown in TLS: the days left, and the names."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Final
+
+from proxy.check.result import Result
+from proxy.files import UnusableFileError
+from proxy.net.tls_server import load_server_tls
+from proxy.settings.model import Settings
+from proxy.settings.names import setting_name
+
+__all__ = ["certificate_results"]
+
+_DAY: Final = 86_400
+_FEW_DAYS: Final = 14
+
+
+def certificate_results(settings: Settings, wall: Callable[[], float]) -> Iterator[Result]:
+    """Yield a result for each file with certificates that callers meet (I3)."""
+    files = settings.tls_files
+    if files is None:
+        detail = f"{setting_name('tls_cert_file')} is not set: callers speak plain HTTP"
+        yield Result("certificate", "skipped", "LISTEN", detail)
+        return
+    try:
+        tls = load_server_tls(files, wall)
+    except UnusableFileError as error:  # it has changed since the settings were read
+        fix = f"Correct the file in {setting_name(error.file)}."
+        yield Result("certificate", "failed", error.file.upper(), error.reason, fix)
+        return
+    for file, end in tls.ends.items():
+        day = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d")
+        detail = f"valid until {day}"
+        if file == "tls_cert_file":
+            detail += f", for {', '.join(tls.names) or 'no name'}"
+        yield _days_result(file, detail, (end - wall()) / _DAY)
+    if not any(_is_covered(host, tls.names) for host in settings.allowed_hosts):
+        yield Result(
+            "certificate",
+            "warning",
+            "ALLOWED_HOSTS",
+            "no name in it is one of the certificate, so no caller can use either",
+            f"Put a name of the certificate into {setting_name('allowed_hosts')}, or have one "
+            "issued for a name that stands there.",
+        )
+
+
+def _days_result(file: str, detail: str, days: float) -> Result:
+    if days > _FEW_DAYS:
+        return Result("certificate", "ok", file.upper(), detail)
+    fix = f"Replace the file in {setting_name(file)}; no restart is needed."
+    return Result("certificate", "warning", file.upper(), detail, fix)
+
+
+def _is_covered(host: str, names: tuple[str, ...]) -> bool:
+    """Say whether a caller that uses this name would accept the certificate (RFC 6125)."""
+    plain = host.strip("[]").lower()
+    beyond_first_label = plain.partition(".")[2]
+    wildcard = f"*.{beyond_first_label}"
+    return host == "*" or any(name.lower() in (plain, wildcard) for name in map(_short, names))
+
+
+def _short(name: str) -> str:
+    """Return an IPv6 address as people write it; OpenSSL writes it in full."""
+    try:
+        return str(ip_address(name.strip()))
+    except ValueError:
+        return name
