@@ -32,13 +32,13 @@ class Plot:
 def test_only_durations_are_shortened() -> None:
     """The rules that fire here are the file's: but for the times they are equal."""
     rules = read(RULES)
-    times = re.compile(r"(?<=for: )\d\w+|(?<=\[)\d\w+(?=\])")
+    times = re.compile(r"(?<=for: )\d\w+|(?<=[\[:])\d\w+(?=[\]:])")
     short = shortened(rules, FACTOR)
     assert times.sub("", short) == times.sub("", rules)
     assert times.findall(rules)[:2] == ["5m", "5m"]
     assert times.findall(short)[:2] == ["5000ms", "5000ms"]
-    assert "[3d]" in rules
-    assert f"[{3 * 86400 * 1000 // FACTOR}ms]" in short
+    assert "[3d:5m]" in rules
+    assert f"[{3 * 86400 * 1000 // FACTOR}ms:5000ms]" in short
     assert all(time.endswith("ms") for time in times.findall(short))
 
 

@@ -21,7 +21,9 @@ from tests.support.waiting import within
 __all__ = ["ALERTMANAGER", "Watch", "active", "alertmanager", "amtool", "shortened", "watching"]
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION: Final = re.compile(r"(?<=for: )(\d+)([smhd])$|(?<=\[)(\d+)([smhd])(?=\])", re.MULTILINE)
+_DURATION: Final = re.compile(
+    r"(?<=for: )(\d+)([smhd])$|(?<=[\[:])(\d+)([smhd])(?=\]|:\d+[smhd]\])", re.MULTILINE
+)
 _INHIBITIONS: Final = "helm/signicat-proxy/files/alertmanager-inhibit.yaml"
 ALERTMANAGER: Final = f"""\
 route: {{receiver: nobody, group_wait: 0s}}
