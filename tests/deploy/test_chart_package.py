@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,8 +43,12 @@ ALL: Final = {**{name: preset(name) for name in PRESETS}, **TESTED}
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the chart as `helm package` packs it."""
-    return Path(helm.package(CHART, destination=tmp_path_factory.mktemp("package")))
+    """Return the chart as `helm package` packs it after the example was tried in its folder."""
+    folder = tmp_path_factory.mktemp("package")
+    copied = shutil.copytree(CHART, folder / CHART.name)
+    helm.dependency_update(copied / "examples" / "application")
+    assert (copied / "examples" / "application" / "Chart.lock").exists()
+    return Path(helm.package(copied, destination=folder))
 
 
 def packed(archive: Path) -> dict[str, str]:
@@ -160,6 +165,7 @@ def test_the_package_has_what_it_needs_and_no_more(archive: Path) -> None:
     assert {f"{name}.yaml" for name in PRESETS} <= set(files)
     assert {"examples/sidecar.yaml", "examples/application/Chart.yaml"} <= set(files)
     assert not any(name.startswith(("ci/", "examples/application/charts/")) for name in files)
+    assert "examples/application/Chart.lock" not in files
 
 
 def test_the_icon_is_the_one_beside_it() -> None:

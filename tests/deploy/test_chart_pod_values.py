@@ -105,7 +105,7 @@ def test_the_secret_can_be_read_without_a_group(group: int | None, mode: int) ->
 
 
 def test_names_are_looked_up_as_they_are() -> None:
-    """Every name that the proxy needs is a full one; five lookups in search domains are saved."""
+    """Every name that the proxy needs is a full one; lookups in search domains are saved."""
     assert pod({})["dnsConfig"] == {"options": [{"name": "ndots", "value": "2"}]}
 
 
