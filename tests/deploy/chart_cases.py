@@ -1,5 +1,6 @@
 """Values and what Helm makes of them, for the tests that look at manifests."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ __all__ = [
     "ROUTED",
     "SCRAPED",
     "containers",
+    "fitting",
     "pod_of",
     "proxy_of",
 ]
@@ -88,6 +90,8 @@ FULL: Final = merged(
         "clients": {
             "auth": {
                 "secretKey": "secret",
+                "secretFile": "/vault/secrets/auth",
+                "volume": {"csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True}},
                 "clientAuth": "client_secret_post",
                 "tokenUrl": "https://api.signicat.com/auth/open/connect/token",
                 "scope": "signicat-api",
@@ -216,10 +220,19 @@ FULL: Final = merged(
         ],
     },
 )
-"""Every value there is, each valid."""
+"""Every value there is, each valid; a client has one of the three places of its secret."""
+
+
+def fitting(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the full values with one place of the secret for each client."""
+    found: dict[str, Any] = copy.deepcopy(values)
+    for place in ("secretFile", "volume"):
+        del found["clients"]["auth"][place]
+    return found
+
 
 EVERYTHING: Final = merged(
-    FULL,
+    fitting(FULL),
     {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "grafanaDashboard")},
 )
 """A gateway with every object."""

@@ -205,7 +205,7 @@ def test_every_value_is_described() -> None:
 FIXED: Final = {
     "client_id": "clients.NAME.clientId",
     "client_secret": "never in values: the Secret of clients.NAME.secretName",
-    "client_secret_file": "clients.NAME.secretName",
+    "client_secret_file": "clients.NAME.secretName, secretFile or volume",
     "listen": "ports.traffic",
     "admin_listen": "ports.admin",
     "allowed_hosts": "extraAllowedHosts",

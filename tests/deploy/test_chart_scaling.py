@@ -79,9 +79,9 @@ def test_the_saturation_is_a_metric_of_the_pods() -> None:
 
 
 def test_the_processor_can_be_left_out() -> None:
-    """A target of 0 is none, and needs no request."""
+    """A target of 0 is none."""
     only_saturation = {"saturation": {"enabled": True}, "targetCPUPercent": 0}
-    values = {"autoscaling": only_saturation, "gateway": {"resources": {"requests": {"cpu": None}}}}
+    values = {"autoscaling": only_saturation}
     metrics = only(render(merged(GATEWAY_VALUES, values)), "HorizontalPodAutoscaler")["spec"]
     assert [metric["type"] for metric in metrics["metrics"]] == ["Pods"]
 
@@ -90,10 +90,6 @@ def test_the_processor_can_be_left_out() -> None:
     ("values", "message"),
     [
         ({"autoscaling": {"targetCPUPercent": 0}}, "autoscaling: there is nothing to scale by"),
-        (
-            {"gateway": {"resources": {"requests": None}}},
-            r"targetCPUPercent: is a share of gateway\.resources\.requests\.cpu",
-        ),
         ({"autoscaling": {"keda": {"enabled": True}}}, r"keda\.serverAddress: say where"),
         (
             {"autoscaling": {"keda": KEDA, "metrics": [{"type": "Resource"}]}},

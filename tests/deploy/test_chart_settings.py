@@ -19,7 +19,7 @@ from tests.deploy.chart import (
     render,
     render_application,
 )
-from tests.deploy.chart_cases import FULL
+from tests.deploy.chart_cases import FULL, fitting
 
 CONFIG: Final = "/etc/signicat-proxy/config.toml"
 SECRET: Final = "s3cret-of-the-test"
@@ -77,7 +77,7 @@ def as_given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def test_a_gateway_has_the_settings_of_its_values(tmp_path: Path) -> None:
     """Every setting, client and route arrives; what the chart gives itself stands beside them."""
-    settings = read_by_the_proxy(render(merged(FULL, CA)), tmp_path)
+    settings = read_by_the_proxy(render(merged(fitting(FULL), CA)), tmp_path)
     given = as_given(FULL["settings"])
     assert {name: getattr(settings, name) for name in given} == given
     assert list(map(str, settings.listen)) == ["*:8080"]

@@ -60,6 +60,8 @@ livenessProbe:
 lifecycle:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- /* So that `kubectl describe pod` shows every error of exit 2. */}}
+terminationMessagePolicy: FallbackToLogsOnError
 resources:
   {{- include "signicat-proxy.resources" $times.resources | nindent 2 }}
 {{- with .Values.containerSecurityContext }}
@@ -67,10 +69,12 @@ securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 volumeMounts:
-  {{- range $name := keys .Values.clients | sortAlpha }}
+  {{- range $name, $client := .Values.clients }}
+  {{- if not $client.secretFile }}
   - name: signicat-secret-{{ $name }}
-    mountPath: {{ include "signicat-proxy.secretFile" $name | dir }}
+    mountPath: {{ include "signicat-proxy.secretFile" (list $name $client) | dir }}
     readOnly: true
+  {{- end }}
   {{- end }}
   {{- if include "signicat-proxy.hasFile" . }}
   - name: signicat-proxy-config
@@ -122,6 +126,10 @@ secret again, so a rotated Secret is used without a restart.
 {{- include "signicat-proxy.validate" . -}}
 {{- $root := . -}}
 {{- range $name, $client := .Values.clients }}
+{{- if $client.volume }}
+- name: signicat-secret-{{ $name }}
+  {{- toYaml $client.volume | nindent 2 }}
+{{- else if $client.secretName }}
 - name: signicat-secret-{{ $name }}
   secret:
     secretName: {{ $client.secretName }}
@@ -129,6 +137,7 @@ secret again, so a rotated Secret is used without a restart.
     items:
       - key: {{ default "client-secret" $client.secretKey }}
         path: client-secret
+{{- end }}
 {{- end }}
 {{- if include "signicat-proxy.hasFile" . }}
 - name: signicat-proxy-config

@@ -21,8 +21,12 @@ yes
 {{- concat $hosts .Values.extraAllowedHosts | toJson -}}
 {{- end }}
 
+{{/* Where a client's secret is: the list of its name and its values. */}}
 {{- define "signicat-proxy.secretFile" -}}
-/run/secrets/{{ . }}/client-secret
+{{- $name := index . 0 -}}
+{{- $client := index . 1 -}}
+{{- $key := $client.volume | empty | ternary "client-secret" (default "client-secret" $client.secretKey) -}}
+{{- default (printf "/run/secrets/%s/%s" $name $key) $client.secretFile -}}
 {{- end }}
 
 {{/* Every flat setting by its name in lower case, as JSON. */}}
@@ -48,7 +52,7 @@ yes
 
 {{/* One client's own settings, as JSON. */}}
 {{- define "signicat-proxy.clientSettings" -}}
-{{- $found := dict "client_id" .client.clientId "client_secret_file" (include "signicat-proxy.secretFile" .name) -}}
+{{- $found := dict "client_id" .client.clientId "client_secret_file" (include "signicat-proxy.secretFile" (list .name .client)) -}}
 {{- if .client.clientAuth -}}{{- $_ := set $found "client_auth" .client.clientAuth -}}{{- end -}}
 {{- if .client.tokenUrl -}}{{- $_ := set $found "token_url" .client.tokenUrl -}}{{- end -}}
 {{- if hasKey .client "scope" -}}{{- $_ := set $found "scope" .client.scope -}}{{- end -}}

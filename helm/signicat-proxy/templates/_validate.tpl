@@ -49,9 +49,6 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- else if not (include "signicat-proxy.scaleMetrics" . | fromJsonArray) -}}
 {{- fail "autoscaling: there is nothing to scale by; set targetCPUPercent, saturation or metrics" -}}
 {{- end -}}
-{{- if and $scaling.targetCPUPercent (not (dig "requests" "cpu" "" .Values.gateway.resources)) -}}
-{{- fail "autoscaling.targetCPUPercent: is a share of gateway.resources.requests.cpu, which is not set" -}}
-{{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -62,9 +59,21 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- fail (printf "routes: stand in the file of existingConfigMap (%s), not in values" $existing) -}}
 {{- end -}}
 {{- if not (or $existing $clients) -}}
-{{- fail "clients: name at least one, with its clientId and the secretName of an existing Secret" -}}
+{{- fail "clients: name at least one, with its clientId and where its secret is" -}}
 {{- end -}}
 {{- range $name, $client := .Values.clients -}}
+{{- $sources := list -}}
+{{- range list "secretName" "secretFile" "volume" -}}
+{{- if get $client . -}}
+{{- $sources = append $sources . -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (len $sources) 1 -}}
+{{- fail (printf "clients.%s: give one of secretName, secretFile and volume; it has %s" $name (join " and " $sources | default "none")) -}}
+{{- end -}}
+{{- if and $client.secretFile $client.secretKey -}}
+{{- fail (printf "clients.%s.secretKey: secretFile is the whole path already" $name) -}}
+{{- end -}}
 {{- if not (or $existing $client.clientId) -}}
 {{- fail (printf "clients.%s.clientId: give the id of the API client" $name) -}}
 {{- end -}}
