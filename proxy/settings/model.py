@@ -204,9 +204,7 @@ class Settings(BaseSettings):
     egress_proxy: Annotated[SecretStr, AfterValidator(_checked_egress)] | None = _setting(
         None, "CONNECT proxy for upstream and token endpoint; default: HTTPS_PROXY."
     )
-    egress_proxy_file: Path | None = _setting(
-        None, "File that holds the URL for EGRESS_PROXY; read again when it changes."
-    )
+    egress_proxy_file: Path | None = _setting(None, "File with that URL; read when it changes.")
     no_proxy: Names = _setting(
         "", "Hosts, suffixes and networks that bypass EGRESS_PROXY; default: NO_PROXY."
     )
