@@ -161,7 +161,8 @@ def test_amounts_can_be_numbers_and_can_be_taken_away() -> None:
         ({"limits": None}, {"requests": {"cpu": "250m", "memory": "96Mi"}}),
         ({"limits": None, "requests": None}, {}),
     ):
-        given = {"gateway": {"resources": values}}
+        # Scaling by CPU needs to know what is kept; a fixed number of pods does not.
+        given = {"gateway": {"resources": values}, "autoscaling": {"enabled": False}}
         pod = only(render(merged(GATEWAY_VALUES, given)), "Deployment")["spec"]["template"]["spec"]
         assert pod["containers"][0]["resources"] == expected
     manifests = render_application(
