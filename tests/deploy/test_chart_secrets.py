@@ -57,7 +57,7 @@ def mounts_of_secrets(pod: dict[str, Any]) -> dict[str, str]:
     ]
     return {
         mount["name"]: mount["mountPath"]
-        for mount in container["volumeMounts"]
+        for mount in container.get("volumeMounts", [])
         if mount["name"].startswith("signicat-secret-")
     }
 
