@@ -163,7 +163,13 @@ FULL: Final = merged(
             "container": {"workingDir": "/app"},
             "podSpec": {"schedulerName": "batch"},
         },
-        "service": {**OWN, "trafficDistribution": ""},
+        "helmTest": OWN,
+        "service": {
+            **OWN,
+            "ipFamilyPolicy": "PreferDualStack",
+            "ipFamilies": ["IPv4", "IPv6"],
+            "trafficDistribution": "",
+        },
         "metricsService": OWN,
         "serviceAccount": {"name": "signicat", **OWN},
         "autoscaling": {

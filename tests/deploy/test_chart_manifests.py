@@ -46,6 +46,7 @@ OF_GATEWAY: Final = [
     "Service",
     "Service",
     "ServiceAccount",
+    "Pod",
 ]
 KINDS: Final = {
     "gateway": OF_GATEWAY,

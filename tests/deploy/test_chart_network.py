@@ -349,3 +349,18 @@ def test_the_notes_say_who_is_let_in() -> None:
     ):
         assert f"{line}\n" in text
     assert "nobody but the kubelet" not in text
+
+
+@pytest.mark.parametrize("families", [["IPv6"], ["IPv4", "IPv6"]])
+def test_the_services_have_the_families_of_the_values(families: list[str]) -> None:
+    """Callers and Prometheus reach the pods by either; by default the cluster decides."""
+    chosen = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": families}
+    for values, expected in ((chosen, chosen), ({}, {})):
+        services = [
+            manifest["spec"]
+            for manifest in render(merged(GATEWAY_VALUES, {"service": values}))
+            if manifest["kind"] == "Service"
+        ]
+        assert len(services) == 2
+        for spec in services:
+            assert {k: v for k, v in spec.items() if k.startswith("ipFamil")} == expected

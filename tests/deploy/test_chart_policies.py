@@ -33,6 +33,8 @@ SKIPPED: Final = {
     "Service is the application's to say; sidecar.gatesReadiness brings a readiness probe",
 }
 """Checks of the sidecar's pod that are not ours to keep. The gateway keeps them all."""
+ENDS: Final = {"CKV2_K8S_6", "CKV_K8S_8", "CKV_K8S_9"}
+"""Those that are not for the pod of `helm test`: it serves nobody, and ends by itself."""
 MODELLED: Final = """
 import json, sys
 from cloudcoil.models.prometheus_operator import v1
@@ -89,14 +91,17 @@ def test_the_policy_scan_finds_nothing(tmp_path: Path) -> None:
     """Checkov passes every check of the gateway, and every one of the sidecar that is its own."""
     lax = sidecar_alone()
     lax["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privileged"] = True
+    gateway = render(merged(GATEWAY_VALUES, PINNED))
     for name, manifests in (
-        ("gateway", render(merged(GATEWAY_VALUES, PINNED))),
+        ("gateway", [manifest for manifest in gateway if manifest["kind"] != "Pod"]),
+        ("test", [only(gateway, "Pod")]),
         ("sidecar", [sidecar_alone()]),
         ("lax", [lax]),
     ):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(manifests), "utf-8")
     found = failed_checks(tmp_path)
     assert found["gateway"] == set()
+    assert found["test"] == ENDS
     assert found["sidecar"] == set(SKIPPED)
     assert found["lax"] > found["sidecar"], "the scan is not blind"
 

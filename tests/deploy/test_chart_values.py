@@ -73,6 +73,16 @@ from tests.deploy.chart import (
             "applicationStopSeconds, shutdownDelaySeconds, drainSeconds and 5 make 40",
         ),
         (
+            GATEWAY_VALUES,
+            {"ipFamily": "IPv4", "service": {"ipFamilies": ["IPv6"]}},
+            "service.ipFamilies: has IPv6, but the pods listen on IPv4 alone",
+        ),
+        (
+            GATEWAY_VALUES,
+            {"service": {"ipFamilies": ["IPv4", "IPv6"]}},
+            "service.ipFamilyPolicy: two families need PreferDualStack or RequireDualStack",
+        ),
+        (
             SIDECAR_VALUES,
             {"serviceMonitor": {"enabled": True}},
             "serviceMonitor.enabled: a sidecar has no Service; use podMonitor",

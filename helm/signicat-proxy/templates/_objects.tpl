@@ -55,3 +55,12 @@ annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{/* The families of a Service, where values name them. */}}
+{{- define "signicat-proxy.families" -}}
+{{- range $key, $value := pick .Values.service "ipFamilyPolicy" "ipFamilies" }}
+{{- with $value }}
+{{ $key }}: {{ toJson . }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -56,3 +56,12 @@ topologySpreadConstraints:
 {{- end -}}
 {{- include "signicat-proxy.overlay" (list $defaults .constraint) | fromJson | toYaml -}}
 {{- end }}
+
+{{/* The gateway's container as one that runs `check` and ends. */}}
+{{- define "signicat-proxy.testContainer" -}}
+{{- $own := include "signicat-proxy.ownContainer" . | fromYaml -}}
+{{- $left := omit $own "ports" "startupProbe" "readinessProbe" "livenessProbe" "lifecycle" "resources" -}}
+{{- $changed := dict "name" "check" "args" (list "check") -}}
+{{- $_ := set $changed "resources" (include "signicat-proxy.resources" .Values.helmTest.resources | fromYaml) -}}
+{{- merge $changed $left | toYaml -}}
+{{- end }}

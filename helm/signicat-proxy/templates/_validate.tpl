@@ -25,6 +25,14 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- fail "autoscaling: minReplicas must not be more than maxReplicas" -}}
 {{- end -}}
 {{- include "signicat-proxy.validateScaling" . -}}
+{{- range .Values.service.ipFamilies -}}
+{{- if and $.Values.ipFamily (ne . $.Values.ipFamily) -}}
+{{- fail (printf "service.ipFamilies: has %s, but the pods listen on %s alone (ipFamily)" . $.Values.ipFamily) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (gt (len .Values.service.ipFamilies) 1) (not (has .Values.service.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack"))) -}}
+{{- fail "service.ipFamilyPolicy: two families need PreferDualStack or RequireDualStack" -}}
+{{- end -}}
 {{- if and (eq .Values.mode "sidecar") .Values.serviceMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled: a sidecar has no Service; use podMonitor" -}}
 {{- end -}}
