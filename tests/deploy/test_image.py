@@ -177,13 +177,15 @@ def test_nothing_secret_stands_in_the_history(engine: Engine, image: str) -> Non
     ] == []
 
 
-def test_it_runs_without_any_right(engine: Engine, image: str) -> None:
-    """With no user of its own, capability, network or writable file it starts and is healthy."""
-    with engine.container("demo", image=image) as name:
+@pytest.mark.parametrize("user", [f"{UID}:{UID}", "1000680000:0"], ids=["own", "openshift"])
+def test_it_runs_without_any_right(engine: Engine, image: str, user: str) -> None:
+    """As its user or any other, with no capability, network or writable file, it is healthy."""
+    options = () if str(UID) in user else (f"--user={user}",)
+    with engine.container("demo", image=image, options=options) as name:
         engine.wait_for(name, "Ctrl-C ends it.")
         status = python(engine, name, "print(open('/proc/1/status').read())")
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        assert facts["Uid"].split() == facts["Gid"].split() == [str(UID)] * 4
+        assert {*facts["Uid"].split(), *facts["Gid"].split()} == {*user.split(":")}
         assert {facts[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
         assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
         refused = engine.attempt("podman", "exec", name, "python", "-c", "open('/app/x', 'w')")

@@ -38,10 +38,9 @@ replaced as a whole (a JSON merge patch, RFC 7396). `merge` of Helm keeps what n
 
 {{/*
 Name, namespace, labels and annotations of an object. `root` is the chart's context, `of` the
-table of values with the object's own `labels` and `annotations`; `suffix`, `labels` and
-`annotations` are the
-chart's, as are `name` and `namespace` where they differ. What the chart gives cannot be
-overridden.
+table of values with the object's own `labels` and `annotations`. `suffix`, `labels` and
+`annotations` are the chart's, as are `name` and `namespace` where they differ; what the chart gives
+cannot be overridden.
 */}}
 {{- define "signicat-proxy.metadata" -}}
 {{- $of := default dict .of -}}
