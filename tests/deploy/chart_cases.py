@@ -163,7 +163,7 @@ FULL: Final = merged(
             "container": {"workingDir": "/app"},
             "podSpec": {"schedulerName": "batch"},
         },
-        "helmTest": OWN,
+        "helmTest": {**OWN, "resources": RESOURCES},
         "service": {
             **OWN,
             "ipFamilyPolicy": "PreferDualStack",

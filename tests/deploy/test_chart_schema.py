@@ -101,7 +101,8 @@ def violations(schema: dict[str, Any], value: Any, where: tuple[str | int, ...])
     yield from (Violation(where, rule, bad) for rule, bad in scalar_violations(schema) if where)
     if isinstance(value, list):
         if schema.get("uniqueItems"):
-            yield Violation(where, "uniqueItems", [*value, value[0]])
+            twice = [value[0], *value][: max(2, len(value))]  # no longer than `maxItems` allows
+            yield Violation(where, "uniqueItems", twice)
         if schema.get("minItems"):
             yield Violation(where, "minItems", [])
         kinds = [type(entry) for entry in value]
