@@ -12,6 +12,8 @@ __all__ = [
     "AMBIGUOUS_PATH",
     "BAD_REQUEST",
     "BODY_TOO_LARGE",
+    "CALLER_NOT_ALLOWED",
+    "CALLER_UNKNOWN",
     "DRAINING",
     "ERROR_KINDS",
     "HEAD_TOO_LARGE",
@@ -68,6 +70,20 @@ AMBIGUOUS_PATH = ErrorKind(
     "Ambiguous path",
     "http_request_error",
     "Dot segments or encoded slashes: the application must resolve its paths.",
+)
+CALLER_UNKNOWN = ErrorKind(
+    "caller_unknown",
+    401,
+    "Caller unknown",
+    "http_request_denied",
+    "No key, certificate or Unix user of [callers]: give the application one.",
+)
+CALLER_NOT_ALLOWED = ErrorKind(
+    "caller_not_allowed",
+    403,
+    "Caller not allowed",
+    "http_request_denied",
+    "The route's client is not among the caller's clients in [callers].",
 )
 ORIGIN_NOT_ALLOWED = ErrorKind(
     "origin_not_allowed",
@@ -162,7 +178,7 @@ OVERLOADED = ErrorKind(
     503,
     "Overloaded",
     "connection_limit_reached",
-    "All SIGNICAT_PROXY_MAX_UPSTREAM_CONNECTIONS in use, or too many callers.",
+    "All SIGNICAT_PROXY_MAX_UPSTREAM_CONNECTIONS in use, or too many from one caller or all.",
 )
 DRAINING = ErrorKind(
     "draining",
@@ -189,7 +205,7 @@ class ProxyError(Exception):
 
     `detail` tells the caller what to do and names the setting where one helps;
     it never holds a secret, a token, a query or the text of another exception.
-    `headers` are added to the reply (`Allow`, `Retry-After`).
+    `headers` are added to the reply (`Allow`, `Retry-After`, `WWW-Authenticate`).
     """
 
     def __init__(

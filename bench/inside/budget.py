@@ -149,6 +149,7 @@ class _Work:
         self._request_heads = _in_turn(requests, heads=True)
         self._response_heads = _in_turn(RESPONSES, heads=True)
         self._reader = RequestReader(context.parser)
+        self._peer = context.admission.callers.peer("127.0.0.1")
         self._requests = [self._reader.read(head) for head in self._request_heads]
         self._lines = [context.pool.parser.parse(head)[0] for head in self._response_heads]
         self._read = [self._read_response(head) for head in self._response_heads]
@@ -156,9 +157,8 @@ class _Work:
 
     def _finished(self, request: Request) -> RequestRecord:
         (cache,) = self._context.tokens.values()
-        entry = RequestRecord(
-            request, self._context.admission.admit(request), NO_BODY, self._context.monotonic()
-        )
+        route = self._context.admission.admit(request, self._peer)
+        entry = RequestRecord(request, route, NO_BODY, self._context.monotonic(), self._peer)
         entry.status, entry.bytes_out, entry.head_seconds = 200, len(BODY), 0.001
         entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
         return entry
@@ -185,8 +185,8 @@ class _Work:
         admit = self._context.admission.admit
         for request in self._requests:
             if self._is_new:
-                request.known.is_admitted = False
-            admit(request)
+                self._peer.forget()
+            admit(request, self._peer)
 
     def write_request_heads(self) -> None:
         """Make the heads that go up."""

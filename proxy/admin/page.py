@@ -31,6 +31,7 @@ from proxy.admin.html import (
 )
 from proxy.admin.report import StatusReport
 from proxy.admin.settings_rows import SettingsRow, settings_rows
+from proxy.guard.identity import CallerStatus
 from proxy.oauth.token import ClientState, ClientStatus
 from proxy.telemetry.rates import Rates
 from proxy.telemetry.recent_errors import RecentError
@@ -102,7 +103,7 @@ class StatusPage:
     def render(self, report: StatusReport) -> str:
         """Return the document."""
         words, _ = _STATES[_state(report)]
-        main = (_traffic(report), _clients(report), *_recent(report))
+        main = (_traffic(report), _clients(report), *_callers(report), *_recent(report))
         return self._shell.substitute(
             title=html.escape(f"{words} · signicat-proxy"),
             wall=f"{report.wall:.0f}",
@@ -218,6 +219,23 @@ def _secret(status: ClientStatus) -> Iterator[Element]:
         yield element("p", text, class_="note warn")
 
 
+def _callers(report: StatusReport) -> Iterator[Element]:
+    """Yield who may call; nothing where everybody may."""
+    if report.callers:
+        cards = [_caller_card(caller) for caller in report.callers]
+        yield _section("Callers", element("div", *cards, class_="cards"))
+
+
+def _caller_card(caller: CallerStatus) -> Element:
+    limit = "" if caller.max_in_flight is None else f" of {caller.max_in_flight}"
+    facts = element(
+        "dl",
+        fact("Running now", f"{caller.in_flight}{limit}"),
+        fact("Proof", caller.proof),
+    )
+    return element("article", element("h3", caller.name), facts, class_="card")
+
+
 def _recent(report: StatusReport) -> Iterator[Element]:
     if report.recent:
         entries = [_entry(error, report.wall) for error in report.recent]
@@ -237,6 +255,7 @@ def _entry(error: RecentError, now: float) -> Element:
         *([error.method] if error.method else []),
         *([f"route {error.route}"] if error.route else []),
         *([f"client {error.client}"] if error.client else []),
+        *([f"caller {error.caller}"] if error.caller else []),
         *([f"last request id {error.request_id}"] if error.request_id else []),
     ]
     counted: list[str | Element] = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from proxy import __version__
 from proxy.clock import Clock
+from proxy.guard.identity import CallerStatus
 from proxy.guard.routing import NO_CLIENT
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.counters import Counters
@@ -20,8 +21,9 @@ class StatusReport:
 
     `rates` has a row for each client and one, `none`, for what was refused
     before a route was known, and for token calls of applications; `total` is
-    all of them together. `placeholder_tokens` is how many of those calls got
-    one since the start, None where they get none (P1).
+    all of them together. `callers` are those of [callers]. `placeholder_tokens`
+    is how many of those calls got one since the start, None where they get none
+    (P1).
     """
 
     wall: float
@@ -32,6 +34,7 @@ class StatusReport:
     placeholder_tokens: int | None
     connections: Mapping[str, int]
     clients: Sequence[ClientStatus]
+    callers: Sequence[CallerStatus]
     rates: Mapping[str, Rates]
     total: Rates
     recent: Sequence[RecentError]
@@ -58,6 +61,7 @@ class Reporter:
         is_draining: Callable[[], bool],
         in_flight: Callable[[], int],
         connections: Callable[[], Mapping[str, int]],
+        known_callers: Callable[[], Sequence[CallerStatus]],
         counters: Counters,
         traffic: Traffic,
         recent: RecentErrors,
@@ -69,6 +73,7 @@ class Reporter:
         self.is_draining = is_draining
         self._in_flight = in_flight
         self._connections = connections
+        self._known_callers = known_callers
         self._counters = counters
         self._traffic = traffic
         self._recent = recent
@@ -90,6 +95,7 @@ class Reporter:
             ),
             connections=self._connections(),
             clients=self.clients(),
+            callers=self._known_callers(),
             rates=self._traffic.rates(),
             total=self._traffic.total(),
             recent=self._recent.newest_first(),
@@ -123,6 +129,16 @@ def _rate_facts(rates: Rates) -> dict[str, object]:
     }
 
 
+def _caller_facts(caller: CallerStatus) -> dict[str, object]:
+    return {
+        "in_flight": caller.in_flight,
+        "max_in_flight": caller.max_in_flight,
+        "keys": caller.keys,
+        "certificates": caller.certificates,
+        "unix_users": caller.unix_users,
+    }
+
+
 def status_json(report: StatusReport) -> dict[str, object]:
     """Return the body of `GET /status` (docs/monitor.md)."""
     clients = {
@@ -147,6 +163,7 @@ def status_json(report: StatusReport) -> dict[str, object]:
         "connections": dict(report.connections),
         "last_minute": window | _rate_facts(report.total),
         "clients": clients,
+        "callers": {caller.name: _caller_facts(caller) for caller in report.callers},
         "recent": [error._asdict() for error in report.recent],
         "settings": report.settings,
     }

@@ -37,6 +37,7 @@ from proxy.net.tls import client_context
 from proxy.oauth.response import Grant
 from proxy.oauth.token import Token
 from proxy.server.assembly import configured_secrets
+from proxy.server.guard import configured_callers
 from proxy.server.incoming import placeholder_paths
 from proxy.server.outgoing import egress_for, new_token_endpoint
 from proxy.server.process import harden
@@ -95,6 +96,8 @@ class Checker:
             listed = ", ".join(sorted(path.decode() for path in paths))
             detail = f"a POST to {listed} gets a token that is worth nothing"
             yield Result("settings", "ok", setting_name("placeholder_token"), detail)
+        for caller in configured_callers(self._settings):
+            yield Result("settings", "ok", f"caller {caller.name}", caller.proof)
         for risk in risks_of(self._settings):
             detail = f"{risk.address}: {risk.hint}" if risk.address else risk.hint
             fix = risk.fix or f"Unless it is meant, set {risk.setting} back to its default."

@@ -14,6 +14,7 @@ from proxy.guard.token_calls import TOKEN_CALL
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY, RequestBody
 from proxy.http1.request import Request, RequestReader
+from proxy.net.peer import peer_facts
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW
 from proxy.telemetry.request_log import RequestRecord
 
@@ -48,12 +49,18 @@ class CallerConnection(EndingConnection):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection in; refuse it where there are too many."""
+        """Count the connection in, and see whose it is; refuse it where there are too many."""
         super().connection_made(transport)
         context = self._context
+        self._identify()
         self.patience.expect_idle()
         if not context.callers.add(self):
             self._turn_away()
+
+    def _identify(self) -> None:
+        """Learn whose connection this is, as far as it tells by itself (I1)."""
+        facts = peer_facts(self.transport)
+        self._peer = self._context.admission.callers.peer(facts.address, facts.uid, facts.names)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what ran for this caller (F7)."""
@@ -170,13 +177,13 @@ class CallerConnection(EndingConnection):
         context = self._context
         started = context.monotonic()
         try:
-            route = context.admission.admit(request)
+            route = context.admission.admit(request, self._peer)
         except ProxyError as error:
             self._refuse(error, request, is_head=request.method == b"HEAD")
             return
         length = request.headers.length
         body = RequestBody(length, context.limits.max_replay_bytes) if length else NO_BODY
-        record = RequestRecord(request, route, body, started)
+        record = RequestRecord(request, route, body, started, self._peer)
         exchange: EndingExchange
         if route is TOKEN_CALL:
             exchange = PlaceholderExchange(context, self, record)

@@ -5,6 +5,7 @@ from proxy.forward.context import Context
 from proxy.forward.exchange_end import EndingExchange
 from proxy.forward.memory_budget import Ahead
 from proxy.forward.patience import BODY, CLOSING, HEAD, IDLE, READER, UPLOAD, Patience
+from proxy.guard.identity import Peer
 from proxy.http1 import failures
 from proxy.http1.error_response import reply_bytes
 from proxy.http1.receive_buffer import ReceiveBuffer
@@ -17,7 +18,8 @@ __all__ = ["EndingConnection"]
 class EndingConnection(Connection):
     """Says the last words to a caller, whatever its connection is at.
 
-    `_is_lingering`: what still comes is thrown away, and `_discarded` counts it.
+    `_is_lingering`: what still comes is thrown away, and `_discarded` counts it. `_peer` is who
+    is at its other end, known from `connection_made` on.
     """
 
     __slots__ = (
@@ -26,9 +28,12 @@ class EndingConnection(Connection):
         "_discarded",
         "_exchange",
         "_is_lingering",
+        "_peer",
         "_receive_buffer",
         "patience",
     )
+
+    _peer: Peer
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -72,7 +77,7 @@ class EndingConnection(Connection):
     ) -> None:
         request_log = self._context.request_log
         request_id = request_log.request_id(request)
-        request_log.refused(request, error, request_id)
+        request_log.refused(request, error, request_id, self._peer)
         self.write(reply_bytes(error, request_id, request, is_head=is_head, close=close))
 
     def _turn_away(self) -> None:
@@ -125,7 +130,7 @@ class EndingConnection(Connection):
         elif awaited == READER and is_all_taken:
             self._become_idle()
         elif awaited == READER:
-            self._context.request_log.stalled()
+            self._context.request_log.stalled(self._peer)
             self.cut()
         elif awaited == CLOSING or self._is_lingering:
             self.abort()

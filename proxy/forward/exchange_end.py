@@ -3,11 +3,13 @@
 from typing import Final
 
 from proxy.errors import ProxyError
+from proxy.forward.context import Context
+from proxy.forward.interfaces import Caller
 from proxy.forward.patience import FLOW_BYTES_PER_SECOND, FLOW_SECONDS, READER
 from proxy.forward.phases import DONE, FAILED, LEFT, RELAYING
 from proxy.forward.request_relay import RequestRelay
 from proxy.http1 import failures
-from proxy.telemetry.request_log import CLIENT_LEFT, CLIENT_STALLED
+from proxy.telemetry.request_log import CLIENT_LEFT, CLIENT_STALLED, RequestRecord
 
 __all__ = ["EndingExchange"]
 
@@ -21,6 +23,10 @@ class EndingExchange(RequestRelay):
     """
 
     __slots__ = ()
+
+    def __init__(self, context: Context, caller: Caller, record: RequestRecord) -> None:
+        super().__init__(context, caller, record)
+        record.sender.begin()
 
     @property
     def is_relaying(self) -> bool:
@@ -90,6 +96,7 @@ class EndingExchange(RequestRelay):
         """Give back all that the exchange holds or waits for: here nothing."""
 
     def _finish(self, event: int, *, keep_alive: bool) -> None:
-        self._pass(event)
+        self._pass(event)  # once only: nothing follows DONE
+        self.record.sender.end()
         self._context.request_log.record(self.record)
         self.caller.finished(keep_alive=keep_alive)

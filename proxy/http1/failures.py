@@ -24,6 +24,7 @@ __all__ = [
     "ambiguous_message",
     "body_late",
     "body_too_large",
+    "caller_at_limit",
     "connection_late",
     "draining",
     "head_late",
@@ -123,6 +124,16 @@ def pool_exhausted() -> ProxyError:
 def too_many_callers() -> ProxyError:
     """Return the response to a connection beyond the bound (G6)."""
     return ProxyError(OVERLOADED, "Too many connections to the proxy.", _RETRY_SOON)
+
+
+def caller_at_limit(limit: int) -> ProxyError:
+    """Return the response where all that one caller may have at a time is running (I1)."""
+    return ProxyError(
+        OVERLOADED,
+        f"This caller has {limit} requests running, and its max_in_flight in [callers] allows no "
+        "more; send the request again when one of them has ended.",
+        _RETRY_SOON,
+    )
 
 
 def memory_exhausted() -> ProxyError:

@@ -65,6 +65,7 @@ _REQUEST_FACTS: Final = frozenset(
     (
         b"content-length",
         b"origin",
+        b"proxy-authorization",
         b"sec-fetch-site",
         b"traceparent",
         b"user-agent",

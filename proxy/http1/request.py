@@ -25,15 +25,14 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOT
 class KnownHead:
     """What has been found out about a header block, for every request that repeats it.
 
-    `is_admitted` is the guard's: what does not depend on the request line may pass.
-    `upstream_parts` are the serializer's: what goes out before the token and behind it.
-    What changes with each request is no part of it.
+    One stands for exactly the bytes of one block on one connection: the guard remembers by it
+    whose block it admitted. `upstream_parts` are the serializer's: what goes out before the
+    token and behind it. What changes with each request is no part of it.
     """
 
-    __slots__ = ("is_admitted", "upstream_parts")
+    __slots__ = ("upstream_parts",)
 
     def __init__(self) -> None:
-        self.is_admitted = False
         self.upstream_parts: tuple[bytes, bytes] | None = None
 
 

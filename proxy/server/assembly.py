@@ -19,8 +19,6 @@ from proxy.forward.context import Context, Limits
 from proxy.forward.memory_budget import budget_bytes
 from proxy.forward.pool import Pool
 from proxy.forward.turns import Turns
-from proxy.guard.admission import Admission
-from proxy.guard.policy import Policy
 from proxy.http1.parser import RequestHeadParser
 from proxy.http1.serializer import UpstreamNames
 from proxy.net.dialer import Dialer
@@ -34,7 +32,7 @@ from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientStatus
 from proxy.server.file_watch import FileWatch
-from proxy.server.incoming import new_guard, placeholder_paths
+from proxy.server.guard import Guard
 from proxy.server.outgoing import Outgoing, new_secret_source
 from proxy.settings.loader import Settings
 from proxy.telemetry.access_log import AccessLog
@@ -59,7 +57,7 @@ class Parts:
     """What the server runs: the engine, what keeps the tokens fresh, and what people look at."""
 
     context: Context
-    policy: Policy
+    guard: Guard
     refreshers: tuple[TokenRefresher, ...]
     outgoing: Outgoing
     outbound: OutboundCounters
@@ -196,13 +194,13 @@ def assemble(
     tokens = tuple(
         _new_refreshers(settings, outgoing.endpoints, TokenRequestLog(outbound, recent), clock, log)
     )
-    policy, router = new_guard(settings)
+    guard = Guard.of(settings, watch)
     loop = asyncio.get_running_loop()
     turns = Turns(loop, clock.monotonic)
     context = Context(
         limits=_limits(settings),
         parser=RequestHeadParser(loop),
-        admission=Admission(policy, router, placeholder_paths(settings)),
+        admission=guard.admission,
         tokens={cache.client: cache for cache, _ in tokens},
         pool=_new_pool(settings, outgoing.dialer, spawn, turns, clock, log),
         names=UpstreamNames.from_url(settings.upstream_url),
@@ -216,7 +214,7 @@ def assemble(
     )
     refreshers = tuple(each for _, each in tokens)
     traffic = Traffic(counters, clock.monotonic)
-    return Parts(context, policy, refreshers, outgoing, outbound, watch, traffic, recent, clock)
+    return Parts(context, guard, refreshers, outgoing, outbound, watch, traffic, recent, clock)
 
 
 def _new_exposition(parts: Parts, settings: Settings) -> Exposition:
@@ -226,6 +224,7 @@ def _new_exposition(parts: Parts, settings: Settings) -> Exposition:
         callers=lambda: len(context.callers),
         connections=context.pool.states,
         clients=parts.client_statuses,
+        known_callers=parts.guard.callers.statuses,
         max_callers=context.limits.max_callers,
         max_upstream_connections=settings.max_upstream_connections,
     )
@@ -246,6 +245,7 @@ def new_admin_app(
         is_draining=lambda: context.callers.is_draining,
         in_flight=context.callers.in_flight,
         connections=context.pool.states,
+        known_callers=parts.guard.callers.statuses,
         counters=context.counters,
         traffic=parts.traffic,
         recent=parts.recent,
@@ -261,7 +261,7 @@ def new_admin_app(
         renew=parts.renew_tokens,
         quit_=quit_ if settings.admin_quit else None,
         start_needs_tokens=settings.startup_deadline_seconds is not None,
-        policy=parts.policy,
+        policy=parts.guard.policy,
         log=context.log,
         monotonic=parts.clock.monotonic,
     )

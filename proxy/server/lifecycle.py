@@ -107,6 +107,8 @@ def _watch_secrets(logs: Logs, settings: Settings, parts: Parts) -> None:
     logs.redact.watch(parts.outgoing.secrets_in_use)
     for refresher in parts.refreshers:
         logs.redact.watch(refresher.secrets_in_use)
+    for file in parts.guard.key_files:
+        logs.redact.watch(file.keys_in_use)
 
 
 def _background(

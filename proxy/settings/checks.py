@@ -17,6 +17,7 @@ from proxy.net.tls import client_context
 from proxy.net.tls_server import server_tls_faults
 from proxy.net.unix_socket import group_id, may_give_to
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.settings.caller_checks import caller_errors
 from proxy.settings.errors import SettingError
 from proxy.settings.model import ClientSettings, Settings
 from proxy.settings.names import setting_name
@@ -25,7 +26,7 @@ from proxy.settings.values import secret as check_secret
 __all__ = ["errors_between"]
 
 _PREFIXES: Final = {"sandbox": ("sandbox-", "dev-"), "production": ("prod-",)}
-_MAX_CLIENT_NAME: Final = 40
+_MAX_NAME: Final = 40
 
 
 def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingError]:
@@ -35,7 +36,8 @@ def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingEr
     been said, and nothing is said of the default.
     """
     errors = [
-        *_client_table_errors(settings),
+        *_table_name_errors(settings),
+        *caller_errors(settings, failed),
         *_route_errors(settings, failed),
         *_url_errors(settings),
         *_listen_errors(settings, failed),
@@ -90,14 +92,16 @@ def _environment_errors(client: ClientSettings, settings: Settings) -> Iterator[
             )
 
 
-def _client_table_errors(settings: Settings) -> Iterator[SettingError]:
-    for name in settings.client_tables:
-        place = setting_name("client_tables", name[:60])
-        plain = name.replace("-", "").replace("_", "")
-        if not (plain.isascii() and plain.isalnum()) or len(name) > _MAX_CLIENT_NAME:
-            yield SettingError(place, f"a name is up to {_MAX_CLIENT_NAME} of a-z, 0-9, - and _")
-        if name == NO_CLIENT:
-            yield SettingError(place, "this name is taken by requests without a client")
+def _table_name_errors(settings: Settings) -> Iterator[SettingError]:
+    tables = {"client": [*settings.client_tables], "caller": [*settings.caller_tables]}
+    for kind, names in tables.items():
+        for name in names:
+            place = setting_name(f"{kind}_tables", name[:60])
+            plain = name.replace("-", "").replace("_", "")
+            if not (plain.isascii() and plain.isalnum()) or len(name) > _MAX_NAME:
+                yield SettingError(place, f"a name is up to {_MAX_NAME} of a-z, 0-9, - and _")
+            if name == NO_CLIENT:
+                yield SettingError(place, f"this name is taken by requests without a {kind}")
 
 
 def _route_error(message: str) -> SettingError:

@@ -8,9 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
 )
@@ -20,6 +18,7 @@ from proxy.net.addresses import ListenAddress
 from proxy.net.egress import read_egress_url
 from proxy.net.tls_server import TlsFiles
 from proxy.settings import values
+from proxy.settings.caller_table import CallerTable, Table
 from proxy.settings.names import TABLES, setting_name
 
 __all__ = ["ClientSettings", "ListenAddress", "RouteSettings", "Settings", "setting_names"]
@@ -58,11 +57,7 @@ Listen = Annotated[
 AdminListen = Annotated[ListenAddress, BeforeValidator(values.listen_address)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class ClientTable(_Table):
+class ClientTable(Table):
     """One `[clients.NAME]` of the TOML file; what it leaves out comes from the flat settings."""
 
     client_id: ClientId | None = None
@@ -73,7 +68,7 @@ class ClientTable(_Table):
     scope: str | None = None
 
 
-class RouteTable(_Table):
+class RouteTable(Table):
     """One `[[routes]]` of the TOML file."""
 
     path: Annotated[str, AfterValidator(values.path_prefix)]
@@ -81,7 +76,7 @@ class RouteTable(_Table):
     methods: Methods | None = None
 
 
-class ClientSettings(_Table):
+class ClientSettings(Table):
     """One API client, complete."""
 
     name: str
@@ -93,7 +88,7 @@ class ClientSettings(_Table):
     scope: str
 
 
-class RouteSettings(_Table):
+class RouteSettings(Table):
     """Requests under `path` go out as `client`; `methods` None means all."""
 
     path: str
@@ -223,6 +218,7 @@ class Settings(BaseSettings):
     admin_quit: bool = _setting(default=False, text="Enable POST /-/quit on the admin port.")
     client_tables: dict[str, ClientTable] = Field(default={}, exclude=True)
     route_tables: tuple[RouteTable, ...] = Field(default=(), exclude=True)
+    caller_tables: dict[str, CallerTable] = Field(default={}, exclude=True)
     service_links: tuple[str, ...] = Field(default=(), exclude=True)
     """Variables of Kubernetes that begin like settings and are none."""
 

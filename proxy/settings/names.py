@@ -11,7 +11,11 @@ PREFIX: Final = "SIGNICAT_PROXY_"
 CONFIG_FILE: Final = PREFIX + "CONFIG_FILE"
 """The variable that names the TOML file where `--config` does not; a variable and no setting."""
 
-TABLES: Final[Mapping[str, str]] = {"client_tables": "clients", "route_tables": "routes"}
+TABLES: Final[Mapping[str, str]] = {
+    "client_tables": "clients",
+    "route_tables": "routes",
+    "caller_tables": "callers",
+}
 """The fields of `Settings` that only a TOML file can set, and their keys there."""
 
 

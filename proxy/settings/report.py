@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from proxy.net.egress import parse_egress_proxy
+from proxy.settings.caller_table import CallerTable
 from proxy.settings.loader import Loaded, setting_names
 
 __all__ = ["settings_report", "settings_table"]
@@ -24,6 +25,19 @@ def _shown(name: str, value: object) -> object:
     return str(value)
 
 
+def _caller_text(table: CallerTable) -> str:
+    """Return how a caller proves who it is and what it may do, as one line."""
+    facts = {
+        "key file": table.key_file,
+        "keys by digest": len(table.key_sha256),
+        "certificate": ",".join(entry.partition(":")[2] for entry in table.certificate),
+        "Unix user": ",".join(map(str, table.unix_user)),
+        "clients": ",".join(table.clients or ()),
+        "at a time": table.max_in_flight,
+    }
+    return ", ".join(f"{name}: {value}" for name, value in facts.items() if value)
+
+
 def settings_report(loaded: Loaded) -> Mapping[str, object]:
     """Return settings, clients and routes as plain values; no secret among them."""
     settings = loaded.settings
@@ -34,6 +48,11 @@ def settings_report(loaded: Loaded) -> Mapping[str, object]:
     report["clients"] = {
         client.name: {name: _shown(name, value) for name, value in client if name != "name"}
         for client in settings.clients
+    }
+    report["callers"] = {
+        name: {key: _shown(key, value) for key, value in table if key != "key_sha256"}
+        | {"key_sha256": f"({len(table.key_sha256)} set)" if table.key_sha256 else "(not set)"}
+        for name, table in settings.caller_tables.items()
     }
     report["routes"] = [
         {"path": route.path, "client": route.client, "methods": _shown("methods", route.methods)}
@@ -55,6 +74,8 @@ def settings_table(loaded: Loaded) -> str:
     for route in loaded.settings.routes:
         methods = ",".join(route.methods or ()) or "all methods"
         rows.append((f"route {route.path}", f"client {route.client}, {methods}", ""))
+    for name, table in loaded.settings.caller_tables.items():
+        rows.append((f"caller {name}", _caller_text(table), ""))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(
         f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}".rstrip()

@@ -1,5 +1,6 @@
 """Single values of settings: each function reads one, or raises `ValueError` with the fix."""
 
+import pwd
 import re
 from collections.abc import Callable
 from typing import Final
@@ -13,14 +14,18 @@ from proxy.oauth.secret import as_seen
 
 __all__ = [
     "allowed_host",
+    "at_most",
+    "certificate_name",
     "client_id",
     "egress_proxy",
+    "key_digest",
     "listen_address",
     "listen_addresses",
     "method",
     "origin",
     "path_prefix",
     "secret",
+    "unix_users",
     "url",
     "word",
     "words",
@@ -35,6 +40,11 @@ _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _OPTION: Final = re.compile(r"[a-z]+=.*")
+_DIGEST: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+")
+_DNS_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_NO_USER_HERE: Final = 65534  # the kernel's overflowuid, mostly "nobody" (user_namespaces(7))
+_LARGEST_UID: Final = 2**32 - 2
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -146,3 +156,61 @@ def egress_proxy(value: str) -> str:
     """Check the URL of a CONNECT proxy; the error never quotes it."""
     parse_egress_proxy(value)
     return value
+
+
+def at_most(most: int) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Return a check of how many entries a list has."""
+
+    def check(entries: tuple[str, ...]) -> tuple[str, ...]:
+        if len(entries) > most:
+            raise ValueError(f"has {len(entries)} entries; at most {most} are valid at once")
+        return entries
+
+    return check
+
+
+def key_digest(value: str) -> str:
+    """Check the SHA-256 digest of a caller's key; return it in lower case (I2)."""
+    if not _DIGEST.fullmatch(value):
+        raise ValueError("must be a list of SHA-256 digests, 64 hexadecimal digits each")
+    return value.lower()
+
+
+def certificate_name(value: str) -> str:
+    """Check a name in callers' certificates; return it with the kind of its entry there (I1).
+
+    Names are compared whole: what stands for many is no proof of one.
+    """
+    if _URI.fullmatch(value):
+        return f"URI:{value}"
+    if not _DNS_NAME.fullmatch(value):
+        raise ValueError(
+            f"'{value[:60]}' is no name in a certificate; write a URI as "
+            "spiffe://example.com/billing, or a DNS name without '*'"
+        )
+    return f"DNS:{value.lower()}"
+
+
+def unix_users(value: object) -> object:
+    """Read a list of users, by name or number, and return their numbers (I1)."""
+    if isinstance(value, list):
+        value = [str(entry) if type(entry) is int else entry for entry in value]
+    entries = words(str)(value)
+    assert isinstance(entries, tuple)  # noqa: S101 (see words)
+    return tuple(map(_uid, entries))
+
+
+def _uid(user: str) -> int:
+    if user.isascii() and user.isdigit():
+        uid = int(user)
+    else:
+        try:
+            uid = pwd.getpwnam(user).pw_uid
+        except KeyError:
+            raise ValueError(f"there is no user '{user[:60]}' on this machine") from None
+    if uid == _NO_USER_HERE or uid > _LARGEST_UID:
+        raise ValueError(
+            f"{user[:60]} is no user of its own: the system names everybody so who has no number "
+            "here, as those in other containers"
+        )
+    return uid

@@ -41,7 +41,7 @@ _CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 class Counters:
     """Owns what is counted of requests; `clients` are the names of the configured clients.
 
-    Only its methods write. `requests` is by client, method and status code,
+    Only its methods write. `requests` is by client, method, status code and caller,
     `own_replies` by client and error code.
     """
 
@@ -60,7 +60,7 @@ class Counters:
 
     def __init__(self, clients: Sequence[str]) -> None:
         labels = (*clients, NO_CLIENT)
-        self.requests: dict[tuple[str, str, int], int] = {}
+        self.requests: dict[tuple[str, str, int, str], int] = {}
         self.request_seconds = {client: Histogram() for client in labels}
         self.upstream_seconds = {client: Histogram() for client in clients}
         self.request_bytes = 0
@@ -76,6 +76,7 @@ class Counters:
         client: str,
         method: str,
         code: int,
+        caller: str,
         seconds: float,
         head_seconds: float | None,
         bytes_in: int,
@@ -83,10 +84,11 @@ class Counters:
     ) -> None:
         """Count one request; `code` is 0 where the caller left before any response.
 
+        `caller` is the name of a known caller, else `none`.
         `head_seconds` is from sending it to the head of the upstream's response,
         None if there was none.
         """
-        key = (client, method, code)
+        key = (client, method, code, caller)
         try:
             self.requests[key] += 1
         except KeyError:
@@ -125,7 +127,7 @@ class Counters:
         none (code 0). So these are all but our own, and no request pays for the count.
         """
         found = {(client, name): 0 for client in self.upstream_seconds for name in _CLASSES}
-        for (client, _, status), amount in self.requests.items():
+        for (client, _, status, _), amount in self.requests.items():
             key = (client, f"{status // 100}xx")
             if key in found:
                 found[key] += amount

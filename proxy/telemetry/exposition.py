@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.build import build
+from proxy.guard.identity import CallerStatus
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.counters import Counters, FileCounters, OutboundCounters
 from proxy.telemetry.families import (
@@ -42,13 +43,14 @@ class Gauges:
     """Where a scrape reads what is so at the moment, and the limits of it.
 
     `callers` counts their open connections; `connections` are those to the
-    upstream, by state.
+    upstream, by state; `known_callers` are those of [callers].
     """
 
     in_flight: Callable[[], int]
     callers: Callable[[], int]
     connections: Callable[[], Mapping[str, int]]
     clients: Callable[[], Sequence[ClientStatus]]
+    known_callers: Callable[[], Sequence[CallerStatus]]
     max_callers: int
     max_upstream_connections: int
 
@@ -78,6 +80,7 @@ class Exposition(Collector):
         yield from _request_families(self._counters)
         yield from _failure_families(self._counters)
         yield from _load_families(self._gauges)
+        yield from _caller_families(self._gauges.known_callers())
         yield from _outbound_families(self._outbound)
         yield from _file_families(self._files)
         yield from _token_families(self._gauges.clients())
@@ -92,10 +95,10 @@ def _request_families(counters: Counters) -> Iterator[Metric]:
     yield counter_by_labels(
         "requests",
         "Requests ended, by status code; 0: the caller left before a response.",
-        ("client", "method", "code"),
+        ("client", "method", "code", "caller"),
         (
-            ((client, method, str(code)), count)
-            for (client, method, code), count in counters.requests.items()
+            ((client, method, str(code), caller), count)
+            for (client, method, code, caller), count in counters.requests.items()
         ),
     )
     yield counter_by_labels(
@@ -168,6 +171,21 @@ def _load_families(gauges: Gauges) -> Iterator[Metric]:
         "upstream_connections_limit",
         "How many connections to the upstream may be open; above it requests wait.",
         gauges.max_upstream_connections,
+    )
+
+
+def _caller_families(callers: Sequence[CallerStatus]) -> Iterator[Metric]:
+    yield gauge_by_label(
+        "known_caller_requests_in_flight",
+        "Requests running now, by the caller's name in [callers].",
+        "caller",
+        {caller.name: float(caller.in_flight) for caller in callers},
+    )
+    yield gauge_by_label(
+        "known_caller_requests_limit",
+        "How many requests a caller may have running; above it they are refused.",
+        "caller",
+        {c.name: float(c.max_in_flight) for c in callers if c.max_in_flight is not None},
     )
 
 

@@ -73,12 +73,12 @@ class Rates:
 
 
 def _totals_of(counters: Counters) -> dict[str, _Totals]:
-    """Sum what is counted by client, method and status code to one row for each client."""
+    """Sum what is counted by client, method, status code and caller to one row for each client."""
     durations = counters.request_seconds
     ended = dict.fromkeys(durations, 0)
     unsuccessful = dict.fromkeys(durations, 0)
     errors = dict.fromkeys(durations, 0)
-    for (client, _, code), amount in counters.requests.items():
+    for (client, _, code, _), amount in counters.requests.items():
         ended[client] += amount
         if code >= _FIRST_ERROR:
             unsuccessful[client] += amount

@@ -20,8 +20,8 @@ class RecentError(NamedTuple):
     `code` is the outcome of a request, or of a token request (`kind` `token`),
     or `upstream_response`. `client` is None where no route was known, `status`
     where there was no response. `detail` is that of a response of the proxy
-    itself. All but `request_id` come from closed sets, and `request_id` is of
-    the last time.
+    itself, `caller` the name of a known caller. All but `request_id` come from
+    closed sets, and `request_id` is of the last time.
     """
 
     kind: RecentErrorKind
@@ -31,6 +31,7 @@ class RecentError(NamedTuple):
     method: str | None = None
     status: int | None = None
     detail: str | None = None
+    caller: str | None = None
     request_id: str | None = None
     first: float = 0.0
     last: float = 0.0
@@ -56,9 +57,10 @@ class RecentErrors:
         status: int | None = None,
         request_id: str | None = None,
         detail: str | None = None,
+        caller: str | None = None,
     ) -> None:
         """Keep one more, now; where that is too many the oldest is forgotten."""
-        key = (kind, code, client, route, method, status, detail)
+        key = (kind, code, client, route, method, status, detail, caller)
         now = self._wall()
         before = self._kept.pop(key, None)
         first, times = (now, 1) if before is None else (before.first, before.times + 1)

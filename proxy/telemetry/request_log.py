@@ -10,6 +10,7 @@ from itertools import count
 from typing import Final
 
 from proxy.errors import ERROR_KINDS, ProxyError
+from proxy.guard.identity import Peer
 from proxy.guard.routing import NO_CLIENT, Route
 from proxy.http1.body import RequestBody
 from proxy.http1.grammar import METHODS
@@ -58,7 +59,8 @@ class RequestRecord:
 
     `status` is 0 until a response's head has gone to the caller; `request_id`
     and `detail` are set for replies of our own; `outcome` is `ok`, a code of
-    table E, `client_left` or `client_stalled`.
+    table E, `client_left` or `client_stalled`. `sender` is who the request is
+    from, `peer` the address that it came from.
     """
 
     __slots__ = (
@@ -68,17 +70,23 @@ class RequestRecord:
         "head_seconds",
         "is_replayed",
         "outcome",
+        "peer",
         "request",
         "request_id",
         "route",
+        "sender",
         "started",
         "status",
         "token",
         "trace_id",
     )
 
-    def __init__(self, request: Request, route: Route, body: RequestBody, started: float) -> None:
+    def __init__(
+        self, request: Request, route: Route, body: RequestBody, started: float, peer: Peer
+    ) -> None:
         self.request = request
+        self.sender = peer.sender
+        self.peer = peer.address
         self.route = route
         self.body = body
         self.started = started
@@ -133,12 +141,12 @@ class RequestLog:
         """Record an exchange that reached its route, however it ended."""
         request = record.request
         seconds = self._monotonic() - record.started
-        client = record.route.client
+        client, caller = record.route.client, record.sender.name
         status = record.status
         bytes_in = record.body.size
         method = _METHOD_LABELS.get(request.method, "OTHER")
         self._counters.request_finished(
-            client, method, status, seconds, record.head_seconds, bytes_in, record.bytes_out
+            client, method, status, caller, seconds, record.head_seconds, bytes_in, record.bytes_out
         )
         if status >= _FIRST_ERROR or record.outcome != "ok":
             self._note_recent(record, method)
@@ -151,6 +159,8 @@ class RequestLog:
                     "method": method,
                     "route": record.route.label,
                     "client": client,
+                    "caller": record.sender.log_name,
+                    "peer": record.peer,
                     "status": record.status,
                     "outcome": record.outcome,
                     "detail": record.detail,
@@ -177,17 +187,38 @@ class RequestLog:
         request_id = record.request_id or _text(record.request.headers.facts.get(b"x-request-id"))
         kind = _KINDS.get(code, "failed")
         self._recent.add(
-            kind, code, route.client, route.label, method, status or None, request_id, record.detail
+            kind,
+            code,
+            route.client,
+            route.label,
+            method,
+            status or None,
+            request_id,
+            record.detail,
+            record.sender.log_name,
         )
 
-    def refused(self, request: Request | None, error: ProxyError, request_id: str) -> None:
+    def refused(
+        self, request: Request | None, error: ProxyError, request_id: str, peer: Peer
+    ) -> None:
         """Record a request that the guard refused at once, or bytes that were none (G10)."""
         kind = error.kind
+        sender = peer.own if request is None else peer.sender
         self._counters.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
-        self._counters.request_finished(NO_CLIENT, method, kind.status, 0.0, None, 0, 0)
+        self._counters.request_finished(
+            NO_CLIENT, method, kind.status, sender.name, 0.0, None, 0, 0
+        )
         self._recent.add(
-            "refused", kind.code, None, None, method, kind.status, request_id, error.detail
+            "refused",
+            kind.code,
+            None,
+            None,
+            method,
+            kind.status,
+            request_id,
+            error.detail,
+            sender.log_name,
         )
         if self._access_log.is_enabled_for(kind.status, kind.code):
             facts = {} if request is None else request.headers.facts
@@ -195,6 +226,8 @@ class RequestLog:
                 {
                     "method": method,
                     "client": NO_CLIENT,
+                    "caller": sender.log_name,
+                    "peer": peer.address,
                     "status": kind.status,
                     "outcome": kind.code,
                     "detail": error.detail,
@@ -203,12 +236,19 @@ class RequestLog:
                 }
             )
 
-    def stalled(self) -> None:
+    def stalled(self, peer: Peer) -> None:
         """Record a caller that reads none of its responses, and whose connection is cut (G9)."""
-        self._recent.add("left", CLIENT_STALLED)
+        caller = peer.sender.log_name
+        self._recent.add("left", CLIENT_STALLED, caller=caller)
         if self._access_log.is_enabled_for(0, CLIENT_STALLED):
             self._access_log.write(
-                {"method": "OTHER", "client": NO_CLIENT, "outcome": CLIENT_STALLED}
+                {
+                    "method": "OTHER",
+                    "client": NO_CLIENT,
+                    "caller": caller,
+                    "peer": peer.address,
+                    "outcome": CLIENT_STALLED,
+                }
             )
 
     def handshake_failed(self, detail: str) -> None:

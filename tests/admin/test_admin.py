@@ -77,6 +77,7 @@ class Bench:
             callers=lambda: 4,
             connections=lambda: {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
             clients=lambda: self.clients,
+            known_callers=list,
             max_callers=10,
             max_upstream_connections=10,
         )
@@ -89,6 +90,7 @@ class Bench:
             is_draining=lambda: self.is_draining,
             in_flight=gauges.in_flight,
             connections=gauges.connections,
+            known_callers=gauges.known_callers,
             counters=counters,
             traffic=Traffic(counters, lambda: 7300.0),
             recent=self.recent,
@@ -259,6 +261,7 @@ async def test_status_tells_all_but_secrets(client: Client) -> None:
         "placeholder_tokens": None,
         "connections": {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
         "last_minute": {"seconds": 0.0, "refused": 0, **NO_TRAFFIC},
+        "callers": {},
         "recent": [],
     }
 

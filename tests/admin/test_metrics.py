@@ -9,6 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.errors import ERROR_KINDS, OVERLOADED, ErrorKind
+from proxy.guard.identity import CallerStatus
 from proxy.oauth.response import OUTCOMES
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.counters import (
@@ -37,11 +38,13 @@ STATUS = ClientStatus(
     is_on_last_secret=True,
 )
 EXPECTED = {
-    "requests": ("counter", {"client", "method", "code"}),
+    "requests": ("counter", {"client", "method", "code", "caller"}),
     "upstream_responses": ("counter", {"client", "class"}),
     "request_duration_seconds": ("histogram", {"client", "le"}),
     "upstream_duration_seconds": ("histogram", {"client", "le"}),
     "requests_in_flight": ("gauge", set()),
+    "known_caller_requests_in_flight": ("gauge", {"caller"}),
+    "known_caller_requests_limit": ("gauge", {"caller"}),
     "caller_connections": ("gauge", set()),
     "caller_connections_limit": ("gauge", set()),
     "request_bytes": ("counter", set()),
@@ -74,6 +77,7 @@ IDLE = Gauges(
     callers=lambda: 0,
     connections=lambda: dict.fromkeys(("active", "idle", "connecting", "waiting"), 0),
     clients=list,
+    known_callers=list,
     max_callers=60,
     max_upstream_connections=70,
 )
@@ -83,16 +87,17 @@ BUSY = replace(
     callers=lambda: 5,
     connections=lambda: {"active": 1, "idle": 2, "connecting": 3, "waiting": 4},
     clients=lambda: [STATUS, replace(STATUS, client="b", state="not_ready")],
+    known_callers=lambda: [CallerStatus("shop", 1, 0, 0, in_flight=2, max_in_flight=40)],
 )
 
 
 def used() -> Exposition:
     """Return the exposition of counters in which everything has happened once."""
     counters, outbound = Counters(["a", "b"]), OutboundCounters(["a", "b"])
-    counters.request_finished("a", "GET", 200, 0.01, 0.005, 10, 20)
-    counters.request_finished("none", "OTHER", 400, 0.0, None, 0, 0)
+    counters.request_finished("a", "GET", 200, "shop", 0.01, 0.005, 10, 20)
+    counters.request_finished("none", "OTHER", 400, "none", 0.0, None, 0, 0)
     for kind in ERROR_KINDS:
-        counters.request_finished("a", "POST", kind.status, 1.0, None, 0, 0)
+        counters.request_finished("a", "POST", kind.status, "none", 1.0, None, 0, 0)
     outbound.token_request("a", "ok", 0.2)
     outbound.token_request("a", "timeout", 10.0)
     outbound.secret_fallback("b")
@@ -185,11 +190,11 @@ def test_responses_of_the_upstream_are_all_but_our_own() -> None:
     """Whose 5xx it was can be read from one metric each, as in the sum of both."""
     counters = Counters(["a", "b"])
     for status in (200, 204, 302, 404, 500, 502, 599):
-        counters.request_finished("a", "GET", status, 0.1, 0.1, 0, 0)
-    counters.request_finished("a", "GET", 0, 0.1, None, 0, 0)
+        counters.request_finished("a", "GET", status, "none", 0.1, 0.1, 0, 0)
+    counters.request_finished("a", "GET", 0, "none", 0.1, None, 0, 0)
     for kind in ERROR_KINDS:
         counters.error_reply("b", kind)
-        counters.request_finished("b", "GET", kind.status, 0.1, None, 0, 0)
+        counters.request_finished("b", "GET", kind.status, "none", 0.1, None, 0, 0)
     counters.error_reply("none", OVERLOADED)  # of the admin port: no request of a caller
     found = families(Exposition(counters, OutboundCounters(["a", "b"]), FileCounters(), IDLE))
     amounts = {
@@ -242,7 +247,7 @@ def test_labels_come_from_closed_sets() -> None:
     with pytest.raises(KeyError):
         OutboundCounters(["a"]).name_lookup("x")  # type: ignore[arg-type]  # no outcome
     with pytest.raises(KeyError):
-        counters.request_finished("x", "GET", 200, 0.0, None, 0, 0)
+        counters.request_finished("x", "GET", 200, "none", 0.0, None, 0, 0)
 
 
 def test_a_histogram_is_cumulative() -> None:

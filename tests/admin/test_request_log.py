@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from proxy.errors import ProxyError
+from proxy.guard.identity import KnownCallers
 from proxy.guard.routing import Route
 from proxy.http1.body import NO_BODY
 from proxy.http1.failures import upstream_silent
@@ -40,7 +41,7 @@ def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list
     request = Request(
         b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", KnownHead(), names_target=False
     )
-    record = RequestRecord(request, ROUTE, NO_BODY, 0.0)
+    record = RequestRecord(request, ROUTE, NO_BODY, 0.0, KnownCallers().peer("127.0.0.1"))
     end(record)
     request_log.record(record)
     logs.flush()

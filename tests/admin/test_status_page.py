@@ -47,6 +47,7 @@ REPORT = StatusReport(
     placeholder_tokens=None,
     connections={"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
     clients=[GOOD],
+    callers=[],
     rates={"default": BUSY, "none": QUIET},
     total=BUSY,
     recent=[],
@@ -170,7 +171,9 @@ def test_hostile_values_are_text() -> None:
     def with_value(value: str) -> StatusReport:
         outcome = cast("FailureOutcome", value)  # the page relies on no type
         client = replace(GOOD, client=value, state="degraded", last_error=outcome)
-        trouble = RecentError("refused", value, value, value, value, 400, None, value, 1.0, 2.0, 3)
+        trouble = RecentError(
+            "refused", value, value, value, value, 400, None, value, value, 1.0, 2.0, 3
+        )
         rows = {value: {"value": value, "origin": value}, "clients": {value: {value: value}}}
         return replace(
             REPORT,

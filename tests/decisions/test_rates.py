@@ -45,7 +45,7 @@ class Minute:
     def count(self, amount: int, code: int = 200, client: str = "a") -> None:
         """Count requests of 20 ms."""
         for _ in range(amount):
-            self.counters.request_finished(client, "GET", code, 0.02, None, 0, 0)
+            self.counters.request_finished(client, "GET", code, "none", 0.02, None, 0, 0)
 
     def go_on(self, seconds: int) -> None:
         """Let time pass; the notes are taken as in a running proxy."""

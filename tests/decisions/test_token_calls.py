@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import ErrorKind, ProxyError
 from proxy.guard.admission import Admission
+from proxy.guard.identity import KnownCallers
 from proxy.guard.policy import Policy
 from proxy.guard.routing import NO_CLIENT, Route, Router
 from proxy.guard.token_calls import TOKEN_CALL, token_call_paths
@@ -38,7 +39,7 @@ def gate(
         routes_restrict_paths=True,
     )
     paths = token_call_paths(token_urls, upstream) if is_on else frozenset()
-    return Admission(policy, Router([Route(b"/sign", "sign")]), paths)
+    return Admission(policy, Router([Route(b"/sign", "sign")]), KnownCallers(), paths)
 
 
 def admitted(guard: Admission, target: bytes, method: bytes = b"POST") -> Route | ErrorKind:
@@ -48,7 +49,7 @@ def admitted(guard: Admission, target: bytes, method: bytes = b"POST") -> Route 
         method, target, b"HTTP/1.1", headers, b"localhost", KnownHead(), names_target=False
     )
     try:
-        return guard.admit(request)
+        return guard.admit(request, guard.callers.peer(None))
     except ProxyError as error:
         return error.kind
 

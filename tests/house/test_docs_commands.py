@@ -13,7 +13,7 @@ import pytest
 
 from proxy.settings.loader import Settings, load
 from tests.support.code_blocks import METHODS_OF, PAGES, CodeBlock, code_blocks
-from tests.support.page_stage import BIN, CLIENT, NEEDED, Stage, compare, stage
+from tests.support.page_stage import BIN, CLIENT, FIRST_KEY, NEEDED, Stage, compare, stage
 from tests.support.source_tree import read
 
 BLOCKS: Final = [block for page in PAGES for block in code_blocks(page)]
@@ -44,6 +44,9 @@ BEFORE: Final = {
             -d '{{"secrets": ["first"]}}'
     """,
 }
+
+# What the running proxy has in its file: a page's own file is only shown and checked.
+CONFIG: Final = {"docs/callers.md": '[callers.shop]\nkey_file = "/run/secrets/shop-key"\n'}
 
 
 def is_run(block: CodeBlock) -> bool:
@@ -80,7 +83,7 @@ async def try_page(here: Stage, page: str) -> set[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(is_run, code_blocks(page)))])
 async def test_what_a_page_shows_works(page: str, tmp_path: Path) -> None:
     """Every command and program of the page ends well and prints what is shown below it."""
-    async with stage(tmp_path) as here:
+    async with stage(tmp_path, CONFIG.get(page, "")) as here:
         await here.shell(BEFORE.get(page, ""))
         skipped = await try_page(here, page)
     if skipped:
@@ -129,8 +132,9 @@ def test_shell_blocks_are_shell(block: CodeBlock) -> None:
 def test_configuration_files_can_be_used(block: CodeBlock, tmp_path: Path) -> None:
     """A TOML file that a page shows is a valid configuration."""
     (tmp_path / "secrets").mkdir()
-    for name in re.findall(r"/run/secrets/(\w+)", block.text):
-        (tmp_path / "secrets" / name).write_text("secret\n", "utf-8")
+    for name in re.findall(r"/run/secrets/([\w-]+)", block.text):
+        content = FIRST_KEY if name.endswith("-key") else "secret"
+        (tmp_path / "secrets" / name).write_text(f"{content}\n", "utf-8")
     file = tmp_path / "proxy.toml"
     file.write_text(block.text.replace("/run/secrets/", f"{tmp_path}/secrets/"), "utf-8")
     settings = load(config_file=file, environ={}, directory=tmp_path).settings

@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.admin.test_metrics import families, used
+from tests.support.callers import SHOP_KEY, bearer, key_file
 from tests.support.messages import Message, reply, request
 from tests.support.running_proxy import proxied
 from tests.support.source_tree import PACKAGE_MODULES, read
@@ -67,18 +69,21 @@ def test_every_event_is_named() -> None:
     assert set(events()) == logged | {"request", "library"}
 
 
-async def test_what_is_logged_is_explained(tokens: TokenServer) -> None:
+async def test_what_is_logged_is_explained(tokens: TokenServer, tmp_path: Path) -> None:
     """The rows of requests and token requests name the facts in their events, and no other."""
     refused = [reply("401 Unauthorized")]
 
     async def answer(_: Message) -> bytes:
         return refused.pop() if refused else reply("200 OK", "x-trace-id: b")
 
+    config = tmp_path / "callers.toml"
+    config.write_text(f'[callers.shop]\nkey_file = "{key_file(tmp_path, SHOP_KEY)}"\n')
     headers = (
+        bearer(SHOP_KEY),
         "X-Request-ID: a",
         "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
-    async with proxied(tokens, answer) as (proxy, _):
+    async with proxied(tokens, answer, config_file=config) as (proxy, _):
         assert (await proxy.ask(request("GET /", *headers))).status == 200
         assert (await proxy.ask(request("GET /", host="evil.test"))).status == 421
         tokens.failure = reply("400 Bad Request", "x-trace-id: c", body=b'{"error":"odd"}')

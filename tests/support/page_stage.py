@@ -19,11 +19,12 @@ from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret
 from tests.support.waiting import eventually, within
 
-__all__ = ["BIN", "CLIENT", "NEEDED", "Stage", "compare", "stage"]
+__all__ = ["BIN", "CLIENT", "FIRST_KEY", "NEEDED", "Stage", "compare", "stage"]
 
 BIN: Final = Path(sys.executable).parent
 CLIENT: Final = "sandbox-round-apple-123"
 NEEDED: Final = {"go": "go", "javascript": "node", "java": "javac", "php": "php"}
+FIRST_KEY: Final = "the-key-of-a-caller-before-the-page-makes-one"
 _OTHER_CLIENT: Final = "sandbox-calm-otter-101"
 _PROGRAMS: Final = {
     "python": (sys.executable, "example.py"),
@@ -186,10 +187,12 @@ async def _listening(mock: ProxyProcess) -> int:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
-    """Start mock and proxy; wait for the first token."""
+async def stage(folder: Path, config: str = "") -> AsyncIterator[Stage]:
+    """Start mock and proxy, which reads `config` (TOML); wait for the first token."""
     for name in ("signicat", "auth", "sign"):
         (folder / name).write_text(f"{CLIENT_SECRET}\n", "utf-8")
+    (folder / "shop-key").write_text(f"{FIRST_KEY}\n", "utf-8")
+    (folder / "stage.toml").write_text(config.replace("/run/secrets/", f"{folder}/"), "utf-8")
     (folder / ".state").touch()
     clients = [
         f"--client={name}:{CLIENT_SECRET}" for name in (CLIENT, _OTHER_CLIENT, DEFAULT_CLIENT)
@@ -198,7 +201,8 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
     async with proxy_process({}, *started, directory=folder) as mock:
         ports = {"9090": await _listening(mock), "8080": 0, "8081": 0}
         first = Stage(folder, ports)
-        async with proxy_process(first.environ, "run", directory=folder) as process:
+        command = ("run", "--config", f"{folder}/stage.toml")
+        async with proxy_process(first.environ, *command, directory=folder) as process:
             port, admin = await process.ports()
             await process.event("token_request")
             yield Stage(folder, {**ports, "8080": port, "8081": admin})

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from proxy.errors import ERROR_KINDS
+from tests.support.callers import BILLING_KEY, bearer, config_with
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer
 from tests.support.running_proxy import proxied, running_proxy
@@ -50,6 +51,8 @@ CASES = [
 ]
 READABLE = [case for case in CASES if case.code != "head_too_large"]
 PROVOKED_ELSEWHERE = {
+    "caller_not_allowed",
+    "caller_unknown",
     "no_route",
     "request_timeout",
     "token_unavailable",
@@ -143,6 +146,21 @@ async def test_a_path_under_no_route(tokens: TokenServer, tmp_path: Path) -> Non
     async with proxied(tokens, reply(), config_file=config) as (proxy, _):
         assert (await proxy.ask(request("GET /auth/rest/sessions"))).status == 200
         assert_problem(await proxy.ask(request(f"GET /auth/restless?{QUERY}")), 404, "no_route")
+
+
+async def test_callers_that_are_not_known_or_not_allowed(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """401 says how to become known; HEAD gets it too (I1)."""
+    async with proxied(tokens, reply(), config_file=config_with(tmp_path)) as (proxy, _):
+        answer = await proxy.ask(request(f"GET /?{QUERY}"))
+        assert_problem(answer, 401, "caller_unknown")
+        assert answer.head.value("WWW-Authenticate") == 'Bearer realm="signicat-proxy"'
+        answer = await proxy.ask(request("HEAD /"))
+        assert (answer.status, answer.head.value("WWW-Authenticate") is None) == (401, False)
+        answer = await proxy.ask(request(f"GET /?{QUERY}", bearer(BILLING_KEY)))
+        assert_problem(answer, 403, "caller_not_allowed")
+        assert answer.head.value("WWW-Authenticate") is None
 
 
 async def test_no_token(tokens: TokenServer) -> None:

@@ -1,0 +1,111 @@
+"""From settings to the guard: who may call, and the keys of callers from files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.files import UnusableFileError
+from proxy.guard.admission import Admission
+from proxy.guard.identity import CallerStatus, Identity, KeyClashError, KnownCallers
+from proxy.guard.keys import digest_of, read_keys
+from proxy.guard.policy import Policy
+from proxy.server.file_watch import FileWatch, WatchedFiles
+from proxy.server.incoming import new_guard, placeholder_paths
+from proxy.settings.caller_checks import key_file_setting
+from proxy.settings.loader import Settings
+
+__all__ = ["Guard", "KeyFile", "configured_callers"]
+
+
+def _new_known_callers(settings: Settings) -> KnownCallers:
+    """Return the callers of the settings, without the keys that stand in files."""
+    tables = settings.caller_tables
+    known = KnownCallers(
+        [Identity(name, table.clients, table.max_in_flight) for name, table in tables.items()],
+        certificates={entry: name for name, table in tables.items() for entry in table.certificate},
+        users={uid: name for name, table in tables.items() for uid in table.unix_user},
+    )
+    for name, table in tables.items():
+        if table.key_sha256:
+            known.use_keys(name, map(bytes.fromhex, table.key_sha256))
+    return known
+
+
+class KeyFile:
+    """The file of a caller's keys."""
+
+    def __init__(self, caller: str, path: Path, known: KnownCallers) -> None:
+        self._setting = key_file_setting(caller)
+        self._path = path
+        self._caller = caller
+        self._known = known
+        self._keys: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> WatchedFiles[tuple[str, ...]]:
+        """The file as it is to be looked at (C4)."""
+        return WatchedFiles({self._setting: self._path}, self.load, self.use)
+
+    def load(self) -> tuple[str, ...]:
+        """Read and check the file, and change nothing; raise `UnusableFileError`."""
+        keys = read_keys(self._setting, self._path)
+        try:
+            self._known.check_keys(self._caller, _digests(keys))
+        except KeyClashError as error:
+            raise UnusableFileError(self._setting, str(error)) from None
+        return keys
+
+    def use(self, keys: tuple[str, ...]) -> None:
+        """Put keys into force at once, for kept-alive connections too."""
+        self._known.use_keys(self._caller, _digests(keys))
+        self._keys = keys
+
+    def keys_in_use(self) -> tuple[str, ...]:
+        """Return the keys in force, for the redaction filter alone (G7)."""
+        return self._keys
+
+
+def _digests(keys: tuple[str, ...]) -> list[bytes]:
+    return [digest_of(key.encode()) for key in keys]
+
+
+def _key_files(settings: Settings, known: KnownCallers) -> Iterator[KeyFile]:
+    for name, table in settings.caller_tables.items():
+        if table.key_file is not None:
+            yield KeyFile(name, table.key_file, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The gate and what it asks: the rules, who is known, and the files of their keys."""
+
+    policy: Policy
+    admission: Admission
+    callers: KnownCallers
+    key_files: tuple[KeyFile, ...]
+
+    @classmethod
+    def of(cls, settings: Settings, watch: FileWatch) -> "Guard":
+        """Return the guard that the settings ask for; `watch` looks at the files of its keys.
+
+        Raises `UnusableFileError`.
+        """
+        policy, router = new_guard(settings)
+        callers = _new_known_callers(settings)
+        files = tuple(_key_files(settings, callers))
+        for file in files:
+            watch.add(file.watched)
+        return cls(
+            policy, Admission(policy, router, callers, placeholder_paths(settings)), callers, files
+        )
+
+
+def configured_callers(settings: Settings) -> list[CallerStatus]:
+    """Return the callers with all their proofs, as a proxy that starts now would know them.
+
+    Raises `UnusableFileError`.
+    """
+    callers = _new_known_callers(settings)
+    for file in _key_files(settings, callers):
+        file.use(file.load())
+    return callers.statuses()
