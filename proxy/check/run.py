@@ -30,6 +30,7 @@ from proxy.check.report import Report
 from proxy.check.result import CHECKS, CheckId, Result
 from proxy.check.socket_access import socket_access
 from proxy.clock import SYSTEM_CLOCK, Clock
+from proxy.guard.identity import CallerStatus
 from proxy.http1.parser import require_c_parsers
 from proxy.net.binding import obstacles
 from proxy.net.name_cache import NameCache
@@ -97,7 +98,7 @@ class Checker:
             detail = f"a POST to {listed} gets a token that is worth nothing"
             yield Result("settings", "ok", setting_name("placeholder_token"), detail)
         for caller in configured_callers(self._settings):
-            yield Result("settings", "ok", f"caller {caller.name}", caller.proof)
+            yield Result("settings", "ok", f"caller {caller.name}", _caller_detail(caller))
         for risk in risks_of(self._settings):
             detail = f"{risk.address}: {risk.hint}" if risk.address else risk.hint
             fix = risk.fix or f"Unless it is meant, set {risk.setting} back to its default."
@@ -176,6 +177,13 @@ class Checker:
             target=f"client {client.name}, {result.target}",
             seconds=self._clock.monotonic() - started,
         )
+
+
+def _caller_detail(caller: CallerStatus) -> str:
+    """Say how a caller proves who it is, and what it may do."""
+    clients = "all" if caller.clients is None else ", ".join(sorted(caller.clients))
+    limit = "" if caller.max_in_flight is None else f"; {caller.max_in_flight} requests at a time"
+    return f"{caller.proof}; clients: {clients}{limit}"
 
 
 def _skipped(client: ClientSettings, why: str, *checks: CheckId) -> Iterator[Result]:

@@ -120,10 +120,11 @@ class Peer:
 class CallerStatus(NamedTuple):
     """A known caller as operators see it: how many proofs of each kind, and how many requests.
 
-    `max_in_flight` is None where there is no limit.
+    `clients` is None for all, `max_in_flight` where there is no limit.
     """
 
     name: str
+    clients: frozenset[str] | None
     keys: int
     certificates: int
     unix_users: int
@@ -198,6 +199,7 @@ class KnownCallers:
         return [
             CallerStatus(
                 name=caller.name,
+                clients=caller.clients,
                 keys=sum(owner is caller for _, owner in self._digests),
                 certificates=sum(owner is caller for owner in self._by_certificate.values()),
                 unix_users=sum(owner is caller for owner in self._by_user.values()),

@@ -87,7 +87,7 @@ BUSY = replace(
     callers=lambda: 5,
     connections=lambda: {"active": 1, "idle": 2, "connecting": 3, "waiting": 4},
     clients=lambda: [STATUS, replace(STATUS, client="b", state="not_ready")],
-    known_callers=lambda: [CallerStatus("shop", 1, 0, 0, in_flight=2, max_in_flight=40)],
+    known_callers=lambda: [CallerStatus("shop", None, 1, 0, 0, in_flight=2, max_in_flight=40)],
 )
 
 

@@ -20,6 +20,7 @@ from proxy.mock import RunningMock, serve_mock
 from proxy.mock.command import DEFAULT_CLIENT, DEFAULT_SECRET, new_mock
 from proxy.settings.names import PREFIX
 from proxy.telemetry.redaction import Redactor
+from tests.support.callers import OTHER_SHOP_KEY, SHOP_KEY, key_file
 from tests.support.checking import check, settings_for
 from tests.support.messages import reply
 from tests.support.peers import ByteServer
@@ -330,3 +331,38 @@ def test_the_proxy_starts_without_check() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "\n"
+
+
+async def test_callers_are_told_and_their_keys_are_not(mock: RunningMock, tmp_path: Path) -> None:
+    """One line for each caller: how it proves who it is, and what it may do (I1, G7)."""
+    config = tmp_path / "callers.toml"
+    config.write_text(
+        f'[callers.shop]\nkey_file = "{key_file(tmp_path, SHOP_KEY, OTHER_SHOP_KEY)}"\n'
+        'clients = ["default"]\nmax_in_flight = 40\n'
+        f'[callers.batch]\nunix_user = [1001]\nkey_sha256 = ["{"0" * 64}"]\n'
+    )
+    environ = environment_of(mock, listen=f"127.0.0.1:0,unix:{tmp_path}/proxy.sock")
+    code, out, _ = await command(
+        "check", "--config", str(config), directory=tmp_path, environ=environ
+    )
+    assert code == 0
+    rows = [re.split(r" {2,}", line) for line in out.splitlines()]
+    assert [(row[0], row[4]) for row in rows if row[2].startswith("caller ")] == [
+        ("ok", "2 keys; clients: default; 40 requests at a time"),
+        ("ok", "1 key, 1 Unix user; clients: all"),
+    ]
+    assert not [key for key in (SHOP_KEY, OTHER_SHOP_KEY) if key in out]
+
+
+async def test_a_proxy_with_callers_is_known_on_its_port(mock: RunningMock, tmp_path: Path) -> None:
+    """Its port is in use by itself, whatever it answers to a stranger."""
+    config = tmp_path / "callers.toml"
+    config.write_text(f'[callers.shop]\nkey_file = "{key_file(tmp_path, SHOP_KEY)}"\n')
+    token_url = f"{mock.url}/auth/open/connect/token"
+    async with running_proxy(
+        upstream=mock.url, token_url=token_url, client_secret=DEFAULT_SECRET, config_file=config
+    ) as proxy:
+        environ = environment_of(mock, listen=f"127.0.0.1:{proxy.port}")
+        _, out, _ = await command("check", directory=tmp_path, environ=environ)
+        (line,) = [line for line in out.splitlines() if f"LISTEN 127.0.0.1:{proxy.port}" in line]
+        assert "in use by a signicat-proxy that is running" in line

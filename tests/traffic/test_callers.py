@@ -250,6 +250,20 @@ async def test_no_caller_has_passed_for_the_next(tokens: TokenServer, tmp_path: 
         assert_problem(await other.ask(request("GET /")), 401, "caller_unknown")
 
 
+async def test_who_was_here_before_is_not_blamed(tokens: TokenServer, tmp_path: Path) -> None:
+    """What is refused before the caller is looked at, or is no request, has none (I4)."""
+    async with with_callers(tokens, tmp_path) as (proxy, _):
+        caller = await proxy.connect()
+        assert (await caller.ask(request("GET /", bearer(SHOP_KEY)))).status == 200
+        foreign = request("GET /", bearer(SHOP_KEY), host="evil.test")
+        assert (await caller.ask(foreign)).status == 421
+        assert (await caller.ask(request("GET /a/../b", bearer(SHOP_KEY)))).status == 400
+        assert (await caller.ask(b"GET / HTTP/1.1\r\n\x00\r\n\r\n")).status == 400
+        expected = [("shop", "127.0.0.1"), (None, "127.0.0.1"), ("shop", "127.0.0.1")]
+        expected.append((None, "127.0.0.1"))
+        await eventually(lambda: told(proxy) == expected, "all to be logged")
+
+
 async def test_a_refused_body_ends_its_connection(tokens: TokenServer, tmp_path: Path) -> None:
     """What an unknown caller sends behind its head is never read as a request (G5)."""
     inner = request("GET /inner", bearer(SHOP_KEY))
