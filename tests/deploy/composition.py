@@ -23,7 +23,8 @@ PROMETHEUS: Final = "docker.io/prom/prometheus:v3.13.3"
 """The image that the file names; the tests have a stand-in with Debian's Prometheus."""
 _LOCAL: Final = "localhost/signicat-proxy:local"
 _PROJECT: Final = (
-    *("docker-compose.yml", "docker-compose.signicat.yml", "config.example.env"),
+    *("docker-compose.yml", "docker-compose.signicat.yml", "docker-compose.callers.yml"),
+    "config.example.env",
     *("compose", "helm/signicat-proxy/files"),
 )
 _STAND_IN: Final = f"""\

@@ -17,6 +17,7 @@ from tests.support.source_tree import read
 
 SERVICES = ("proxy", "mock", "caller", "prometheus")
 SIGNICAT = ("-f", "docker-compose.yml", "-f", "docker-compose.signicat.yml")
+CALLERS = ("-f", "docker-compose.yml", "-f", "docker-compose.callers.yml")
 UP = ("up", "--detach", "--no-build", "--pull=never")
 OWNER = 12345
 ACCEPTED = {
@@ -282,3 +283,20 @@ def test_the_override_runs_with_a_closed_secret(compose: Composition, tmp_path: 
     finally:
         (compose.folder / ".env").unlink()
         compose.run(*SIGNICAT, "--profile=*", "down", "--timeout=5", environ=given)
+
+
+def test_with_callers_only_who_has_the_key_gets_answers(compose: Composition) -> None:
+    """The example caller has its key from a file; without it the host gets 401 (I1)."""
+    url = "http://localhost:8080/sign/signing-sessions"
+    key = read("compose/caller-key").strip()
+    try:
+        compose.run(*CALLERS, *UP, "proxy", "mock")
+        until(lambda: has_token(compose), "a token")
+        assert compose.get(url).startswith("401 ")
+        with_key = ("-H", f"Authorization: Bearer {key}", "-m70")
+        until(lambda: compose.get(url, *with_key).startswith("200 "), "an answer of the mock")
+        compose.run(*CALLERS, *UP, "proxy", "mock", "caller")
+        until(lambda: bool(answers(compose)), "an answer")
+        assert {answer[:3] for answer in answers(compose)} == {"200"}
+    finally:
+        compose.run(*CALLERS, "down", "--timeout=5")
