@@ -50,20 +50,21 @@ class TlsCallerConnection(CallerConnection):
             turns.later(stream.shake_hands, again=False)
 
     def on_secured(self) -> None:
-        """Wait for the first request."""
+        """Learn what the caller's certificate says; wait for the first request."""
         self._is_secured = True
+        self._identify()
         if self.patience.deadline:  # it is 0 where a drain is to end it, and does (C2)
             self.patience.expect_idle()
 
     def on_handshake_failed(self, error: ssl.SSLError) -> None:
         """Record why; the caller is given time to read the alert."""
-        self._context.request_log.handshake_failed(handshake_fault(error))
+        self._context.request_log.handshake_failed(handshake_fault(error), self._peer)
         self._linger()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Record a caller that goes in the middle of the handshake, once it has begun."""
         if self._has_begun and not self._is_secured and not self._is_lingering:
-            self._context.request_log.handshake_failed(_LEFT)
+            self._context.request_log.handshake_failed(_LEFT, self._peer)
         super().connection_lost(exc)
 
     def on_plain(self, data: bytes) -> None:
@@ -86,7 +87,7 @@ class TlsCallerConnection(CallerConnection):
         if self._has_begun and not self._context.callers.is_draining:
             seconds = self._context.limits.head_timeout_seconds
             self._context.request_log.handshake_failed(
-                f"the handshake was not complete within {seconds:g} seconds"
+                f"the handshake was not complete within {seconds:g} seconds", self._peer
             )
         self._is_lingering = True
         self.abort()

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.net.tls import peer_names
+
 __all__ = ["KNOWS_UNIX_USERS", "PeerFacts", "peer_facts"]
 
 KNOWS_UNIX_USERS: Final = sys.platform == "linux"
@@ -53,12 +55,6 @@ def _uid(transport: asyncio.BaseTransport) -> int | None:
 
 
 def _certificate_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:
-    tls = transport.get_extra_info("ssl_object")
-    certificate = None if tls is None else tls.getpeercert()
-    if not certificate:
-        return ()
-    return tuple(
-        f"{kind}:{name.lower() if kind == 'DNS' else name}"
-        for kind, name in certificate.get("subjectAltName", ())
-        if kind in ("URI", "DNS")
-    )
+    """Return the names with their kind, so that no name of one kind passes for one of another."""
+    uris = (f"URI:{name}" for name in peer_names(transport, "URI"))
+    return (*uris, *(f"DNS:{name.lower()}" for name in peer_names(transport, "DNS")))

@@ -21,8 +21,8 @@ def names_in(certificate: Mapping[str, Any], *kinds: str) -> tuple[str, ...]:
     return tuple(str(name) for kind, name in found if kind in kinds)
 
 
-def peer_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:
-    """Return the URI and DNS names in the certificate that the peer has shown and proved.
+def peer_names(transport: asyncio.BaseTransport, *kinds: str) -> tuple[str, ...]:
+    """Return the names of these kinds in the certificate that the peer has shown and proved.
 
     Empty where there is no TLS, its handshake is not over, or no certificate was demanded:
     a certificate that nobody verified has no names.
@@ -30,7 +30,7 @@ def peer_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:
     secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     if secured is None or secured.context.verify_mode is not ssl.CERT_REQUIRED:
         return ()
-    return names_in(secured.getpeercert() or {}, "URI", "DNS")
+    return names_in(secured.getpeercert() or {}, *kinds)
 
 
 @contextmanager

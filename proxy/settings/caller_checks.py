@@ -63,14 +63,14 @@ def _place_errors(name: str, table: CallerTable, settings: Settings) -> Iterator
             "unix_user",
             f"{setting_name('listen')} has no Unix socket; add one, as unix:/run/proxy.sock",
         )
-    if table.certificate and not _asks_for_certificates(settings):
-        yield _error(name, "certificate", "no port asks callers for a certificate")
-
-
-def _asks_for_certificates(settings: Settings) -> bool:
-    """Say whether some port asks callers for a certificate."""
-    del settings
-    return False  # no traffic port has TLS
+    if table.certificate and settings.tls_client_ca_file is None:
+        yield _error(
+            name, "certificate", f"needs {setting_name('tls_client_ca_file')}, which verifies it"
+        )
+    elif table.certificate and all(address.path for address in settings.listen):
+        yield _error(
+            name, "certificate", f"{setting_name('listen')} has no TCP address; only these have TLS"
+        )
 
 
 def _shared_proof_errors(settings: Settings) -> Iterator[SettingError]:

@@ -251,7 +251,7 @@ class RequestLog:
                 }
             )
 
-    def handshake_failed(self, detail: str) -> None:
+    def handshake_failed(self, detail: str, peer: Peer) -> None:
         """Record a caller with which TLS did not come to stand (I3)."""
         self._counters.handshake_failed()
         self._recent.add("refused", TLS_HANDSHAKE, detail=detail)
@@ -260,6 +260,7 @@ class RequestLog:
                 {
                     "method": "OTHER",
                     "client": NO_CLIENT,
+                    "peer": peer.address,
                     "outcome": TLS_HANDSHAKE,
                     "detail": detail,
                 }

@@ -192,7 +192,7 @@ ERRORS: dict[str, tuple[str, Mapping[str, str], str]] = {
     "no certificates": (
         '[callers.billing]\ncertificate = ["billing.example.com"]',
         {},
-        "callers.billing.certificate: no port asks callers for a certificate",
+        "callers.billing.certificate: needs SIGNICAT_PROXY_TLS_CLIENT_CA_FILE, which verifies it",
     ),
     "a name for many": (
         '[callers.billing]\ncertificate = ["*.example.com"]',

@@ -312,7 +312,7 @@ class Named(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look before the handshake."""
         self.transport = transport
-        self.names.append(peer_names(transport))
+        self.names.append(peer_names(transport, "URI", "DNS"))
 
     def on_hello(self) -> None:
         """Go on at once."""
@@ -320,7 +320,7 @@ class Named(asyncio.Protocol):
 
     def on_secured(self) -> None:
         """Look again."""
-        self.names.append(peer_names(self.transport))
+        self.names.append(peer_names(self.transport, "URI", "DNS"))
         self.is_secured.set()
 
     def on_handshake_failed(self, error: ssl.SSLError) -> None:
