@@ -1,7 +1,8 @@
 """The gate: the order in which the guard's checks are made, and what need not be made again."""
 
 from proxy.errors import NO_ROUTE, ProxyError
-from proxy.guard.identity import KnownCallers, Peer
+from proxy.guard.identity import Peer
+from proxy.guard.known_callers import KnownCallers
 from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
 from proxy.guard.token_calls import TOKEN_CALL, TOKEN_CALL_METHOD
@@ -75,4 +76,4 @@ class Admission:
         if origin is not None or fetch_site is not None:
             policy.check_browser(origin, fetch_site)
         callers = self.callers
-        peer.note(request.known, callers.generation, callers.identify(facts, peer.own))
+        peer.note(request.known, callers.generation, callers.identify(facts, peer))

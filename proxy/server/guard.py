@@ -6,8 +6,9 @@ from pathlib import Path
 
 from proxy.files import UnusableFileError
 from proxy.guard.admission import Admission
-from proxy.guard.identity import CallerStatus, Identity, KeyClashError, KnownCallers
+from proxy.guard.identity import CallerStatus, Identity
 from proxy.guard.keys import digest_of, read_keys
+from proxy.guard.known_callers import KeyClashError, KnownCallers
 from proxy.guard.policy import Policy
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.server.incoming import new_guard, placeholder_paths

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from proxy.errors import ProxyError
-from proxy.guard.identity import KnownCallers
+from proxy.guard.known_callers import KnownCallers
 from proxy.guard.routing import Route
 from proxy.http1.body import NO_BODY
 from proxy.http1.failures import upstream_silent

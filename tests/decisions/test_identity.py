@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from proxy.errors import CALLER_NOT_ALLOWED, CALLER_UNKNOWN, OVERLOADED, ErrorKind, ProxyError
-from proxy.guard.identity import Identity, KeyClashError, KnownCallers
+from proxy.guard.identity import Identity, Peer
+from proxy.guard.known_callers import KeyClashError, KnownCallers
 from proxy.http1.request import KnownHead
 
 KEY = b"a-key-of-the-test-0123456789-ABCDEF"
@@ -57,20 +58,21 @@ def test_what_a_connection_proves(uid: int | None, names: tuple[str, ...], owner
 def test_a_key_wins_over_the_connection() -> None:
     """Whoever has the key is that caller; what is no key leaves it to the connection."""
     known = callers()
-    own = known.peer(None, 1001).own
+    peer = known.peer(None, 1001)
     key = {b"authorization": b"Bearer " + KEY}
-    assert known.identify(key, own).name == "shop"
-    assert known.identify({b"authorization": b"Bearer " + OTHER}, own).name == "billing"
-    assert known.identify({}, own).name == "billing"
+    for _ in range(2):
+        assert known.identify(key, peer).name == "shop"
+        assert known.identify({b"authorization": b"Bearer " + OTHER}, peer).name == "billing"
+        assert known.identify({}, peer).name == "billing"
     with pytest.raises(ProxyError) as caught:
-        known.identify({}, known.nobody)
+        known.identify({}, known.peer(None))
     assert caught.value.kind is CALLER_UNKNOWN
 
 
 def test_without_callers_everybody_is_nobody() -> None:
     """Nothing is looked at, and nothing is refused."""
     known = KnownCallers()
-    assert known.identify({b"authorization": b"Bearer " + KEY}, known.nobody) is known.nobody
+    assert known.identify({b"authorization": b"Bearer " + KEY}, known.peer(None)) is known.nobody
     assert known.statuses() == []
 
 
@@ -94,7 +96,33 @@ def test_the_key_of_another_is_not_put_into_force() -> None:
     assert str(caught.value) == "holds a key of the caller 'shop' too"
     assert known.generation == before
     with pytest.raises(ProxyError):
-        known.identify({b"authorization": b"Bearer " + OTHER}, known.nobody)
+        known.identify({b"authorization": b"Bearer " + OTHER}, known.peer(None))
+
+
+def test_remembered_credentials_count_for_their_bytes_peer_and_keys_alone() -> None:
+    """Other bytes, the other header, another peer or other keys: it is looked at anew (I2)."""
+    known = callers()
+    peer, line = known.peer(None), b"Bearer " + KEY
+    assert known.identify({b"authorization": line}, peer).name == "shop"
+    others: list[tuple[dict[bytes, bytes], Peer]] = [
+        ({b"authorization": line[:-1] + b"."}, peer),
+        ({b"authorization": line + b", " + line}, peer),
+        ({}, peer),
+        ({}, known.peer(None)),
+    ]
+    for facts, who in others:
+        with pytest.raises(ProxyError):
+            known.identify(facts, who)
+        assert known.identify({b"authorization": line}, peer).name == "shop"
+    assert known.identify({b"proxy-authorization": line}, peer).name == "shop"
+    known.use_keys("billing", [digest(OTHER)])
+    both = {b"authorization": line, b"proxy-authorization": b"Bearer " + OTHER}
+    with pytest.raises(ProxyError):
+        known.identify(both, peer)
+    known.use_keys("shop", [digest(KEY[::-1])])
+    for facts in ({b"authorization": line}, {b"proxy-authorization": line}):
+        with pytest.raises(ProxyError):
+            known.identify(facts, peer)
 
 
 def refusal(caller: Identity, client: str) -> ErrorKind | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import ErrorKind, ProxyError
 from proxy.guard.admission import Admission
-from proxy.guard.identity import KnownCallers
+from proxy.guard.known_callers import KnownCallers
 from proxy.guard.policy import Policy
 from proxy.guard.routing import NO_CLIENT, Route, Router
 from proxy.guard.token_calls import TOKEN_CALL, token_call_paths
