@@ -15,6 +15,11 @@ _WHO_REACHES: Final = {
     "renewed; probes and a Prometheus elsewhere need it",
 }
 
+_WHO_PROVES: Final = (
+    "whoever has a certificate of an authority in SIGNICAT_PROXY_TLS_CLIENT_CA_FILE acts as your "
+    "organisation"
+)
+
 _WHO_CONNECTS: Final = {
     "listen": "every user of this machine that reaches this socket acts as your organisation",
     "admin_listen": "every user of this machine that reaches this socket sees state and metrics "
@@ -46,10 +51,11 @@ def _listening_risks(settings: Settings) -> Iterator[Risk]:
         ("admin_listen", settings.admin_listen),
     ):
         if not address.is_local:
+            is_proved = name == "listen" and settings.tls_client_ca_file is not None
             yield Risk(
                 "listening_beyond_loopback",
                 setting_name(name),
-                _WHO_REACHES[name],
+                _WHO_PROVES if is_proved else _WHO_REACHES[name],
                 str(address),
             )
         if address.path is not None and address.socket_mode & ~_NOT_OTHERS:

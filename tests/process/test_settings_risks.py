@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import trustme
 
 from proxy.settings.loader import load
 from proxy.settings.names import PREFIX
 from proxy.settings.risks import Risk, risks_of
+from tests.support.tls_callers import ServerFiles
 
 
 def risks(folder: Path, **changes: str) -> list[Risk]:
@@ -40,6 +42,17 @@ def test_a_risk_names_its_setting_and_what_it_means(
     (risk,) = risks(tmp_path, **{setting: value})
     assert (risk.event, risk.setting) == (event, PREFIX + setting)
     assert hint in risk.hint
+
+
+def test_callers_with_certificates_are_a_smaller_risk(tmp_path: Path) -> None:
+    """The warning says who may act then; TLS alone proves nothing of a caller (G1, I3)."""
+    files = ServerFiles(tmp_path, trustme.CA())
+    names = {name.upper(): str(path) for name, path in files.settings.items()}
+    (risk,) = risks(tmp_path, LISTEN="0.0.0.0:8443", **names)
+    assert risk.hint.startswith("whoever has a certificate of an authority in SIGNICAT_PROXY_TLS_")
+    del names["TLS_CLIENT_CA_FILE"]
+    (risk,) = risks(tmp_path, LISTEN="0.0.0.0:8443", **names)
+    assert risk.hint == "whoever reaches this address acts as your organisation"
 
 
 def test_each_wide_address_is_a_risk(tmp_path: Path) -> None:
