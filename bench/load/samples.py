@@ -24,6 +24,7 @@ __all__ = [
     "measure_memory",
     "measure_roll_over",
     "measure_start",
+    "measure_tls_callers",
     "measure_transfer",
 ]
 
@@ -124,6 +125,15 @@ def measure_roll_over(
     if lifetime_seconds < subject.seconds and renewed < LEAST_ROLL_OVERS:
         raise Refused(f"{renewed} new tokens in {subject.seconds} s")
     return {**sample, "tokens": float(renewed)}
+
+
+def measure_tls_callers(subject: Subject, *, request: Request, connections: int) -> Sample:
+    """Run wrk over TLS on a process of its own; the upstream stays plain."""
+    upstream = replace(subject.upstream, is_for_tls_callers=True)
+    with subject.peer.started(upstream, tls=False, core=subject.core) as running:
+        own = replace(subject, running=running)
+        measure_load(replace(own, seconds=1), request=request, connections=connections)
+        return measure_load(own, request=request, connections=connections)
 
 
 def measure_clients(subject: Subject, *, count: int, response_bytes: int) -> Sample:

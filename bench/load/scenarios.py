@@ -16,6 +16,7 @@ from bench.load.samples import (
     measure_memory,
     measure_roll_over,
     measure_start,
+    measure_tls_callers,
     measure_transfer,
 )
 from bench.load.wrk import Request
@@ -102,6 +103,20 @@ def of_mode(*, tls: bool) -> tuple[Scenario, ...]:
         under_load("get-64k", "GET 64 KiB", GET_64K, 16, tls=tls),
         transferring("download", download, tls=tls),
         transferring("upload", upload, tls=tls),
+    )
+
+
+def by_tls(name: str, title: str, request: Request) -> Scenario:
+    """Return a scenario with callers that speak TLS, on connections that they keep."""
+    return Scenario(
+        f"tls-callers-{name}",
+        f"{title}, 16 connections, TLS from callers",
+        "load",
+        "rate",
+        partial(measure_tls_callers, request=request, connections=16),
+        has_warm_up=False,
+        only=(PROXY, "envoy", "nginx"),
+        effort="roll",
     )
 
 
@@ -245,6 +260,8 @@ SCENARIOS = (
         only=(PROXY, LOGGED),
         effort="log",
     ),
+    by_tls("get-1k", "GET 1 KiB", GET_1K),
+    by_tls("get-64k", "GET 64 KiB", GET_64K),
     rolling_over("none", "one token", 86400),
     rolling_over("3s", "a new token every 3 s", SHORT_LIFE_SECONDS),
     *of_growth(),

@@ -9,16 +9,24 @@ TYPE = "type.googleapis.com/envoy.extensions."
 
 
 def configuration(
-    *, port: int, upstream_port: int, token_port: int, ca_file: Path | None
+    *,
+    port: int,
+    upstream_port: int,
+    token_port: int,
+    ca_file: Path | None,
+    shown: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
-    """Return Envoy's bootstrap; TLS to the upstream if a CA file is named."""
+    """Return Envoy's bootstrap; TLS to the upstream if a CA file is named.
+
+    `shown` is certificate and key for callers that speak TLS.
+    """
     return {
         "static_resources": {
             "listeners": [
                 {
                     "name": "callers",
                     "address": _address(port),
-                    "filter_chains": [{"filters": [_connection_manager()]}],
+                    "filter_chains": [{"filters": [_connection_manager()]} | _shown(shown)],
                 }
             ],
             "clusters": [
@@ -85,6 +93,22 @@ def _cluster(name: str, port: int) -> dict[str, Any]:
             "endpoints": [{"lb_endpoints": [endpoint]}],
         },
     }
+
+
+def _shown(pair: tuple[Path, Path] | None) -> dict[str, Any]:
+    if pair is None:
+        return {}
+    certificate, key = ({"filename": str(path)} for path in pair)
+    socket = _typed(
+        "envoy.transport_sockets.tls",
+        "transport_sockets.tls.v3.DownstreamTlsContext",
+        common_tls_context={
+            "tls_certificates": [{"certificate_chain": certificate, "private_key": key}],
+            "tls_params": {"tls_maximum_protocol_version": "TLSv1_3"},
+            "alpn_protocols": ["http/1.1"],
+        },
+    )
+    return {"transport_socket": socket}
 
 
 def _transport_socket(ca_file: Path | None) -> dict[str, Any]:

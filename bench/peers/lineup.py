@@ -103,6 +103,7 @@ def _envoy(site: Site, *, program: Path) -> Launch:
         upstream_port=site.upstream_port,
         token_port=site.token_port,
         ca_file=site.ca_file if site.tls else None,
+        shown=site.shown,
     )
     path = site.write("envoy.json", json.dumps(bootstrap))
     options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
@@ -111,7 +112,11 @@ def _envoy(site: Site, *, program: Path) -> Launch:
 
 def _nginx(site: Site) -> Launch:
     text = nginx.proxy_configuration(
-        port=site.port, upstream=site.upstream_port, tls=site.tls, ca_file=site.ca_file
+        port=site.port,
+        upstream=site.upstream_port,
+        tls=site.tls,
+        ca_file=site.ca_file,
+        shown=site.shown,
     )
     return Launch(("nginx", "-p", site.folder, "-c", site.write("nginx.conf", text)))
 

@@ -74,6 +74,13 @@ UPSTREAM = """\
   }}
 """
 
+# What a proxy adds where callers speak TLS: the same version and suite as towards the upstream.
+CERTIFICATE = """;
+    ssl_certificate {};
+    ssl_certificate_key {};
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256"""
+
 # Streams both ways like the other proxies: by default nginx keeps uploads, and what of a
 # download does not fit its buffers, in files.
 PROXY = """\
@@ -84,7 +91,7 @@ PROXY = """\
     keepalive_timeout 1h;
   }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port}{listens};
     location / {{
       proxy_pass {scheme}://origin;
       proxy_http_version 1.1;
@@ -111,9 +118,23 @@ def upstream_configuration(*, plain: int, tls: int, rolling: int) -> str:
     return MAIN.format(http=http)
 
 
-def proxy_configuration(*, port: int, upstream: int, tls: bool, ca_file: Path) -> str:
+def proxy_configuration(
+    *,
+    port: int,
+    upstream: int,
+    tls: bool,
+    ca_file: Path,
+    shown: tuple[Path, Path] | None = None,
+) -> str:
     """Return a proxy on this port that adds the token as a fixed header."""
-    scheme = "https" if tls else "http"
-    return MAIN.format(
-        http=PROXY.format(port=port, upstream=upstream, scheme=scheme, token=TOKEN, ca=ca_file)
+    http = PROXY.format(
+        port=port,
+        upstream=upstream,
+        scheme="https" if tls else "http",
+        token=TOKEN,
+        ca=ca_file,
+        listens=" backlog=4096"
+        if shown is None
+        else f" ssl backlog=4096{CERTIFICATE.format(*shown)}",
     )
+    return MAIN.format(http=http)

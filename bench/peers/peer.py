@@ -58,7 +58,10 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a proxy listens and sends requests, and an empty folder for its files."""
+    """Where a proxy listens and sends requests, and an empty folder for its files.
+
+    `shown` is certificate and key for callers that speak TLS, None for plain HTTP.
+    """
 
     port: int
     upstream_port: int
@@ -66,6 +69,7 @@ class Site:
     ca_file: Path
     tls: bool
     folder: Path
+    shown: tuple[Path, Path] | None = None
 
     @property
     def origin(self) -> str:
@@ -136,10 +140,18 @@ def served(
     port = free_port()
     folder = upstream.folder / f"{name}-{port}"
     folder.mkdir()
-    site = Site(port, upstream.port(tls=tls), upstream.token_port, upstream.ca_file, tls, folder)
+    site = Site(
+        port,
+        upstream.port(tls=tls),
+        upstream.token_port,
+        upstream.ca_file,
+        tls,
+        folder,
+        upstream.shown,
+    )
     how = launch(site)
     output = folder / "output"
     with running(how.command, core=core, output=output, environ=how.environ) as process:
-        endpoint = Endpoint(port, token=token)
+        endpoint = Endpoint(port, upstream.ca_file if site.shown else None, token)
         wait_until_served(endpoint, process)
         yield Running(endpoint, process)

@@ -45,6 +45,8 @@ class Signicat:
             "ADMIN_LISTEN": "127.0.0.1:0",
             "ACCESS_LOG": self.access_log,
         }
+        if site.shown is not None:
+            settings["TLS_CERT_FILE"], settings["TLS_KEY_FILE"] = map(str, site.shown)
         command: list[str | Path] = [self.python, "-P", "-m", "proxy", "run"]
         if self.clients:
             command += ["--config", site.write("clients.toml", self._tables())]

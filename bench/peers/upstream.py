@@ -19,7 +19,8 @@ __all__ = ["Upstream", "started_upstream"]
 class Upstream:
     """Where the upstream and the token endpoint are, and whom to trust for TLS.
 
-    The rolling port takes tokens of an endpoint that has a lifetime, until they end.
+    The rolling port takes tokens of an endpoint that has a lifetime, until they end. With
+    `is_for_tls_callers`, proxies before it speak TLS to callers, with the upstream's certificate.
     """
 
     plain_port: int
@@ -28,6 +29,14 @@ class Upstream:
     token_port: int
     ca_file: Path
     folder: Path
+    is_for_tls_callers: bool = False
+
+    @property
+    def shown(self) -> tuple[Path, Path] | None:
+        """Certificate and key that proxies show to callers, None for plain HTTP."""
+        if not self.is_for_tls_callers:
+            return None
+        return self.ca_file.with_name("certificate.pem"), self.ca_file.with_name("key.pem")
 
     def port(self, *, tls: bool) -> int:
         """Return the port that speaks TLS, or the other one."""
