@@ -1,15 +1,20 @@
-"""What callers have sent ahead, in bytes, bounded for the process and not only for each (G11)."""
+"""What callers cost in memory, bounded for the process and not only for each (G11).
+
+Counted are the bytes that they have sent ahead. What TLS keeps for a connection shows nowhere,
+so there the connections are bounded.
+"""
 
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Ahead", "MemoryBudget", "budget_bytes"]
+__all__ = ["Ahead", "MemoryBudget", "budget_bytes", "most_tls_callers"]
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _LIMITS: Final = ("memory.max", "memory/memory.limit_in_bytes")  # version 2, version 1
 _SHARE: Final = 4
 _MOST: Final = 64 * 1024 * 1024
 _BODIES: Final = 4
+_TLS_BYTES: Final = 48 * 1024  # measured: 43 KiB in the middle of a handshake, fewer later
 _MODEST_BYTES: Final = 4 * 1024  # who keeps no more than this is not to blame
 
 
@@ -32,6 +37,15 @@ def budget_bytes(max_replay_bytes: int, root: Path = _CGROUP) -> int:
     limit = _container_limit(root)
     share = _MOST if limit is None else min(_MOST, limit // _SHARE)
     return max(share, _BODIES * max_replay_bytes)
+
+
+def most_tls_callers(most: int, root: Path = _CGROUP) -> int:
+    """Return how many of at most `most` callers may have TLS: a quarter of the container's memory.
+
+    All of them where there is no limit.
+    """
+    limit = _container_limit(root)
+    return most if limit is None else max(1, min(most, limit // _SHARE // _TLS_BYTES))
 
 
 class MemoryBudget:

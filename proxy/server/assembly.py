@@ -16,7 +16,7 @@ from proxy.admin.report import Reporter
 from proxy.clock import Clock
 from proxy.files import UnusableFileError
 from proxy.forward.context import Context, Limits
-from proxy.forward.memory_budget import budget_bytes
+from proxy.forward.memory_budget import budget_bytes, most_tls_callers
 from proxy.forward.pool import Pool
 from proxy.forward.turns import Turns
 from proxy.http1.parser import RequestHeadParser
@@ -96,16 +96,17 @@ def configured_secrets(settings: Settings) -> tuple[str, ...]:
 
 
 def _limits(settings: Settings) -> Limits:
-    """Bound the callers by the open files that are left for them (G6)."""
+    """Bound the callers by the open files that are left for them, and TLS by memory (G6, G11)."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     left = files - settings.max_upstream_connections - _SPARE_FILES
+    most = max(1, min(_MAX_CALLERS, left))
     return Limits(
         head_timeout_seconds=settings.head_timeout_seconds,
         caller_idle_seconds=settings.caller_idle_seconds,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         read_timeout_seconds=settings.read_timeout_seconds,
         max_replay_bytes=settings.max_replay_bytes,
-        max_callers=max(1, min(_MAX_CALLERS, left)),
+        max_callers=most if settings.tls_files is None else most_tls_callers(most),
         max_ahead_bytes=budget_bytes(settings.max_replay_bytes),
     )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.forward.memory_budget import budget_bytes
+from proxy.forward.memory_budget import budget_bytes, most_tls_callers
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -41,3 +41,16 @@ def test_without_a_limit_it_is_64_mib(tmp_path: Path, limit: str | None) -> None
 def test_four_of_the_largest_bodies_always_fit(tmp_path: Path) -> None:
     """However little memory there is: MAX_REPLAY_BYTES is the operator's word (G11, F12)."""
     assert budget_bytes(40 * MIB, container(tmp_path, "memory.max", str(64 * MIB))) == 160 * MIB
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"), [(128 * MIB, 682), (256 * MIB, 1365), (2 << 40, 10_000), (8, 1)]
+)
+def test_tls_has_a_quarter_of_the_containers_memory(tmp_path: Path, limit: int, most: int) -> None:
+    """What TLS keeps for a connection shows nowhere, so the connections are bounded (G11, I3)."""
+    assert most_tls_callers(10_000, container(tmp_path, "memory.max", str(limit))) == most
+
+
+def test_tls_without_a_limit_of_memory_has_no_bound_of_its_own(tmp_path: Path) -> None:
+    """Then open files bound it, as any caller (G6)."""
+    assert most_tls_callers(10_000, tmp_path) == 10_000
