@@ -17,7 +17,7 @@ from proxy.errors import (
     UPSTREAM_UNREACHABLE,
     ProxyError,
 )
-from proxy.http1.foreign_protocols import foreign_protocol
+from proxy.http1.foreign_protocols import NOT_TLS, foreign_protocol
 from proxy.http1.message_faults import remedy
 
 __all__ = [
@@ -95,7 +95,7 @@ def body_too_large(limit: int) -> ProxyError:
 
 def no_tls(data: bytes) -> ProxyError:
     """Return the refusal of first bytes that are no TLS, on a port that speaks it (G10)."""
-    found = foreign_protocol(data) or "the bytes are not TLS"
+    found = foreign_protocol(data) or NOT_TLS
     return ProxyError(
         BAD_REQUEST,
         f"The request was refused: {found}. This port speaks TLS; call it with https://.",

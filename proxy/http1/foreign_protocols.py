@@ -6,12 +6,21 @@ a URL, a load balancer that says more than HTTP.
 
 from typing import Final
 
-__all__ = ["HTTP_2", "HTTP_2_REPLY", "PROXY_PROTOCOL", "SOCKS", "TLS", "foreign_protocol"]
+__all__ = [
+    "HTTP_2",
+    "HTTP_2_REPLY",
+    "NOT_TLS",
+    "PROXY_PROTOCOL",
+    "SOCKS",
+    "TLS",
+    "foreign_protocol",
+]
 
 TLS: Final = "the bytes are TLS, not plain HTTP"
 HTTP_2: Final = "the bytes are HTTP/2 with prior knowledge"
 HTTP_2_REPLY: Final = "the bytes are HTTP/2"
 SOCKS: Final = "the bytes are SOCKS, not HTTP"
+NOT_TLS: Final = "the bytes are not TLS"
 PROXY_PROTOCOL: Final = "the bytes begin with a header of the PROXY protocol"
 
 _SOCKS_4: Final = 4

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http1 import message_faults
+from proxy.http1 import foreign_protocols, message_faults
 from proxy.http1.failures import ambiguous_message
 from proxy.http1.foreign_protocols import HTTP_2, PROXY_PROTOCOL, SOCKS, TLS, foreign_protocol
 from proxy.http1.message_faults import UNCLEAR, remedy, request_fault, response_fault
@@ -126,7 +126,7 @@ def test_every_refused_head_has_a_fault_with_a_name() -> None:
 
 TEXTS = {
     text
-    for name, text in vars(message_faults).items()
+    for name, text in (vars(message_faults) | vars(foreign_protocols)).items()
     if name.isupper() and not name.startswith("_") and isinstance(text, str)
 }
 
