@@ -1,5 +1,6 @@
 """The parts of the status page: elements, and numbers and codes as people read them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 from xml.etree.ElementTree import Element
@@ -18,6 +19,7 @@ __all__ = [
     "moment",
     "rate",
     "requests",
+    "section",
     "share",
 ]
 
@@ -49,6 +51,12 @@ def element(name: str, *content: Content, **attributes: str) -> Element:
 def fact(name: str, value: Content) -> Element:
     """Return a name and its value, for a `dl`."""
     return element("div", element("dt", name), element("dd", value))
+
+
+def section(heading: str, *content: Element, beside: Sequence[Element] = ()) -> Element:
+    """Return a section of the page; `beside` stands on the line of its heading."""
+    head = element("div", element("h2", heading), *beside, class_="bar")
+    return element("section", head, *content)
 
 
 def duration(seconds: float) -> str:

@@ -27,11 +27,12 @@ from proxy.admin.html import (
     moment,
     rate,
     requests,
+    section,
     share,
 )
+from proxy.admin.incoming import incoming
 from proxy.admin.report import StatusReport
 from proxy.admin.settings_rows import SettingsRow, settings_rows
-from proxy.guard.identity import CallerStatus
 from proxy.oauth.token import ClientState, ClientStatus
 from proxy.telemetry.rates import Rates
 from proxy.telemetry.recent_errors import RecentError
@@ -103,7 +104,7 @@ class StatusPage:
     def render(self, report: StatusReport) -> str:
         """Return the document."""
         words, _ = _STATES[_state(report)]
-        main = (_traffic(report), _clients(report), *_callers(report), *_recent(report))
+        main = (_traffic(report), _clients(report), *incoming(report), *_recent(report))
         return self._shell.substitute(
             title=html.escape(f"{words} · signicat-proxy"),
             wall=f"{report.wall:.0f}",
@@ -141,11 +142,6 @@ def _header(report: StatusReport) -> Element:
     return element("header", bar, sentence, live)
 
 
-def _section(heading: str, *content: Element, beside: Sequence[Element] = ()) -> Element:
-    head = element("div", element("h2", heading), *beside, class_="bar")
-    return element("section", head, *content)
-
-
 def _traffic(report: StatusReport) -> Element:
     total, connections = report.total, report.connections
     span = f"{duration(total.seconds)}, {requests(total.requests)}"
@@ -161,7 +157,7 @@ def _traffic(report: StatusReport) -> Element:
     since = f"{requests(report.requests)} in {duration(report.uptime_seconds)} since the start. "
     note = element("p", f"{since}Connections to the upstream: {states}.", class_="muted")
     content = (tiles, note, *_placeholders(report))
-    return _section("Last minute", *content, beside=[element("p", span, class_="muted")])
+    return section("Last minute", *content, beside=[element("p", span, class_="muted")])
 
 
 def _placeholders(report: StatusReport) -> Iterator[Element]:
@@ -180,7 +176,7 @@ def _quality(rates: Rates) -> Iterator[Element]:
 
 def _clients(report: StatusReport) -> Element:
     cards = [_card(status, report.rates[status.client]) for status in report.clients]
-    return _section("Clients", element("div", *cards, class_="cards"), beside=[_renew_button()])
+    return section("Clients", element("div", *cards, class_="cards"), beside=[_renew_button()])
 
 
 def _renew_button() -> Element:
@@ -219,30 +215,13 @@ def _secret(status: ClientStatus) -> Iterator[Element]:
         yield element("p", text, class_="note warn")
 
 
-def _callers(report: StatusReport) -> Iterator[Element]:
-    """Yield who may call; nothing where everybody may."""
-    if report.callers:
-        cards = [_caller_card(caller) for caller in report.callers]
-        yield _section("Callers", element("div", *cards, class_="cards"))
-
-
-def _caller_card(caller: CallerStatus) -> Element:
-    limit = "" if caller.max_in_flight is None else f" of {caller.max_in_flight}"
-    facts = element(
-        "dl",
-        fact("Running now", f"{caller.in_flight}{limit}"),
-        fact("Proof", caller.proof),
-    )
-    return element("article", element("h3", caller.name), facts, class_="card")
-
-
 def _recent(report: StatusReport) -> Iterator[Element]:
     if report.recent:
         entries = [_entry(error, report.wall) for error in report.recent]
         content = element("ol", *entries, class_="list")
     else:
         content = element("p", "None since the start.", class_="muted")
-    yield _section("Recent refusals and failures", content)
+    yield section("Recent refusals and failures", content)
 
 
 def _entry(error: RecentError, now: float) -> Element:

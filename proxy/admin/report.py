@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from proxy import __version__
 from proxy.clock import Clock
 from proxy.guard.identity import CallerStatus
 from proxy.guard.routing import NO_CLIENT
 from proxy.oauth.token import ClientStatus
-from proxy.telemetry.counters import Counters
+from proxy.telemetry.counters import Counters, FileCounters
 from proxy.telemetry.rates import Rates, Traffic
 from proxy.telemetry.recent_errors import RecentError, RecentErrors
 
 __all__ = ["Reporter", "StatusReport", "client_facts", "status_json"]
+
+_DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +24,10 @@ class StatusReport:
 
     `rates` has a row for each client and one, `none`, for what was refused
     before a route was known, and for token calls of applications; `total` is
-    all of them together. `callers` are those of [callers]. `placeholder_tokens`
-    is how many of those calls got one since the start, None where they get none
-    (P1).
+    all of them together. `callers` are those of [callers]. `certificates` says
+    when those that callers meet end, Unix time, by the setting of the file.
+    `placeholder_tokens` is how many token calls got one since the start, None
+    where they get none (P1).
     """
 
     wall: float
@@ -35,6 +39,7 @@ class StatusReport:
     connections: Mapping[str, int]
     clients: Sequence[ClientStatus]
     callers: Sequence[CallerStatus]
+    certificates: Mapping[str, float]
     rates: Mapping[str, Rates]
     total: Rates
     recent: Sequence[RecentError]
@@ -63,6 +68,7 @@ class Reporter:
         connections: Callable[[], Mapping[str, int]],
         known_callers: Callable[[], Sequence[CallerStatus]],
         counters: Counters,
+        files: FileCounters,
         traffic: Traffic,
         recent: RecentErrors,
         gives_placeholders: bool,
@@ -75,6 +81,7 @@ class Reporter:
         self._connections = connections
         self._known_callers = known_callers
         self._counters = counters
+        self._files = files
         self._traffic = traffic
         self._recent = recent
         self._gives_placeholders = gives_placeholders
@@ -96,6 +103,7 @@ class Reporter:
             connections=self._connections(),
             clients=self.clients(),
             callers=self._known_callers(),
+            certificates=dict(self._files.certificate_ends),
             rates=self._traffic.rates(),
             total=self._traffic.total(),
             recent=self._recent.newest_first(),
@@ -139,6 +147,10 @@ def _caller_facts(caller: CallerStatus) -> dict[str, object]:
     }
 
 
+def _certificate_facts(end: float, wall: float) -> dict[str, object]:
+    return {"ends": end, "days_left": round((end - wall) / _DAY, 1)}
+
+
 def status_json(report: StatusReport) -> dict[str, object]:
     """Return the body of `GET /status` (docs/monitor.md)."""
     clients = {
@@ -164,6 +176,9 @@ def status_json(report: StatusReport) -> dict[str, object]:
         "last_minute": window | _rate_facts(report.total),
         "clients": clients,
         "callers": {caller.name: _caller_facts(caller) for caller in report.callers},
+        "certificates": {
+            file: _certificate_facts(end, report.wall) for file, end in report.certificates.items()
+        },
         "recent": [error._asdict() for error in report.recent],
         "settings": report.settings,
     }

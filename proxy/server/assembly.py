@@ -248,6 +248,7 @@ def new_admin_app(
         connections=context.pool.states,
         known_callers=parts.guard.callers.statuses,
         counters=context.counters,
+        files=parts.watch.counters,
         traffic=parts.traffic,
         recent=parts.recent,
         gives_placeholders=settings.placeholder_token,

@@ -58,6 +58,8 @@ class Bench:
         self.renewed = 0
         self.quits = 0
         self.recent = RecentErrors(lambda: 1_799_999_990.0)
+        self.files = FileCounters()
+        self.files.certificate_ends_at("tls_cert_file", 1_800_129_600.0)
 
     def renew(self) -> None:
         """Count a renewal."""
@@ -92,6 +94,7 @@ class Bench:
             connections=gauges.connections,
             known_callers=gauges.known_callers,
             counters=counters,
+            files=self.files,
             traffic=Traffic(counters, lambda: 7300.0),
             recent=self.recent,
             gives_placeholders=False,
@@ -100,7 +103,7 @@ class Bench:
         )
         return create_admin_app(
             reporter=reporter,
-            exposition=Exposition(counters, OutboundCounters(["default"]), FileCounters(), gauges),
+            exposition=Exposition(counters, OutboundCounters(["default"]), self.files, gauges),
             counters=counters,
             recent=self.recent,
             renew=self.renew,
@@ -262,6 +265,7 @@ async def test_status_tells_all_but_secrets(client: Client) -> None:
         "connections": {"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
         "last_minute": {"seconds": 0.0, "refused": 0, **NO_TRAFFIC},
         "callers": {},
+        "certificates": {"tls_cert_file": {"ends": 1_800_129_600.0, "days_left": 1.5}},
         "recent": [],
     }
 

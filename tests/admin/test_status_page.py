@@ -48,6 +48,7 @@ REPORT = StatusReport(
     connections={"active": 3, "idle": 2, "connecting": 1, "waiting": 0},
     clients=[GOOD],
     callers=[],
+    certificates={},
     rates={"default": BUSY, "none": QUIET},
     total=BUSY,
     recent=[],
@@ -271,6 +272,29 @@ def test_the_fallback_secret_stands_on_the_page(*, is_on_last_secret: bool) -> N
     """T7: whoever looks before a restart sees that the configured secret does not work."""
     page = rendered(replace(REPORT, clients=[replace(GOOD, is_on_last_secret=is_on_last_secret)]))
     assert ("the last secret that worked" in page.words) is is_on_last_secret
+
+
+@pytest.mark.parametrize(
+    ("days", "words", "class_"),
+    [
+        (400, "400 d 00 h", None),
+        (14.5, "14 d 12 h", None),
+        (14, "14 d 00 h", "note warn"),
+        (-1, "it has ended", "note bad"),
+    ],
+)
+def test_the_days_of_certificates_stand_on_the_page(
+    days: float, words: str, class_: str | None
+) -> None:
+    """What ends soon is told where people look, as `check` and the alert tell it (I3)."""
+    ends = {"tls_cert_file": REPORT.wall + days * 86_400}
+    page = Page(StatusPage({}).render(replace(REPORT, certificates=ends)))
+    assert "tls_cert_file" in page.text
+    assert words in page.text
+    notes = [each.get("class") for name, each in page.elements if name == "p"]
+    assert ("Replace the file" in page.text) == (class_ is not None)
+    assert class_ is None or class_ in notes
+    assert "Certificates" not in Page(StatusPage({}).render(REPORT)).text
 
 
 def test_a_page_without_trouble_says_so() -> None:
