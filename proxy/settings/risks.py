@@ -44,6 +44,18 @@ class Risk:
     fix: str | None = None
 
 
+def _known_callers(settings: Settings, name: str, *, is_network: bool) -> str | None:
+    """Return what a wide address of the traffic ports means where callers are known (I1)."""
+    if name != "listen" or not settings.caller_tables:
+        return None
+    if is_network and settings.tls_files is None:
+        return (
+            "only the callers of [callers] get through, but without TLS whoever reads the network "
+            "reads their keys and their data"
+        )
+    return "only the callers of [callers] get through; whoever reaches it can try"
+
+
 def _listening_risks(settings: Settings) -> Iterator[Risk]:
     """Yield what reaches further than this machine, or than a group on it (G1, I6)."""
     for name, address in (
@@ -55,14 +67,15 @@ def _listening_risks(settings: Settings) -> Iterator[Risk]:
             yield Risk(
                 "listening_beyond_loopback",
                 setting_name(name),
-                _WHO_PROVES if is_proved else _WHO_REACHES[name],
+                _known_callers(settings, name, is_network=True)
+                or (_WHO_PROVES if is_proved else _WHO_REACHES[name]),
                 str(address),
             )
         if address.path is not None and address.socket_mode & ~_NOT_OTHERS:
             yield Risk(
                 "socket_open_to_all",
                 setting_name(name),
-                _WHO_CONNECTS[name],
+                _known_callers(settings, name, is_network=False) or _WHO_CONNECTS[name],
                 str(address),
                 fix="Unless it is meant, write a mode of 0770 or less, and a group.",
             )

@@ -59,3 +59,21 @@ def test_each_wide_address_is_a_risk(tmp_path: Path) -> None:
     """Of several addresses those beyond loopback are named, and no others."""
     found = risks(tmp_path, LISTEN="127.0.0.1:8080,unix:/run/proxy.sock,10.0.0.1:80,[::]:8080")
     assert [risk.address for risk in found] == ["10.0.0.1:80", "[::]:8080"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "event", "hint"),
+    [
+        ("0.0.0.0:8080", "listening_beyond_loopback", "without TLS whoever reads the network"),
+        ("unix:/run/proxy.sock,mode=0666", "socket_open_to_all", "only the callers of [callers]"),
+    ],
+)
+def test_with_callers_a_wide_address_means_something_else(
+    tmp_path: Path, listen: str, event: str, hint: str
+) -> None:
+    """Nobody else acts as the organisation there; over a network their keys can be read (I1)."""
+    file = tmp_path / "callers.toml"
+    file.write_text(f'[callers.shop]\nkey_sha256 = ["{"0" * 64}"]\n')
+    (risk,) = risks(tmp_path, LISTEN=listen, CONFIG_FILE=str(file))
+    assert (risk.event, hint in risk.hint) == (event, True)
+    assert "acts as your organisation" not in risk.hint
