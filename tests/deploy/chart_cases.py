@@ -138,7 +138,7 @@ FULL: Final = merged(
         ],
         "extraVolumes": [{"name": "extra", "configMap": {"name": "extra"}}],
         "extraVolumeMounts": [{"name": "extra", "mountPath": "/extra", "readOnly": True}],
-        "sidecar": {"resources": RESOURCES, "container": {"workingDir": "/app"}},
+        "sidecar": {"injection": OWN, "resources": RESOURCES, "container": {"workingDir": "/app"}},
         "gateway": {
             **OWN,
             "resources": RESOURCES,

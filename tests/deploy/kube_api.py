@@ -25,8 +25,11 @@ users: [{{name: test, user: {{}}}}]
 """
 
 
-def _discovery(path: str) -> dict[str, Any] | None:
-    """Return what the API says of itself: its groups, and the resources of each."""
+def _discovery(path: str, version: str) -> dict[str, Any] | None:
+    """Return what the API says of itself: its version, groups, and the resources of each."""
+    if path == "/version":
+        major, minor, _ = version.split(".")
+        return {"major": major, "minor": minor, "gitVersion": f"v{version}"}
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/api/v1":
@@ -62,13 +65,13 @@ def _object(path: str, objects: Sequence[Manifest]) -> Manifest | None:
 
 
 @contextlib.contextmanager
-def cluster(*objects: Manifest) -> Iterator[str]:
+def cluster(*objects: Manifest, version: str = "1.36.0") -> Iterator[str]:
     """Have a cluster with these objects; return a kubeconfig for it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            found = _discovery(path) or _object(path, objects)
+            found = _discovery(path, version) or _object(path, objects)
             body = json.dumps(found or {"kind": "Status", "code": 404, "reason": "NotFound"})
             self.send_response(200 if found else 404)
             self.send_header("Content-Type", "application/json")

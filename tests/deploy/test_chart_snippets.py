@@ -40,7 +40,7 @@ def values_of_the_page() -> dict[str, Any]:
     (values,) = [
         document
         for block in code_blocks("docs/kubernetes.md")
-        if block.language == "yaml" and "mode: sidecar" in block.text
+        if block.language == "yaml" and "signicat-proxy:\n  mode: sidecar" in block.text
         for document in documents(block.text)
     ]
     found: dict[str, Any] = values["signicat-proxy"]

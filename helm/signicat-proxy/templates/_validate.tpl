@@ -25,6 +25,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- fail "autoscaling: minReplicas must not be more than maxReplicas" -}}
 {{- end -}}
 {{- include "signicat-proxy.validateScaling" . -}}
+{{- include "signicat-proxy.validateInjection" . -}}
 {{- range .Values.service.ipFamilies -}}
 {{- if and $.Values.ipFamily (ne . $.Values.ipFamily) -}}
 {{- fail (printf "service.ipFamilies: has %s, but the pods listen on %s alone (ipFamily)" . $.Values.ipFamily) -}}
