@@ -20,6 +20,7 @@ COMPILED = (
     "http1/*",
     "net/stream",
     "net/tls_faults",
+    "net/tls_records",
     "net/tls_stream",
     "oauth/cache",
     "oauth/demand",

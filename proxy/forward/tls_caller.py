@@ -40,7 +40,7 @@ class TlsCallerConnection(CallerConnection):
         if not self._is_lingering:
             self.patience.expect(HEAD)
 
-    def on_hello(self) -> None:
+    def on_handshake(self) -> None:
         """Shake hands, when there is time: that takes as long as many requests (G11)."""
         self._has_begun = True
         stream, turns = cast("TlsStream", self.transport), self._context.turns

@@ -6,6 +6,7 @@ import fcntl
 import os
 import select
 import socket
+import ssl
 import struct
 import sys
 import termios
@@ -17,6 +18,7 @@ __all__ = [
     "NO_TURN",
     "PEER_IS_SLOW",
     "Connection",
+    "SecuredProtocol",
     "StreamProtocol",
     "read_rest",
 ]
@@ -58,6 +60,22 @@ class StreamProtocol(Protocol):
 
     def resume_writing(self) -> None:
         """Learn that it does again."""
+
+
+class SecuredProtocol(StreamProtocol, Protocol):
+    """What a `TlsStream` (`tls_stream`) calls: as a loop does, and as the handshake goes on."""
+
+    def on_handshake(self) -> None:
+        """Learn that a handshake begins or goes on: call `shake_hands` when there is time."""
+
+    def on_secured(self) -> None:
+        """Learn that TLS stands; what comes from now on is what the caller has sent by it."""
+
+    def on_handshake_failed(self, error: ssl.SSLError) -> None:
+        """Learn that it does not come to stand; the caller has been sent the alert."""
+
+    def on_plain(self, data: bytes) -> None:
+        """Get the first bytes of a caller that speaks no TLS; what is written goes out plain."""
 
 
 def _descriptor(transport: asyncio.BaseTransport) -> int:

@@ -5,44 +5,31 @@ handshake fails, so that a caller without the right certificate sees a connectio
 never why; it cannot end its own direction and read on, which a refusal needs (RFC 9112 §9.6);
 its shutdown timer cuts slow readers that do take bytes; it holds bytes that `taken` cannot see
 (G12); and it keeps up to 256 KiB for each connection that once brought as much (G11). What is
-written here goes to the TCP transport at once, so back-pressure is that of TCP.
+written here goes to the TCP transport at once, so back-pressure is that of TCP; what comes is
+given to OpenSSL record by record (`tls_records`).
 """
 
 import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
-from proxy.net.stream import StreamProtocol
+from proxy.net.stream import SecuredProtocol
+from proxy.net.tls_records import MOST_WITHOUT_DATA, Records
 
-__all__ = ["SecuredProtocol", "TlsStream"]
+__all__ = ["TlsStream"]
 
 _HANDSHAKE: Final = 0x16  # the type of the record that a caller begins with (RFC 8446 §5.1)
 _READ_BYTES: Final = 64 * 1024  # what is brought at once; one record has up to 16 KiB
-_MOST_RECORDS: Final = 64  # in one turn of the loop: they may hold a byte each (G11)
+_RECORD_BYTES: Final = 16 * 1024  # the most that one holds (RFC 8446 §5.1)
+_MOST_RECORDS: Final = 64  # in one turn of the loop: they may hold a byte each, or none (G11)
 
 _NEW: Final = 0
 _SHAKING: Final = 1
 _OPEN: Final = 2
 _PLAIN: Final = 3
 _ENDED: Final = 4
-
-
-class SecuredProtocol(StreamProtocol, Protocol):
-    """What a `TlsStream` calls: as a loop does, and as the handshake goes on."""
-
-    def on_hello(self) -> None:
-        """Learn that a handshake begins: call `shake_hands` when there is time for it."""
-
-    def on_secured(self) -> None:
-        """Learn that TLS stands; what comes from now on is what the caller has sent by it."""
-
-    def on_handshake_failed(self, error: ssl.SSLError) -> None:
-        """Learn that it does not come to stand; the caller has been sent the alert."""
-
-    def on_plain(self, data: bytes) -> None:
-        """Get the first bytes of a caller that speaks no TLS; what is written goes out plain."""
 
 
 class TlsStream:
@@ -59,9 +46,11 @@ class TlsStream:
         "_loop",
         "_outgoing",
         "_protocol",
+        "_records",
         "_ssl",
         "_state",
         "_tcp",
+        "_without_data",
     )
 
     _tcp: asyncio.Transport
@@ -78,6 +67,8 @@ class TlsStream:
         self._loop = loop
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._records = Records()
+        self._without_data = 0
         self._state = _NEW
         self._is_read_paused = False
 
@@ -90,20 +81,22 @@ class TlsStream:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the protocol."""
-        self._state = _ENDED
+        self._end()
         self._protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what the caller sends, whatever the connection is at."""
         state = self._state
         if state == _OPEN:
-            self._incoming.write(data)
+            self._records.add(data)
             self._deliver()
-        elif state == _SHAKING:
-            self._incoming.write(data)
-            self._go_on_shaking()
+        elif state == _SHAKING or (state == _NEW and data[0] == _HANDSHAKE):
+            self._records.add(data)
+            self._tcp.pause_reading()
+            self._protocol.on_handshake()
         elif state == _NEW:
-            self._begin(data)
+            self._state = _PLAIN
+            self._protocol.on_plain(data)
         else:
             self._protocol.data_received(data)
 
@@ -123,57 +116,62 @@ class TlsStream:
 
     # --- the handshake ---
 
-    def _begin(self, data: bytes) -> None:
-        if data[0] != _HANDSHAKE:
-            self._state = _PLAIN
-            self._protocol.on_plain(data)
-            return
-        self._incoming.write(data)
-        self._tcp.pause_reading()
-        self._protocol.on_hello()
-
     def shake_hands(self) -> None:
-        """Begin the handshake with what has come, by the context in force."""
-        if self._state != _NEW or self._tcp.is_closing():
+        """Begin the handshake, by the context in force, or go on with it, by what has come."""
+        if self._state not in (_NEW, _SHAKING) or self._tcp.is_closing():
             return
-        self._state = _SHAKING
-        self._ssl = self._context().wrap_bio(self._incoming, self._outgoing, server_side=True)
+        if self._state == _NEW:
+            self._state = _SHAKING
+            self._ssl = self._context().wrap_bio(self._incoming, self._outgoing, server_side=True)
         if not self._is_read_paused:
             self._tcp.resume_reading()
-        self._go_on_shaking()
+        for _ in range(_MOST_RECORDS):
+            record = self._records.take()
+            if not record:
+                return
+            self._incoming.write(record)
+            if self._is_shaken():
+                return
+        self._tcp.pause_reading()
+        self._protocol.on_handshake()
 
-    def _go_on_shaking(self) -> None:
+    def _is_shaken(self) -> bool:
+        """Take one record; say whether the handshake is over, well or not."""
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
+            return False
         except ssl.SSLError as error:
             self._flush()
-            self._state = _ENDED
+            self._end()
             self._protocol.on_handshake_failed(error)
-        else:
-            self._state = _OPEN
-            self._flush()
-            self._protocol.on_secured()
-            self._deliver()
+            return True
+        self._state = _OPEN
+        self._flush()
+        self._protocol.on_secured()
+        self._deliver()
+        return True
 
     # --- from the caller ---
-
-    def _has_pending(self) -> bool:
-        return self._incoming.pending > 0 or self._ssl.pending() > 0
 
     def _deliver(self) -> None:
         """Bring what has come, in pieces, and no more than a turn of the loop should hold."""
         pieces: list[bytes] = []
-        size = records = 0
-        while self._state == _OPEN and not self._is_read_paused and self._has_pending():
-            if records == _MOST_RECORDS:
-                self._later()
+        size = 0
+        for _ in range(_MOST_RECORDS):
+            record = b"" if self._is_read_paused or self._state != _OPEN else self._records.take()
+            if not record:
                 break
+            self._incoming.write(record)
             try:
                 data = self._ssl.read(_READ_BYTES)
             except ssl.SSLWantReadError:
-                break
+                self._without_data += 1
+                if self._without_data > MOST_WITHOUT_DATA:
+                    self._tcp.abort()
+                    return
+                continue
             except ssl.SSLError:  # changed on the way, or no record of this connection
                 self._flush()
                 self._tcp.abort()
@@ -182,12 +180,15 @@ class TlsStream:
                 self._bring(pieces)
                 self._peer_closed()
                 return
-            records += 1
             size += len(data)
             pieces.append(data)
             if size >= _READ_BYTES:
                 self._bring(pieces)
                 size = 0
+        else:
+            if not self._tcp.is_closing():
+                self._tcp.pause_reading()
+                self._loop.call_soon(self._deliver_more)
         self._bring(pieces)
         self._flush()
 
@@ -196,11 +197,6 @@ class TlsStream:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
             self._protocol.data_received(data)
-
-    def _later(self) -> None:
-        if not self._tcp.is_closing():
-            self._tcp.pause_reading()
-            self._loop.call_soon(self._deliver_more)
 
     def _deliver_more(self) -> None:
         if self._state == _OPEN and not self._is_read_paused and not self._tcp.is_closing():
@@ -215,13 +211,12 @@ class TlsStream:
 
     # --- what the protocol calls ---
 
-    def _encrypt(self, data: bytes) -> None:
-        size = len(data)
-        sent = self._ssl.write(data)  # one record
-        if sent < size:
-            view = memoryview(data)
-            while sent < size:
-                sent += self._ssl.write(view[sent:])
+    def _encrypt(self, data: bytes, records: list[bytes]) -> None:
+        """Add the records that hold `data`, each taken at once, so that no buffer grows."""
+        view = memoryview(data)
+        for start in range(0, len(data), _RECORD_BYTES):
+            self._ssl.write(view[start : start + _RECORD_BYTES])
+            records.append(self._outgoing.read())
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self._tcp.is_closing():
@@ -229,18 +224,16 @@ class TlsStream:
 
     def write(self, data: bytes) -> None:
         """Send bytes; before TLS stands, and after the end, there is nobody to send them to."""
-        if self._state == _OPEN:
-            self._encrypt(data)
-            self._flush()
-        elif self._state == _PLAIN:
-            self._tcp.write(data)
+        self.writelines((data,))
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
         """Send pieces one behind the other."""
         if self._state == _OPEN:
+            records: list[bytes] = []
             for piece in pieces:
-                self._encrypt(piece)
-            self._flush()
+                self._encrypt(piece, records)
+            if not self._tcp.is_closing():
+                self._tcp.write(records[0] if len(records) == 1 else b"".join(records))
         elif self._state == _PLAIN:
             self._tcp.writelines(pieces)
 
@@ -259,7 +252,12 @@ class TlsStream:
             with contextlib.suppress(ssl.SSLError):
                 self._ssl.unwrap()
             self._flush()
+        self._end()
+
+    def _end(self) -> None:
+        """Bring what comes from now on as it is; nobody reads it."""
         self._state = _ENDED
+        self._records.clear()
 
     def abort(self) -> None:
         """End at once."""
@@ -278,7 +276,7 @@ class TlsStream:
         """Bring more, beginning with what has come already."""
         self._is_read_paused = False
         self._tcp.resume_reading()
-        if self._state == _OPEN and self._has_pending():
+        if self._state == _OPEN and self._records.size:
             self._loop.call_soon(self._deliver_more)
 
     def get_write_buffer_size(self) -> int:

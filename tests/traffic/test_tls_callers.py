@@ -314,7 +314,7 @@ class Named(asyncio.Protocol):
         self.transport = transport
         self.names.append(peer_names(transport, "URI", "DNS"))
 
-    def on_hello(self) -> None:
+    def on_handshake(self) -> None:
         """Go on at once."""
         cast("TlsStream", self.transport).shake_hands()
 

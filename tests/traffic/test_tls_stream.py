@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,7 @@ import trustme
 
 from proxy.net.tls_stream import TlsStream
 from tests.support.tls_callers import caller_context
+from tests.support.tls_records import RawRecords
 from tests.support.waiting import eventually
 
 CA = trustme.CA()
@@ -68,17 +70,22 @@ class Tcp:
 class Scene:
     """A caller's TLS, a `TlsStream`, and what the protocol above it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, keylog: Path | None = None) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         CA.issue_cert("localhost").configure_cert(context)
         self.tcp = Tcp()
         self.told: list[str] = []
         self.data = bytearray()
         self.holds_after = -1
+        self.is_begun = False
+        self.has_time = True
         self.stream = TlsStream(lambda: context, self, asyncio.get_running_loop())
         self.stream.connection_made(cast("asyncio.BaseTransport", self.tcp))
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.caller = caller_context(CA).wrap_bio(self._in, self._out, server_hostname="localhost")
+        by = caller_context(CA)
+        if keylog is not None:
+            by.keylog_filename = str(keylog)
+        self.caller = by.wrap_bio(self._in, self._out, server_hostname="localhost")
 
     # --- the protocol ---
 
@@ -111,10 +118,13 @@ class Scene:
         """Note it."""
         self.told.append("resume")
 
-    def on_hello(self) -> None:
-        """Go on at once."""
-        self.told.append("hello")
-        self.stream.shake_hands()
+    def on_handshake(self) -> None:
+        """Go on at once, where the test does not say otherwise; note the first time."""
+        if not self.is_begun:
+            self.told.append("hello")
+        self.is_begun = True
+        if self.has_time:
+            self.stream.shake_hands()
 
     def on_secured(self) -> None:
         """Note it."""
@@ -178,6 +188,40 @@ async def test_a_handshake_in_single_bytes() -> None:
     for byte in scene.written():
         scene.stream.data_received(bytes([byte]))
     assert scene.told == ["hello", "secured", "data"]
+    assert scene.data == b"GET"
+
+
+async def test_each_part_of_a_handshake_waits_for_its_turn() -> None:
+    """A hello may come in two pieces; what follows it costs as well (G11)."""
+    scene = Scene()
+    scene.has_time = False
+    with pytest.raises(ssl.SSLWantReadError):
+        scene.caller.do_handshake()
+    hello = scene.written()
+    scene.stream.data_received(hello[:50])
+    scene.stream.shake_hands()
+    assert scene.tcp.reads()
+    scene.stream.data_received(hello[50:])
+    assert scene.tcp.sent == b""
+    assert not scene.tcp.reads()
+    scene.stream.shake_hands()
+    scene.take()
+    scene.caller.do_handshake()
+    scene.send()
+    assert scene.told == ["hello"]
+    scene.stream.shake_hands()
+    assert scene.told == ["hello", "secured"]
+
+
+async def test_new_keys_without_end_cost_their_sender(tmp_path: Path) -> None:
+    """OpenSSL would take all of them in one go: seconds, in which nobody else is served (G11)."""
+    scene = Scene(tmp_path / "keys")
+    scene.shake_hands()
+    raw = RawRecords(scene.caller, tmp_path / "keys")
+    scene.stream.data_received(b"".join(raw.new_keys() for _ in range(60)) + raw.data(b"GET"))
+    assert scene.data == b"GET"  # some are in order
+    scene.stream.data_received(b"".join(raw.new_keys() for _ in range(5000)) + raw.data(b"POST"))
+    await eventually(lambda: scene.tcp.is_over, "the end")
     assert scene.data == b"GET"
 
 
