@@ -25,12 +25,15 @@ def peer_names(transport: asyncio.BaseTransport, *kinds: str) -> tuple[str, ...]
     """Return the names of these kinds in the certificate that the peer has shown and proved.
 
     Empty where there is no TLS, its handshake is not over, or no certificate was demanded:
-    a certificate that nobody verified has no names.
+    a certificate that nobody verified has no names. One whose names cannot be read has none.
     """
     secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     if secured is None or secured.context.verify_mode is not ssl.CERT_REQUIRED:
         return ()
-    return names_in(secured.getpeercert() or {}, *kinds)
+    try:
+        return names_in(secured.getpeercert() or {}, *kinds)
+    except (ssl.SSLError, ValueError):  # not UTF-8, or no list of names
+        return ()
 
 
 @contextmanager

@@ -141,7 +141,11 @@ def _damaged(files: TlsFiles) -> tuple[str, str]:
 def _demand_certificates(context: ssl.SSLContext, path: Path, wall: Callable[[], float]) -> float:
     """Demand a certificate of these authorities; return when the last of them ends."""
     trust(context, _CLIENT_CA, path)
-    authorities = context.get_ca_certs()
+    try:
+        authorities = context.get_ca_certs()
+    except (ssl.SSLError, ValueError) as error:  # names that are no UTF-8
+        reason = "the names of an authority in this file cannot be read"
+        raise UnusableFileError(_CLIENT_CA, reason) from error
     if not authorities:
         raise UnusableFileError(_CLIENT_CA, "no certificate in this file is one of an authority")
     context.verify_mode = ssl.CERT_REQUIRED

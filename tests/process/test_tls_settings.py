@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from proxy.settings.errors import ConfigurationError
 from proxy.settings.loader import load
-from tests.support.tls_callers import ServerFiles, write_pair
+from tests.support.tls_callers import UNREADABLE_NAMES, ServerFiles, write_pair
 
 PREFIX = "SIGNICAT_PROXY_"
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
@@ -124,25 +124,36 @@ def test_a_certificate_of_tomorrow_is_none(tmp_path: Path, files: ServerFiles) -
     assert errors(tmp_path, **files.settings) == []
 
 
-def expired_authority() -> bytes:
-    """Return the certificate of an authority that ended yesterday."""
+def authority(not_after: dt.datetime, *extensions: x509.ExtensionType) -> bytes:
+    """Return the certificate of an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(YESTERDAY - dt.timedelta(days=9)).not_valid_after(YESTERDAY)
+    builder = builder.not_valid_before(YESTERDAY - dt.timedelta(days=9)).not_valid_after(not_after)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_an_authority_that_has_expired_is_an_error(tmp_path: Path, files: ServerFiles) -> None:
     """Then no caller could get in; one good authority is enough."""
-    old = expired_authority()
+    old = authority(YESTERDAY)
     files.client_ca.write_bytes(old)
     assert errors(tmp_path, **files.settings) == [
         "TLS_CLIENT_CA_FILE: every authority in this file has expired"
     ]
     files.client_ca.write_bytes(old + trustme.CA().cert_pem.bytes())
     assert errors(tmp_path, **files.settings) == []
+
+
+def test_an_authority_whose_names_cannot_be_read(tmp_path: Path, files: ServerFiles) -> None:
+    """It is an error as any other; while the process runs, such a file changes nothing (C4)."""
+    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    files.client_ca.write_bytes(authority(tomorrow, UNREADABLE_NAMES))
+    assert errors(tmp_path, **files.settings) == [
+        "TLS_CLIENT_CA_FILE: the names of an authority in this file cannot be read"
+    ]
 
 
 def test_tls_errors_stand_beside_all_others(tmp_path: Path, files: ServerFiles) -> None:

@@ -17,7 +17,20 @@ from tests.support.peers import Channel
 from tests.support.running_proxy import RunningProxy
 from tests.support.waiting import within
 
-__all__ = ["ServerFiles", "caller_context", "named_caller_context", "tls_caller", "write_pair"]
+__all__ = [
+    "UNREADABLE_NAMES",
+    "ServerFiles",
+    "caller_context",
+    "extended_caller_context",
+    "named_caller_context",
+    "tls_caller",
+    "write_pair",
+]
+
+UNREADABLE_NAMES = x509.UnrecognizedExtension(
+    x509.SubjectAlternativeName.oid, b"\x30\x0b\x82\x09caf\xe9.test"
+)
+"""A DNS name that is no ASCII, nor UTF-8; OpenSSL takes it."""
 
 
 def write_pair(pair: trustme.LeafCert, cert: Path, key: Path) -> None:
@@ -63,17 +76,24 @@ def named_caller_context(
     trusted: trustme.CA, signer: trustme.CA, directory: Path, *, dns: str, uri: str
 ) -> ssl.SSLContext:
     """Return the side of a caller whose certificate has a URI, which trustme does not issue."""
-    authority = x509.load_pem_x509_certificate(signer.cert_pem.bytes())
-    signing = serialization.load_pem_private_key(signer.private_key_pem.bytes(), None)
-    assert isinstance(signing, ec.EllipticCurvePrivateKey)
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = dt.datetime.now(dt.UTC)
     names = [
         x509.DNSName(dns),
         x509.UniformResourceIdentifier(uri),
         x509.IPAddress(ip_address("10.0.0.7")),
         x509.RFC822Name("a@b.test"),
     ]
+    return extended_caller_context(trusted, signer, directory, x509.SubjectAlternativeName(names))
+
+
+def extended_caller_context(
+    trusted: trustme.CA, signer: trustme.CA, directory: Path, extension: x509.ExtensionType
+) -> ssl.SSLContext:
+    """Return the side of a caller whose certificate has an extension of any kind."""
+    authority = x509.load_pem_x509_certificate(signer.cert_pem.bytes())
+    signing = serialization.load_pem_private_key(signer.private_key_pem.bytes(), None)
+    assert isinstance(signing, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder(
             issuer_name=authority.subject,
@@ -83,7 +103,7 @@ def named_caller_context(
             not_valid_before=now - dt.timedelta(hours=1),
             not_valid_after=now + dt.timedelta(hours=1),
         )
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(extension, critical=False)
         .sign(signing, hashes.SHA256())
     )
     cert, key_file = directory / "named.crt", directory / "named.key"

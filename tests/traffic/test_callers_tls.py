@@ -10,8 +10,10 @@ from tests.support.callers import SHOP_KEY, STRANGE_KEY, bearer, key_file
 from tests.support.messages import assert_problem, reply, request
 from tests.support.running_proxy import RunningProxy, proxied
 from tests.support.tls_callers import (
+    UNREADABLE_NAMES,
     ServerFiles,
     caller_context,
+    extended_caller_context,
     named_caller_context,
     tls_caller,
 )
@@ -99,3 +101,16 @@ async def test_a_certificate_without_such_a_name(tokens: TokenServer, tmp_path: 
         caller = await tls_caller(proxy, context)
         answer = await caller.ask(request("GET /", host=HOST))
         assert_problem(answer, 401, "caller_unknown")
+
+
+async def test_a_certificate_whose_names_cannot_be_read(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """It proves nobody, and disturbs nothing (I1)."""
+    clients = trustme.CA()
+    files = ServerFiles(tmp_path, clients)
+    context = extended_caller_context(files.ca, clients, tmp_path, UNREADABLE_NAMES)
+    config = config_in(tmp_path)
+    async with proxied(tokens, reply(), config_file=config, **files.settings) as (proxy, _):
+        assert await first(proxy, context) == (401, 401)
+        assert await first(proxy, context, bearer(SHOP_KEY)) == (200, 200)
