@@ -60,6 +60,7 @@ class Context:
     request_log: RequestLog
     loop: asyncio.AbstractEventLoop
     monotonic: Callable[[], float]
+    wall: Callable[[], float]
     spawn: Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
     log: FilteringBoundLogger
     turns: Turns

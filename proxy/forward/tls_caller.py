@@ -8,7 +8,8 @@ from proxy.forward.caller import CallerConnection
 from proxy.forward.context import Context
 from proxy.forward.patience import HEAD
 from proxy.http1 import failures
-from proxy.net.tls_faults import handshake_fault
+from proxy.net.tls import is_resumed_too_late
+from proxy.net.tls_faults import EXPIRED, handshake_fault
 from proxy.net.tls_stream import TlsStream
 
 __all__ = ["TlsCallerConnection"]
@@ -53,6 +54,10 @@ class TlsCallerConnection(CallerConnection):
         """Learn what the caller's certificate says; wait for the first request."""
         self._is_secured = True
         self._identify()
+        if is_resumed_too_late(self.transport, self._context.wall()):
+            self._context.request_log.handshake_failed(EXPIRED, self._peer)
+            self._linger()
+            return
         if self.patience.deadline:  # it is 0 where a drain is to end it, and does (C2)
             self.patience.expect_idle()
 

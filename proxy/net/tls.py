@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from proxy.files import UnusableFileError, read_file
 
-__all__ = ["client_context", "names_in", "peer_names", "system_trust_hidden", "trust"]
+__all__ = [
+    "client_context",
+    "is_resumed_too_late",
+    "names_in",
+    "peer_names",
+    "system_trust_hidden",
+    "trust",
+]
 
 _PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -34,6 +41,24 @@ def peer_names(transport: asyncio.BaseTransport, *kinds: str) -> tuple[str, ...]
         return names_in(secured.getpeercert() or {}, *kinds)
     except (ssl.SSLError, ValueError):  # not UTF-8, or no list of names
         return ()
+
+
+def is_resumed_too_late(transport: asyncio.BaseTransport, now: float) -> bool:
+    """Say whether the peer was let in by a session of before, and its certificate has expired.
+
+    OpenSSL does not look at the certificate again, and each resumed session brings another: so
+    one that has been valid once would be for ever. `now` is Unix time.
+    """
+    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if secured is None or secured.context.verify_mode is not ssl.CERT_REQUIRED:
+        return False
+    if not secured.session_reused:
+        return False
+    try:
+        end = ssl.cert_time_to_seconds(str((secured.getpeercert() or {}).get("notAfter")))
+    except (ssl.SSLError, ValueError):
+        return True
+    return end <= now
 
 
 @contextmanager

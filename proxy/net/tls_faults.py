@@ -7,8 +7,9 @@ a fault stands where there is no better word.
 import ssl
 from typing import Final
 
-__all__ = ["handshake_fault"]
+__all__ = ["EXPIRED", "handshake_fault"]
 
+EXPIRED: Final = "the caller's certificate has expired"
 _OWN_CERTIFICATE: Final = "the caller does not accept this proxy's certificate"
 _NO_AUTHORITY: Final = (
     "no authority in SIGNICAT_PROXY_TLS_CLIENT_CA_FILE signed the caller's certificate"
@@ -17,7 +18,7 @@ _NO_AUTHORITY: Final = (
 _VERIFY_FAULTS: Final = {
     2: _NO_AUTHORITY,
     9: "the caller's certificate is not valid yet",
-    10: "the caller's certificate has expired",
+    10: EXPIRED,
     18: _NO_AUTHORITY,
     19: _NO_AUTHORITY,
     20: _NO_AUTHORITY,

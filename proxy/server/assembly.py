@@ -209,6 +209,7 @@ def assemble(
         request_log=_new_request_log(settings, logs, counters, recent, clock),
         loop=loop,
         monotonic=clock.monotonic,
+        wall=clock.wall,
         spawn=spawn,
         log=log,
         turns=turns,

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -175,6 +176,46 @@ async def test_a_failed_handshake_is_one_line_with_the_reason(
         assert not upstream.requests
         good = await tls_caller(proxy, caller_context(mutual.ca, clients.issue_cert("app.test")))
         assert (await good.ask(GET)).status == 200
+
+
+class Resuming:
+    """A caller's side that begins each connection with the session of the one before."""
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        self._port = port
+        self._context = context
+        self._session: ssl.SSLSession | None = None
+
+    def ask(self) -> tuple[bool, bytes]:
+        """Connect and send a request; return whether the session was resumed, and what came."""
+        with socket.create_connection(("127.0.0.1", self._port), timeout=10) as tcp:
+            caller = self._context.wrap_socket(
+                tcp, server_hostname="localhost", session=self._session
+            )
+            with caller:
+                caller.sendall(GET)
+                got = caller.recv(4096)
+                self._session = caller.session
+                return bool(caller.session_reused), got
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_session_ends_with_the_certificate_that_it_began_with(
+    version: ssl.TLSVersion, tokens: TokenServer, mutual: ServerFiles, clients: trustme.CA
+) -> None:
+    """Resumed, it says who the caller is; but certificates that live for hours must end (I3)."""
+    ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)
+    context = caller_context(mutual.ca, clients.issue_cert("app.test", not_after=ends))
+    context.maximum_version = version
+    async with proxied(tokens, reply(), **mutual.settings) as (proxy, _):
+        caller = Resuming(proxy.port, context)
+        for is_resumed in (False, True):
+            found, got = await asyncio.to_thread(caller.ask)
+            assert found == is_resumed
+            assert got.startswith(b"HTTP/1.1 200")
+        await eventually(lambda: dt.datetime.now(dt.UTC) > ends, "the end of the certificate")
+        assert await asyncio.to_thread(caller.ask) == (True, b"")
+        assert refusals(proxy) == ["the caller's certificate has expired"]
 
 
 async def test_callers_of_an_authority_below_another_are_let_in(
