@@ -53,9 +53,13 @@ class CallerConnection(EndingConnection):
         super().connection_made(transport)
         context = self._context
         self._identify()
-        self.patience.expect_idle()
+        self._expect_beginning()
         if not context.callers.add(self):
             self._turn_away()
+
+    def _expect_beginning(self) -> None:
+        """Wait for what comes first; set before the connection counts: a drain may hasten it."""
+        self.patience.expect_idle()
 
     def _identify(self) -> None:
         """Learn whose connection this is, as far as it tells by itself (I1)."""

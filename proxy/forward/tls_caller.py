@@ -1,6 +1,5 @@
 """A caller's connection on a port with TLS: counted, swept and drained from its accept on (I3)."""
 
-import asyncio
 import ssl
 from typing import Final, cast
 
@@ -35,11 +34,9 @@ class TlsCallerConnection(CallerConnection):
         """What the caller's URLs begin with."""
         return b"https"
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection in; what it is to do first is a handshake."""
-        super().connection_made(transport)
-        if not self._is_lingering:
-            self.patience.expect(HEAD)
+    def _expect_beginning(self) -> None:
+        """Wait for the handshake."""
+        self.patience.expect(HEAD)
 
     def on_handshake(self) -> None:
         """Shake hands, when there is time: that takes as long as many requests (G11)."""
@@ -58,8 +55,10 @@ class TlsCallerConnection(CallerConnection):
             self._context.request_log.handshake_failed(EXPIRED, self._peer)
             self._linger()
             return
-        if self.patience.deadline:  # it is 0 where a drain is to end it, and does (C2)
-            self.patience.expect_idle()
+        is_hastened = not self.patience.deadline  # a drain is to end it (C2)
+        self.patience.expect_idle()
+        if is_hastened:
+            self.patience.hasten()
 
     def on_handshake_failed(self, error: ssl.SSLError) -> None:
         """Record why; the caller is given time to read the alert."""

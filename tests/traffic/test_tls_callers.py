@@ -1,6 +1,7 @@
 """TLS from callers: what they are shown, what they have to show, and what becomes of bytes (I3)."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import socket
 import ssl
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 SPIFFE = "spiffe://example.com/ns/billing/sa/default"
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 GET = request("GET /a", host="localhost:8443")
+HEAD_SECONDS = 10.0  # HEAD_TIMEOUT_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -338,6 +340,60 @@ async def test_a_drain_ends_handshakes_and_lets_requests_finish(
         assert (await busy.read_answer()).body == b"at last"
         await within(proxy.ended.wait(), "the end")
         assert refusals(proxy) == []
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_drain_ends_who_connects_as_it_begins(
+    turns: int, tokens: TokenServer, files: ServerFiles
+) -> None:
+    """Whichever turn of the loop it is in: nobody waits for the handshake of one who is silent."""
+    async with proxied(tokens, reply(), **files.settings) as (proxy, _):
+        loop, late = asyncio.get_running_loop(), []
+        for count in range(30):
+            late.append(socket.socket())
+            late[-1].settimeout(0)
+            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                late[-1].connect(("127.0.0.1", proxy.port))
+            if count == 10:
+                proxy.stop()
+            if count % 5 == 0:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+        began = loop.time()
+        await within(proxy.ended.wait(), "the end", HEAD_SECONDS + 5)
+        assert loop.time() - began < HEAD_SECONDS - 1
+        for each in late:
+            each.close()
+
+
+async def test_a_handshake_that_ends_in_a_drain_is_no_late_request(
+    tokens: TokenServer, files: ServerFiles
+) -> None:
+    """Such a caller reads the end of TLS, as any other that is idle, and no 408 (C2)."""
+    async with proxied(tokens, None, **files.settings) as (proxy, upstream):
+        busy = await tls_caller(proxy, caller_context(files.ca))
+        await busy.send(GET)
+        up = await upstream.accepted()
+        await up.read_request()
+        shaking = await proxy.connect()
+        came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        caller = caller_context(files.ca).wrap_bio(came, goes, server_hostname="localhost")
+        with pytest.raises(ssl.SSLWantReadError):
+            caller.do_handshake()
+        await shaking.send(goes.read())
+        while not caller.version() or not goes.pending:  # its last word waits to be sent
+            header = await shaking.read(5)
+            came.write(header + await shaking.read(int.from_bytes(header[3:])))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                caller.do_handshake()
+        proxy.stop()
+        await eventually(lambda: any(log["event"] == "draining" for log in proxy.logs), "the drain")
+        await shaking.send(goes.read())
+        await shaking.read_whatever()
+        await up.send(reply())
+        await busy.read_answer()
+        await within(proxy.ended.wait(), "the end")
+        assert [log for log in proxy.logs if log.get("outcome") == "request_timeout"] == []
 
 
 # --- who a caller is ---
