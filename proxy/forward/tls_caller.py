@@ -60,6 +60,9 @@ class TlsCallerConnection(CallerConnection):
         if is_hastened:
             self.patience.hasten()
 
+    def _bytes_below(self) -> int:
+        return cast("TlsStream", self.transport).held
+
     def on_handshake_failed(self, error: ssl.SSLError) -> None:
         """Record why; the caller is given time to read the alert."""
         self._context.request_log.handshake_failed(handshake_fault(error), self._peer)

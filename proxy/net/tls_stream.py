@@ -279,6 +279,11 @@ class TlsStream:
         if self._state == _OPEN and self._records.size:
             self._loop.call_soon(self._deliver_more)
 
+    @property
+    def held(self) -> int:
+        """How many bytes have come that are not brought yet (G11)."""
+        return self._records.size
+
     def get_write_buffer_size(self) -> int:
         """Return how many bytes, as they go over the wire, are still to be sent."""
         return self._tcp.get_write_buffer_size()

@@ -256,6 +256,7 @@ async def test_reading_is_held_in_the_middle_and_goes_on() -> None:
     scene.send()
     assert 100_000 <= len(scene.data) < 200_000
     assert not scene.tcp.reads()
+    assert scene.stream.held > len(sent) - len(scene.data)  # it counts as sent ahead (G11)
     await asyncio.sleep(0)
     assert len(scene.data) < 200_000
     scene.holds_after = -1
@@ -263,6 +264,7 @@ async def test_reading_is_held_in_the_middle_and_goes_on() -> None:
     await eventually(lambda: scene.tcp.is_over, "the end")
     assert scene.data == sent
     assert scene.told[-1] == "end"
+    assert scene.stream.held == 0
 
 
 async def test_large_writes_arrive_whole() -> None:
