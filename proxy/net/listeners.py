@@ -11,6 +11,7 @@ from aiohttp import web
 from proxy.net.addresses import ListenAddress
 from proxy.net.binding import Bound, listen, resolve
 from proxy.net.stream import StreamProtocol
+from proxy.net.unix_socket import file_id
 
 __all__ = ["AdminPort", "TrafficPorts"]
 
@@ -25,7 +26,7 @@ class _Listeners:
 
     def __init__(self) -> None:
         self._servers: list[asyncio.Server] = []
-        self._paths: list[str] = []
+        self._files: list[tuple[str, tuple[int, int] | None]] = []
 
     async def open(
         self,
@@ -38,19 +39,23 @@ class _Listeners:
         places = address.each() if looking_up is None else await looking_up
         bound = listen(setting, address, places, _BACKLOG)
         if address.path is not None:
-            self._paths.append(address.path)
+            self._files.append((address.path, file_id(address.path)))
         for sock in bound.sockets:
             self._servers.append(await _accept(protocol_factory, sock))
         return bound
 
     def close(self) -> None:
-        """Accept nothing more, and take the paths away; open connections stay."""
+        """Accept nothing more, and take the paths away; open connections stay.
+
+        A path that somebody else has taken over stays too.
+        """
+        for path, file in self._files:
+            if file is not None and file_id(path) == file:  # compared while the socket is open
+                Path(path).unlink(missing_ok=True)
+        self._files.clear()
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for path in self._paths:
-            Path(path).unlink(missing_ok=True)
-        self._paths.clear()
 
 
 async def _accept(

@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.net.addresses import ListenAddress
 
-__all__ = ["check_socket_path", "group_id", "listening_unix_socket", "may_give_to"]
+__all__ = ["check_socket_path", "file_id", "group_id", "listening_unix_socket", "may_give_to"]
 
 _MAX_GROUP_ID: Final = 2**32 - 2
 
@@ -50,19 +50,34 @@ def _is_leftover(path: str) -> bool:
         if not stat.S_ISSOCK(Path(path).lstat().st_mode):
             return False
         with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(0)  # who accepts nothing, and has a full queue, is not waited for
             probe.connect(path)
     except FileNotFoundError:
         return False
     except ConnectionRefusedError:
         return True
+    except BlockingIOError:
+        pass
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def file_id(path: str) -> tuple[int, int] | None:
+    """Return what tells the file at `path` from every other that is there now, None if none is.
+
+    The number of a socket's file is not given to another one while the socket is open.
+    """
+    try:
+        status = Path(path).lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def check_socket_path(path: str) -> None:
     """Raise the `OSError` that listening on this path would bring; leave everything as it is."""
     if _is_leftover(path):
         return
-    if Path(path).exists():
+    if os.path.lexists(path):  # a link to nowhere is in the way too
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     folder = Path(path).parent
     folder.stat()

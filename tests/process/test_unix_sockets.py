@@ -1,10 +1,12 @@
 """Unix sockets: mode and group whatever the umask, for the application of another user (I6)."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from typing import Final
 import pytest
 
 from proxy.net.addresses import parse_listen_address
-from proxy.net.unix_socket import listening_unix_socket
+from proxy.net.unix_socket import check_socket_path, listening_unix_socket
 from proxy.settings.errors import ConfigurationError
 from proxy.settings.loader import load
 from proxy.settings.risks import risks_of
@@ -290,6 +292,46 @@ async def test_the_socket_of_the_admin_port_goes_with_the_proxy(
         assert (await operator.ask(request("GET /livez"))).status == 200
         proxy.stop()
     assert not path.exists()
+
+
+def test_a_leftover_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    """A file, or a link to nowhere, is somebody's; `check` says so before it is tried (C1)."""
+    file, link = tmp_path / "file.sock", tmp_path / "link.sock"
+    file.write_text("mine")
+    link.symlink_to(tmp_path / "nowhere")
+    for path in (file, link):
+        with pytest.raises(OSError, match="Address already in use"):
+            check_socket_path(str(path))
+        with pytest.raises(OSError, match="Address already in use"):
+            listening_unix_socket(parse_listen_address(f"unix:{path}"), 8)
+    assert file.read_text() == "mine"
+    assert link.is_symlink()
+
+
+@pytest.mark.timeout(20)
+def test_a_socket_that_nobody_accepts_on_is_not_waited_for(tmp_path: Path) -> None:
+    """Its queue is full, as of a process that was stopped: it is in use, said at once (C1)."""
+    path = tmp_path / "a.sock"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(listening_unix_socket(parse_listen_address(f"unix:{path}"), 0))
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                caller = stack.enter_context(socket.socket(socket.AF_UNIX))
+                caller.settimeout(0)
+                caller.connect(str(path))
+        with pytest.raises(OSError, match="Address already in use"):
+            check_socket_path(str(path))
+
+
+async def test_the_socket_of_a_successor_stays(tokens: TokenServer, tmp_path: Path) -> None:
+    """Who took the path over keeps it when the proxy before it ends (C2)."""
+    path = tmp_path / "a.sock"
+    async with proxied(tokens, reply(), admin_listen=f"unix:{path}") as (proxy, _):
+        path.unlink()
+        successor = listening_unix_socket(parse_listen_address(f"unix:{path}"), 8)
+        proxy.stop()
+    with successor:
+        assert path.is_socket()
 
 
 ACCESS: Final = {
