@@ -55,7 +55,7 @@ def admin_address(
         or _from_toml(config_file or environ.get(_CONFIG_FILE))
         or _DEFAULT
     )
-    return parse_listen_address(text)
+    return parse_listen_address(text.strip())  # as the settings are read
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -13,7 +13,7 @@ _HOST_PORT: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>\*|[A-Za-z0-9.-]*)):(?P<port>\d{1,5})"
 )
 _MAX_PORT: Final = 65535
-_UNIX: Final = re.compile(r"unix:(?P<path>.*?)(?P<options>(?:,\s*[a-z]+=[^,]*)*)")
+_UNIX: Final = re.compile(r"unix:(?P<path>.*?)(?P<options>(?:\s*,\s*[A-Za-z]+=[^,]*)*)")
 _MAX_PATH_BYTES: Final = 107
 _MODE: Final = re.compile(r"0?[0-7]{3}")
 _OWNER: Final = 0o600
@@ -155,7 +155,7 @@ def parse_listen_address(text: str) -> ListenAddress:
 
 def _unix_address(text: str) -> ListenAddress:
     match = _UNIX.fullmatch(text)
-    if match is None or not match["path"].startswith("/"):
+    if match is None or not match["path"].startswith("/") or "\0" in match["path"]:
         raise ValueError("a Unix socket needs an absolute path, as in unix:/run/proxy.sock")
     if len(os.fsencode(match["path"])) > _MAX_PATH_BYTES:
         raise ValueError(f"the path of a Unix socket has at most {_MAX_PATH_BYTES} bytes")

@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 
+from proxy.admin.probe import admin_address
 from proxy.net.addresses import parse_listen_address
 from proxy.net.unix_socket import check_socket_path, listening_unix_socket
 from proxy.settings.errors import ConfigurationError
@@ -209,6 +210,8 @@ WRONG: Final = {
     "an empty group": ("unix:/run/a,group=", "group needs a name or a number"),
     "a mode of a port": ("127.0.0.1:1,mode=0660", "belong behind a Unix socket"),
     "a relative path": ("unix:a,mode=0660", "absolute path"),
+    "a mode in capitals": ("unix:/run/a,MODE=0600", "each once at most"),
+    "a zero byte": ("unix:/run/a\0b", "absolute path"),
     "a long path": (f"unix:/{'a' * 107}", "at most 107 bytes"),
     "no such group": ("unix:/run/a,group=no-such-group", "there is no group no-such-group"),
     "no number of a group": ("unix:/run/a,group=4294967295", "there is no group 4294967295"),
@@ -263,6 +266,17 @@ def test_options_belong_to_the_socket_before_them(
     settings = load(environ=environ, directory=tmp_path).settings
     assert list(map(str, settings.listen)) == entries
     assert [parse_listen_address(entry) for entry in entries] == list(settings.listen)
+
+
+def test_blanks_around_an_entry_of_the_admin_port(tmp_path: Path) -> None:
+    """They are no part of it, as in LISTEN, for the proxy and for `health` alike."""
+    text = " unix:/run/a , mode=0600 "
+    environ = environment(
+        upstream="https://up.test", token_url="https://idp.test/t", admin_listen=text
+    )
+    settings = load(environ=environ, directory=tmp_path).settings
+    assert str(settings.admin_listen) == "unix:/run/a,mode=0600"
+    assert admin_address(None, None, environ, tmp_path) == settings.admin_listen
 
 
 @pytest.mark.parametrize(
