@@ -57,6 +57,7 @@ class _Watched(Generic[T]):
         self.files = files
         self.seen: tuple[str, ...] = ()
         self.is_failing = False
+        self.told = ""  # why it failed, as the log said it last
 
     def load_if_changed(self, *, tries_again: bool) -> tuple[T] | None:
         """Return what is to be put into force, None for nothing; raise `UnusableFileError`."""
@@ -105,10 +106,14 @@ class FileWatch:
     async def look(self, *, tries_again: bool = False) -> None:
         """Look at every file once; what failed is tried again if it has changed or `tries_again`.
 
-        So one warning tells of a file that stays unusable, and not one at every look.
+        So one warning tells of a file that stays unusable, and not one at every look. What one
+        file holds may have stood against another, as a key that moves to another caller: once
+        a file is put into force, those that failed are tried again.
         """
-        for watched in self._watched:
-            await self._look_at(watched, tries_again=tries_again)
+        used = [await self._look_at(each, tries_again=tries_again) for each in self._watched]
+        while any(used):
+            failing = [each for each in self._watched if each.is_failing]
+            used = [await self._look_at(each, tries_again=True, is_retry=True) for each in failing]
 
     async def _wait(self) -> bool:
         try:
@@ -119,11 +124,19 @@ class FileWatch:
         self._is_ordered.clear()
         return True
 
-    async def _look_at(self, watched: _Watched[Any], *, tries_again: bool) -> None:
-        """Read in a thread: a list of authorities takes longer than a request may wait."""
+    async def _look_at(
+        self, watched: _Watched[Any], *, tries_again: bool, is_retry: bool = False
+    ) -> bool:
+        """Say whether something was put into force; a retry tells no failure for a second time.
+
+        Read in a thread: a list of authorities takes longer than a request may wait.
+        """
         try:
             loaded = await asyncio.to_thread(watched.load_if_changed, tries_again=tries_again)
         except UnusableFileError as error:
+            is_told, watched.told = watched.told == str(error), str(error)
+            if is_retry and is_told:
+                return False
             self.counters.reload_failed(error.file)
             self._log.warning(
                 "file_not_reloaded",
@@ -131,12 +144,12 @@ class FileWatch:
                 reason=error.reason,
                 hint="what was read before is still used; replace the file",
             )
-            return
-        if loaded is not None:
-            watched.files.use(loaded[0])
-            self._log.info(
-                "file_reloaded", setting=[_written(file) for file in watched.files.paths]
-            )
+            return False
+        if loaded is None:
+            return False
+        watched.files.use(loaded[0])
+        self._log.info("file_reloaded", setting=[_written(file) for file in watched.files.paths])
+        return True
 
 
 def _written(file: str) -> str:

@@ -112,6 +112,39 @@ async def test_what_is_as_it_was_is_not_read_anew(words: Words) -> None:
     assert (words.loads, words.in_force) == (1, ["ab"])
 
 
+async def test_what_another_file_stood_against_is_tried_again(tmp_path: Path) -> None:
+    """Once that file has changed, at whichever look; and what still fails is not told again."""
+    log, in_force = RecordingLog(), dict.fromkeys(("early", "late", "bad"), "")
+    watch = FileWatch(log.log)
+
+    def add(name: str) -> None:
+        path = tmp_path / name
+
+        def load() -> str:
+            text = read_file(name, path).decode()
+            if text in {other for key, other in in_force.items() if key != name}:
+                raise UnusableFileError(name, "is held by another")
+            return text
+
+        path.write_text(name)
+        watch.add(WatchedFiles({name: path}, load, lambda text: in_force.update({name: text})))
+
+    for name in in_force:
+        add(name)
+    (tmp_path / "bad").unlink()
+    (tmp_path / "early").write_text("late")
+    for _ in range(2):
+        await watch.look()
+        assert in_force["early"] == "early"
+    (tmp_path / "late").write_text("new")
+    await watch.look()
+    assert in_force == {"early": "late", "late": "new", "bad": "bad"}
+    assert watch.counters.reload_failures == {"early": 1, "late": 0, "bad": 1}
+    assert [event["event"] for event in log.events] == ["file_not_reloaded"] * 2 + [
+        "file_reloaded"
+    ] * 2
+
+
 async def test_the_operator_need_not_wait(words: Words) -> None:
     """SIGHUP looks at once."""
     async with looking(words):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.callers import (
     BILLING_KEY,
+    CALLERS,
     OTHER_SHOP_KEY,
     SHOP_KEY,
     STRANGE_KEY,
@@ -357,13 +358,28 @@ async def test_an_unusable_key_file_changes_nothing(
         assert (await caller.ask(request("GET /", bearer(OTHER_SHOP_KEY)))).status == 200
 
 
-async def reloaded(proxy: RunningProxy, event: str) -> dict[str, Any]:
-    """Send SIGHUP, wait for what is logged of a file, and return that."""
+async def test_a_key_moves_to_another_caller(tokens: TokenServer, tmp_path: Path) -> None:
+    """It is the other's as soon as the files say so, in whichever order they are looked at (I2)."""
+    stock = tmp_path / "stock-key"
+    stock.write_text(STRANGE_KEY)
+    config = config_with(tmp_path, f'{CALLERS}\n[callers.stock]\nkey_file = "{stock}"\n')
+    async with proxied(tokens, OK, config_file=config) as (proxy, _):
+        stock.write_text(OTHER_SHOP_KEY)
+        key_file(tmp_path, STRANGE_KEY)  # is looked at first, while it is still the other's
+        await reloaded(proxy, "file_reloaded", times=2)
+        for key, status in ((SHOP_KEY, 401), (STRANGE_KEY, 200), (OTHER_SHOP_KEY, 200)):
+            assert (await proxy.ask(request("GET /", bearer(key)))).status == status
+        expected = [None, "shop", "stock"]
+        await eventually(lambda: [who for who, _ in told(proxy)] == expected, "the three requests")
+
+
+async def reloaded(proxy: RunningProxy, event: str, *, times: int = 1) -> dict[str, Any]:
+    """Send SIGHUP, wait for what is logged of a file, so many times, and return that."""
 
     def found() -> list[dict[str, Any]]:
         return [log for log in proxy.logs if log["event"] == event]
 
     before = len(found())
     proxy.control.reload()
-    await eventually(lambda: len(found()) > before, f"the event {event}")
+    await eventually(lambda: len(found()) >= before + times, f"the event {event}")
     return found()[-1]
