@@ -14,6 +14,7 @@ NOBODY: Final = "none"
 """What metrics call a caller that is not known."""
 
 _UNLIMITED: Final = sys.maxsize
+_MOST_KEPT: Final = 2048  # bytes of credentials that an idle connection may hold (G11)
 
 
 class Identity:
@@ -141,7 +142,9 @@ class Peer:
         generation: int,
         owner: Identity,
     ) -> None:
-        """Note whose key these credentials hold."""
+        """Note whose key these credentials hold, unless they are too long to be kept."""
+        if len(authorization or b"") + len(proxy_authorization or b"") > _MOST_KEPT:
+            return
         self._authorization = authorization
         self._proxy_authorization = proxy_authorization
         self._proved_generation = generation

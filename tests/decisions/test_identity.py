@@ -69,6 +69,21 @@ def test_a_key_wins_over_the_connection() -> None:
     assert caught.value.kind is CALLER_UNKNOWN
 
 
+def test_long_credentials_are_not_kept() -> None:
+    """An idle connection holds a key for the next request, and no more than that (G11)."""
+    known = callers()
+    generation = known.generation
+    for plain, is_kept in ((b"x" * 1500, True), (b"x" * 30_000, False), (None, True)):
+        peer = known.peer(None)
+        proxy = b"Bearer " + KEY
+        facts = {b"proxy-authorization": proxy}
+        if plain is not None:
+            facts[b"authorization"] = plain
+        for _ in range(2):
+            assert known.identify(facts, peer).name == "shop"
+        assert (peer.proved(plain, proxy, generation) is not None) == is_kept
+
+
 def test_without_callers_everybody_is_nobody() -> None:
     """Nothing is looked at, and nothing is refused."""
     known = KnownCallers()
