@@ -1,6 +1,7 @@
 """Callers that prove who they are, over real sockets (I1, I2, I4)."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from proxy.http1.placeholder_response import PLACEHOLDER_TOKEN
 from tests.support.callers import (
     BILLING_KEY,
     CALLERS,
@@ -31,6 +33,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 KEYS = (SHOP_KEY, OTHER_SHOP_KEY, BILLING_KEY, STRANGE_KEY)
+SEARCHED = (*KEYS, *(basic(name, key)[-40:] for name in ("shop", "billing") for key in KEYS))
 OK = reply()
 PROXY = "Proxy-Authorization"
 PLACEHOLDER = "Authorization: Bearer the-placeholder-of-an-sdk"
@@ -51,7 +54,7 @@ async def with_callers(
         told = [str(proxy.logs), *(page.body.decode() for page in pages)]
         told += [bytes(caller.received).decode("latin-1") for caller in proxy.callers]
         told += [upstream.received.decode("latin-1")]
-        assert [key for key in KEYS for text in told if key in text] == []
+        assert [key for key in SEARCHED for text in told if key in text] == []
 
 
 def told(proxy: RunningProxy) -> list[tuple[str | None, str]]:
@@ -229,11 +232,28 @@ async def test_a_token_call_needs_a_known_caller(tokens: TokenServer, tmp_path: 
         assert_problem(await proxy.ask(request(start)), 401, "caller_unknown")
         answer = await proxy.ask(request(start, basic("dev-auth-1", "secret")))
         assert_problem(answer, 401, "caller_unknown")
+        answer = await proxy.ask(request(start, bearer(PLACEHOLDER_TOKEN)))
+        assert_problem(answer, 401, "caller_unknown")
         for lines in ((basic("billing", BILLING_KEY),), (bearer(SHOP_KEY, PROXY), PLACEHOLDER)):
             assert (await proxy.ask(request(start, *lines))).status == 200
         assert await proxy.metric("placeholder_tokens_total") == 2
         assert await proxy.metric("known_caller_requests_in_flight") == 0
         assert upstream.requests == []
+
+
+async def test_a_placeholder_proves_nobody(tokens: TokenServer, tmp_path: Path) -> None:
+    """Not even the caller that was given it, unless its key stands in the other header (P1)."""
+    start = f"POST {urlsplit(tokens.token_url).path}"
+    async with with_callers(tokens, tmp_path, placeholder_token="true") as (proxy, upstream):
+        caller = await proxy.connect()
+        given = json.loads((await caller.ask(request(start, basic("shop", SHOP_KEY)))).body)
+        line = bearer(given["access_token"])
+        assert_problem(await caller.ask(request("GET /", line)), 401, "caller_unknown")
+        assert upstream.requests == []
+        with_key = request("GET /", line, basic("shop", SHOP_KEY, PROXY))
+        assert (await caller.ask(with_key)).status == 200
+        assert_problem(await caller.ask(request("GET /", line)), 401, "caller_unknown")
+        assert given["access_token"] not in upstream.received.decode("latin-1")
 
 
 async def test_no_caller_has_passed_for_the_next(tokens: TokenServer, tmp_path: Path) -> None:
