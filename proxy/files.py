@@ -53,6 +53,8 @@ def read_file(file: str, path: Path, *, max_bytes: int = LARGEST_BYTES) -> bytes
             content = opened.read(max_bytes + 1)
     except OSError as error:
         raise UnreadableFileError(file, error.strerror or "unreadable") from None
+    except ValueError:  # a NUL in the path, or what has no bytes in the system's encoding
+        raise UnreadableFileError(file, "no path of a file") from None
     if len(content) > max_bytes:
         raise UnreadableFileError(file, f"over {max_bytes // 1024} KiB")
     return content

@@ -204,6 +204,7 @@ def test_only_files_are_read(tmp_path: Path) -> None:
         Path("/dev/null"): "not a regular file",
         tmp_path / "none": "No such file or directory",
         large: "over 1 KiB",
+        Path("a\0b"): "no path of a file",
     }.items():
         with pytest.raises(UnreadableFileError) as caught:
             read_file("some_file", path, max_bytes=1024)

@@ -194,6 +194,11 @@ ERRORS: dict[str, tuple[str, Mapping[str, str], str]] = {
         {},
         "callers.billing.certificate: needs SIGNICAT_PROXY_TLS_CLIENT_CA_FILE, which verifies it",
     ),
+    "a path that is none": (
+        '[callers.shop]\nkey_file = "a\\u0000b"',
+        {},
+        "callers.shop.key_file: a\0b cannot be read (no path of a file)",
+    ),
     "a name for many": (
         '[callers.billing]\ncertificate = ["*.example.com"]',
         {},
