@@ -105,6 +105,13 @@ def test_what_scales_nothing_is_refused(values: dict[str, Any], message: str) ->
     assert render(merged(GATEWAY_VALUES, merged(values, off)))
 
 
+def test_null_is_an_empty_list() -> None:
+    """Null removes what an earlier file of values added, here as in every other list."""
+    assert scaled(metrics=None)["spec"] == scaled()["spec"]
+    found = scaled("ScaledObject", keda={**KEDA, "triggers": None})
+    assert found["spec"] == scaled("ScaledObject", keda=KEDA)["spec"]
+
+
 def test_keda_makes_its_own_autoscaler() -> None:
     """Two of them for one Deployment would fight."""
     manifests = render(

@@ -17,7 +17,7 @@
 {{- $target := dict "type" "AverageValue" "averageValue" (printf "%dm" (mul 10 $scaling.saturation.targetPercent)) -}}
 {{- $found = append $found (dict "type" "Pods" "pods" (dict "metric" (dict "name" $scaling.saturation.metricName) "target" $target)) -}}
 {{- end -}}
-{{- concat $found $scaling.metrics | toJson -}}
+{{- concat $found (default list $scaling.metrics) | toJson -}}
 {{- end }}
 
 {{/*
@@ -41,7 +41,7 @@ the query sums up the share of its connections that each pod uses.
 {{- end -}}
 {{- $found = append $found (dict "type" "cpu" "metricType" "Utilization" "metadata" $metadata) -}}
 {{- end -}}
-{{- concat $found $scaling.keda.triggers | toJson -}}
+{{- concat $found (default list $scaling.keda.triggers) | toJson -}}
 {{- end }}
 
 {{/*
