@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -110,6 +111,17 @@ def test_null_is_an_empty_list() -> None:
     assert scaled(metrics=None)["spec"] == scaled()["spec"]
     found = scaled("ScaledObject", keda={**KEDA, "triggers": None})
     assert found["spec"] == scaled("ScaledObject", keda=KEDA)["spec"]
+
+
+@pytest.mark.parametrize("length", [20, 46, 47, 52])
+def test_keda_finds_the_pods_of_a_long_name(length: int) -> None:
+    """Kubernetes keeps 58 characters of Deployment, hash and hyphens, and adds five of its own."""
+    name = "n" * length
+    values = {"fullnameOverride": name, "autoscaling": {"keda": KEDA}}
+    spec = only(render(merged(GATEWAY_VALUES, values)), "ScaledObject")["spec"]
+    (pods,) = set(re.findall(r'pod=~"([^"]+)"', spec["triggers"][0]["metadata"]["query"]))
+    assert re.fullmatch(pods, f"{name}-6d4cf56db6-"[:58] + "x7zq2")
+    assert not re.fullmatch(pods, f"{name}-other-6d4cf56db6-x7zq2")
 
 
 def test_keda_makes_its_own_autoscaler() -> None:

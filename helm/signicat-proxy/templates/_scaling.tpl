@@ -22,11 +22,12 @@
 
 {{/*
 The triggers of the ScaledObject, as JSON. KEDA divides the sum of all pods by the threshold, so
-the query sums up the share of its connections that each pod uses.
+the query sums up the share of its connections that each pod uses. Kubernetes cuts the name of a pod
+at 58 characters before the last five, so a long one has lost the hyphen there.
 */}}
 {{- define "signicat-proxy.scaleTriggers" -}}
 {{- $scaling := .Values.autoscaling -}}
-{{- $pods := printf "namespace=%q, pod=~\"%s-[a-z0-9]+-[a-z0-9]+\"" (include "signicat-proxy.namespace" .) (include "signicat-proxy.fullname" .) -}}
+{{- $pods := printf "namespace=%q, pod=~\"%s-[a-z0-9]+(-[a-z0-9]+)?\"" (include "signicat-proxy.namespace" .) (include "signicat-proxy.fullname" .) -}}
 {{- $own := printf "sum(\n  sum by (pod) (signicat_proxy_upstream_connections{%s, state=~\"active|connecting\"})\n    / sum by (pod) (signicat_proxy_upstream_connections_limit{%s})\n)" $pods $pods -}}
 {{- $asked := dict "serverAddress" $scaling.keda.serverAddress "query" (default $own $scaling.keda.query) "threshold" (divf $scaling.saturation.targetPercent 100 | toString) -}}
 {{- $prometheus := dict "type" "prometheus" "metadata" $asked -}}
