@@ -32,7 +32,8 @@ def _json(status: int, body: Mapping[str, object]) -> web.Response:
 def _needs_first_token_alone(request: web.Request) -> bool:
     """Say whether `require=first-token` is asked for; raise `ProxyError` for anything else.
 
-    A probe that is misspelt must fail, and not ask something else than was meant.
+    A value that is misspelt must fail, and not ask something else than was meant. Other names are
+    ignored: what is left then asks for more, not for less.
     """
     wanted = request.query.getall("require", [])
     if any(each != _REQUIREMENT for each in wanted):
