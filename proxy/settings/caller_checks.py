@@ -1,6 +1,7 @@
 """What the tables of callers must be, together and beside the other settings (I1, I2)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from proxy.files import UnusableFileError
 from proxy.guard.keys import digest_of, read_keys
@@ -26,6 +27,7 @@ def caller_errors(settings: Settings, failed: frozenset[str]) -> Iterator[Settin
         yield from _proof_errors(name, table)
         if "client_tables" not in failed:
             yield from _client_errors(name, table, settings)
+            yield from _secret_errors(name, table, settings)
         if "listen" not in failed:
             yield from _place_errors(name, table, settings)
     yield from _shared_proof_errors(settings)
@@ -51,6 +53,23 @@ def _client_errors(name: str, table: CallerTable, settings: Settings) -> Iterato
     for client in table.clients or ():
         if client not in known:
             yield _error(name, "clients", f"names the client '{client[:60]}', which there is not")
+
+
+def _secret_errors(name: str, table: CallerTable, settings: Settings) -> Iterator[SettingError]:
+    """Find a key that is a secret of our own: with it, a caller needs no proxy and no leave."""
+    for client in settings.clients:
+        secret = client.client_secret_file
+        if table.key_file and secret and _is_same(table.key_file, secret):
+            of = settings.name_of(client, "client_secret_file")
+            yield _error(name, "key_file", f"is the file of {of}; no caller may know that secret")
+            return
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # told where it is read
+        return False
 
 
 def _place_errors(name: str, table: CallerTable, settings: Settings) -> Iterator[SettingError]:

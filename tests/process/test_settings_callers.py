@@ -194,8 +194,22 @@ ERRORS: dict[str, tuple[str, Mapping[str, str], str]] = {
         {},
         "callers.billing.certificate: needs SIGNICAT_PROXY_TLS_CLIENT_CA_FILE, which verifies it",
     ),
+    "the secret of the proxy": (
+        (
+            '[callers.shop]\nkey_file = "{folder}/./good"\n'
+            '[clients.sign]\nclient_secret_file = "{folder}/good"\n'
+        ),
+        {},
+        (
+            "callers.shop.key_file: is the file of clients.sign.client_secret_file; no caller may "
+            "know that secret"
+        ),
+    ),
     "a path that is none": (
-        '[callers.shop]\nkey_file = "a\\u0000b"',
+        (
+            '[callers.shop]\nkey_file = "a\\u0000b"\n'
+            '[clients.sign]\nclient_secret_file = "{folder}/good"\n'
+        ),
         {},
         "callers.shop.key_file: a\0b cannot be read (no path of a file)",
     ),
