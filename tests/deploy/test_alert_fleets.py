@@ -2,13 +2,18 @@
 
 import itertools
 import json
+import re
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.deploy.expressions import RULES
 from tests.deploy.test_alerts import GROUPS, promtool
 from tests.deploy.watch import active, alertmanager, amtool
+from tests.support.oidc_server import required_program
 from tests.support.source_tree import ROOT
 from tests.support.waiting import within
 
@@ -26,6 +31,15 @@ def of_fleet(pods: int, name: str, values: str, **labels: str) -> Series:
         yield {"series": f"signicat_proxy_{name}{{{matchers}}}", "values": values}
 
 
+def cases_of_rules() -> dict[str, Any]:
+    """Return a file of unit tests of the project's rules, still without a test."""
+    return {
+        "rule_files": [str(ROOT / RULES)],
+        "evaluation_interval": "30s",
+        "group_eval_order": [group["name"] for group in GROUPS],
+    }
+
+
 def assert_finds(
     folder: Path, series: Series, minutes: int, expression: str, found: Sequence[tuple[str, float]]
 ) -> None:
@@ -36,14 +50,8 @@ def assert_finds(
         "exp_samples": [{"labels": labels, "value": value} for labels, value in found],
     }
     test = {"interval": "30s", "input_series": list(series), "promql_expr_test": [question]}
-    cases = {
-        "rule_files": [str(ROOT / RULES)],
-        "evaluation_interval": "30s",
-        "group_eval_order": [group["name"] for group in GROUPS],
-        "tests": [test],
-    }
     path = folder / "cases.yaml"  # JSON is YAML
-    path.write_text(json.dumps(cases), "utf-8")
+    path.write_text(json.dumps({**cases_of_rules(), "tests": [test]}), "utf-8")
     assert "SUCCESS" in promtool("test", "rules", str(path))
 
 
@@ -54,6 +62,22 @@ def assert_firing(
     rows = [",".join(f'{key}="{value}"' for key, value in labels.items()) for labels in alerts]
     expression = f"count without (alertstate, namespace, job) ({FIRING})"
     assert_finds(folder, series, minutes, expression, [(f"{{{row}}}", 1) for row in rows])
+
+
+def described(folder: Path, series: Series, minutes: int, name: str) -> str:
+    """Return the description of the one alert of a name that fires after these minutes."""
+    asked = {"alertname": name, "eval_time": f"{minutes}m", "exp_alerts": []}
+    test = {"interval": "30s", "input_series": list(series), "alert_rule_test": [asked]}
+    path = folder / "cases.yaml"
+    path.write_text(json.dumps({**cases_of_rules(), "tests": [test]}), "utf-8")
+    done = subprocess.run(
+        [required_program("promtool"), "test", "rules", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (found,) = re.findall(r'description="((?:[^"\\]|\\.)*)"', done.stdout + done.stderr)
+    return str(found)
 
 
 def alert(name: str, severity: str, **labels: str) -> dict[str, str]:
@@ -164,3 +188,17 @@ async def test_nothing_is_inhibited_by_what_is_not_its_cause(tmp_path: Path) -> 
         alert("Restarting", "warning"),
     ]
     assert len(await told(alerts, 4, tmp_path)) == 4
+
+
+@pytest.mark.parametrize("speed", ["Fast", "Slow"])
+def test_a_description_has_a_number_or_says_that_there_is_none(tmp_path: Path, speed: str) -> None:
+    """Requests that wait in vain are slow, and there is no response of which to tell a time."""
+    series = itertools.chain(
+        of_fleet(2, "request_duration_seconds_count", "0+10x200", client="auth"),
+        of_fleet(2, "request_duration_seconds_bucket", "0+1x200", client="auth", le="2.5"),
+        of_fleet(2, "upstream_duration_seconds_bucket", "0x200", client="auth", le="1"),
+        of_fleet(2, "upstream_duration_seconds_bucket", "0x200", client="auth", le="+Inf"),
+    )
+    told = described(tmp_path, series, 90, f"SignicatProxyLatencyBudgetBurn{speed}")
+    assert "NaN" not in told
+    assert told.endswith("longer than 2.5 seconds. No response of Signicat came in that time.")
