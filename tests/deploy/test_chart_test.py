@@ -77,6 +77,20 @@ def test_it_is_a_caller_and_runs_as_the_gateway_does() -> None:
     assert pod["spec"]["volumes"] == gateway["volumes"]
 
 
+def test_it_runs_where_the_gateway_does() -> None:
+    """On tainted nodes nothing else is scheduled, and a name of `hostAliases` is no DNS's."""
+    values = {
+        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["egress.test"]}],
+        "nodeSelector": {"pool": "egress"},
+        "tolerations": [{"key": "egress", "operator": "Exists"}],
+    }
+    manifests = rendered({"gateway": values})
+    gateway = only(manifests, "Deployment")["spec"]["template"]["spec"]
+    spec = only(manifests, "Pod")["spec"]
+    assert {key: spec[key] for key in values} == values == {key: gateway[key] for key in values}
+
+
 def test_the_second_call_goes_through_the_service() -> None:
     """Only the upstream is another; a CONNECT proxy would not find the Service."""
     pod = only(rendered({"settings": {"no_proxy": ["a.test"]}}), "Pod")
