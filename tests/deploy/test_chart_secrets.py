@@ -162,3 +162,10 @@ def test_an_example_makes_a_pod(path: Path) -> None:
 def test_there_are_these_examples() -> None:
     """The test above has something to look at."""
     assert [path.stem for path in EXAMPLES] == ["secrets-csi", "secrets-external", "secrets-vault"]
+
+
+def test_the_notes_name_a_file_of_ones_own() -> None:
+    """Values need not name its clients then; what must be there first is the ConfigMap."""
+    text = notes({"image": {"repository": "images.test/proxy"}, "existingConfigMap": "own"})
+    assert "as a gateway, for the clients in the ConfigMap own.\n" in text
+    assert "    kubectl -n prod get configmap own -o name\n" in text
