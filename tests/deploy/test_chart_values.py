@@ -117,6 +117,16 @@ from tests.deploy.chart import (
             {"extraVolumes": [{"name": "signicat-secret-auth", "emptyDir": {}}]},
             "extraVolumes: signicat-secret-auth is a name of the chart's own volumes",
         ),
+        (
+            GATEWAY_VALUES,
+            {"gateway": {"topologyKeys": ["kubernetes.io/hostname"]}},
+            r"gateway\.topologyKeys: is gone; give gateway\.topologySpreadConstraints, a list",
+        ),
+        (
+            SIDECAR_VALUES,
+            {"gateway": {"whenUnsatisfiable": "DoNotSchedule"}},
+            r"gateway\.whenUnsatisfiable: is gone; give gateway\.topologySpreadConstraints",
+        ),
     ],
 )
 def test_values_that_do_not_go_together_are_refused(

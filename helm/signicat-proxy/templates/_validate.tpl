@@ -3,6 +3,7 @@ What values must be together; values.schema.json knows each by itself.
 Every template that a user can reach includes this one, so nothing is rendered from values that are wrong.
 */}}
 {{- define "signicat-proxy.validate" -}}
+{{- include "signicat-proxy.validateGone" . -}}
 {{- include "signicat-proxy.validateClients" . -}}
 {{- include "signicat-proxy.validateGrace" . -}}
 {{- include "signicat-proxy.validateEnvironment" . -}}
@@ -42,6 +43,15 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- end -}}
 {{- if and .Values.podMonitor.enabled (not .Values.podMonitor.podLabels) -}}
 {{- fail "podMonitor.podLabels: name the labels of the pods that have the sidecar" -}}
+{{- end -}}
+{{- end }}
+
+{{/* What values of an earlier chart may still have: the schema alone would say that it is not allowed. */}}
+{{- define "signicat-proxy.validateGone" -}}
+{{- range list "topologyKeys" "whenUnsatisfiable" -}}
+{{- if hasKey $.Values.gateway . -}}
+{{- fail (printf "gateway.%s: is gone; give gateway.topologySpreadConstraints, a list with topologyKey and whenUnsatisfiable" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
