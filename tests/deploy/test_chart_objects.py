@@ -1,5 +1,7 @@
 """Every object of the chart: its labels, annotations and namespace, and where images come from."""
 
+import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import helm_python as helm
@@ -175,3 +177,50 @@ def test_amounts_can_be_numbers_and_can_be_taken_away() -> None:
     )
     (sidecar,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["initContainers"]
     assert sidecar["resources"]["limits"] == {"memory": "128Mi"}
+
+
+NUMBERED: Final = {
+    "nameOverride": "7",
+    "namespaceOverride": "7",
+    "serviceAccount": {"name": "7"},
+    "egressProxy": {"secretName": "7", "secretKey": "7"},
+    "caBundle": {"configMapName": "7", "key": "7"},
+    "sidecar": {"containerName": "7"},
+}
+"""Names that YAML takes for numbers, where nothing says that they are text."""
+
+
+def texts(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value that stands where Kubernetes has a name, with its key."""
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            yield from texts(inner, name)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from texts(inner, key)
+    elif re.search(r"name$|Name$|^(namespace|key|jobLabel)$|^app\.kubernetes\.io/", key):
+        yield key, node
+
+
+@pytest.mark.parametrize(
+    ("example", "more"),
+    [
+        (
+            GATEWAY_VALUES,
+            {"fullnameOverride": "a", "serviceMonitor": {"enabled": True, "jobLabel": "7"}},
+        ),
+        (GATEWAY_VALUES, {"fullnameOverride": "a", "existingConfigMap": "7", "routes": []}),
+        (SIDECAR_VALUES, {"podMonitor": {"enabled": True, "podLabels": {"a": "b"}}}),
+    ],
+)
+def test_a_name_of_digits_is_text(example: dict[str, Any], more: dict[str, Any]) -> None:
+    """Kubernetes refuses a number there, and says nothing of the value that it came from."""
+    values = merged(example, merged(NUMBERED, more))
+    values["clients"] = {
+        name: {**client, "secretName": "7", "secretKey": "7"}
+        for name, client in example["clients"].items()
+    }
+    sidecar = values.get("mode") == "sidecar"
+    found = list(texts(render_application(values) if sidecar else render(values)))
+    assert ("secretName", "7") in found
+    assert [(key, value) for key, value in found if not isinstance(value, str)] == []

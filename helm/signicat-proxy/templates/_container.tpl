@@ -14,7 +14,7 @@ of this one: {{ include "signicat-proxy.sidecar" (index .Subcharts "signicat-pro
 {{- $gates := toString $times.gatesReadiness -}}
 {{- $ready := dict "true" "/readyz" "first-token" "/readyz?require=first-token" "false" "/startupz" -}}
 {{- if eq .Values.mode "sidecar" -}}
-name: {{ .Values.sidecar.containerName }}
+name: {{ .Values.sidecar.containerName | quote }}
 restartPolicy: Always
 {{- else -}}
 name: signicat-proxy
@@ -132,24 +132,24 @@ secret again, so a rotated Secret is used without a restart.
 {{- else if $client.secretName }}
 - name: signicat-secret-{{ $name }}
   secret:
-    secretName: {{ $client.secretName }}
+    secretName: {{ $client.secretName | quote }}
     defaultMode: {{ include "signicat-proxy.secretMode" $root }}
     items:
-      - key: {{ default "client-secret" $client.secretKey }}
+      - key: {{ default "client-secret" $client.secretKey | quote }}
         path: client-secret
 {{- end }}
 {{- end }}
 {{- if include "signicat-proxy.hasFile" . }}
 - name: signicat-proxy-config
   configMap:
-    name: {{ default (include "signicat-proxy.fullname" .) .Values.existingConfigMap }}
+    name: {{ default (include "signicat-proxy.fullname" .) .Values.existingConfigMap | quote }}
 {{- end }}
 {{- if .Values.caBundle.configMapName }}
 - name: signicat-proxy-ca
   configMap:
-    name: {{ .Values.caBundle.configMapName }}
+    name: {{ .Values.caBundle.configMapName | quote }}
     items:
-      - key: {{ .Values.caBundle.key }}
+      - key: {{ .Values.caBundle.key | quote }}
         path: ca.crt
 {{- end }}
 {{- with .Values.extraVolumes }}

@@ -17,8 +17,8 @@
 {{- end }}
 
 {{- define "signicat-proxy.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "signicat-proxy.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "signicat-proxy.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* A version as the value of a label or as a tag: neither takes the + of a build. */}}

@@ -45,8 +45,8 @@ cannot be overridden.
 {{- define "signicat-proxy.metadata" -}}
 {{- $of := default dict .of -}}
 {{- $own := include "signicat-proxy.labels" .root | fromYaml -}}
-name: {{ default (include "signicat-proxy.fullname" .root) .name }}{{ .suffix }}
-namespace: {{ default (include "signicat-proxy.namespace" .root) .namespace }}
+name: {{ printf "%s%s" (default (include "signicat-proxy.fullname" .root) .name) (default "" .suffix) | quote }}
+namespace: {{ default (include "signicat-proxy.namespace" .root) .namespace | quote }}
 labels:
   {{- include "signicat-proxy.overlay" (list .root.Values.commonLabels $of.labels $own .labels) | fromJson | toYaml | nindent 2 }}
 {{- with include "signicat-proxy.overlay" (list .root.Values.commonAnnotations $of.annotations .annotations) | fromJson }}

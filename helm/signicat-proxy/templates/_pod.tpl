@@ -11,7 +11,7 @@
 look like settings of the proxy, and the proxy would warn about them.
 */}}
 {{- define "signicat-proxy.ownPod" -}}
-serviceAccountName: {{ include "signicat-proxy.serviceAccountName" . }}
+serviceAccountName: {{ include "signicat-proxy.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ .Values.gateway.terminationGracePeriodSeconds }}

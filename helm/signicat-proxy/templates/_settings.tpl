@@ -118,8 +118,8 @@ chart's own settings over a file that it does not write, so that ports, probes a
 - name: SIGNICAT_PROXY_EGRESS_PROXY
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.egressProxy.secretName }}
-      key: {{ .Values.egressProxy.secretKey }}
+      name: {{ .Values.egressProxy.secretName | quote }}
+      key: {{ .Values.egressProxy.secretKey | quote }}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
