@@ -154,6 +154,7 @@ def test_an_example_makes_a_pod(path: Path) -> None:
             assert file == f"/vault/secrets/{name}"
             assert pod["automountServiceAccountToken"] is True
             assert lets_out(only(manifests, "NetworkPolicy"), Pod("vault", {}), 8200)
+            assert "Pod" not in {m["kind"] for m in manifests}, "helm test would find no secret"
         case other:
             raise AssertionError(other)
     assert mounts_of_secrets(pod) or path.stem == "secrets-vault"
