@@ -202,3 +202,13 @@ def test_a_description_has_a_number_or_says_that_there_is_none(tmp_path: Path, s
     told = described(tmp_path, series, 90, f"SignicatProxyLatencyBudgetBurn{speed}")
     assert "NaN" not in told
     assert told.endswith("longer than 2.5 seconds. No response of Signicat came in that time.")
+
+
+def test_no_token_expires_in_the_past(tmp_path: Path) -> None:
+    """The alert goes on when the token is over, and then says so."""
+    series = itertools.chain(
+        of_fleet(1, "token_expiry_timestamp_seconds", "600x40", client="auth"),
+        of_fleet(1, "token_last_success_timestamp_seconds", "0x40", client="auth"),
+    )
+    told = described(tmp_path, series, 15, "SignicatProxyTokenExpiresSoon")
+    assert told == "The first token has expired: requests get 503. It is that of orders-0."
