@@ -87,6 +87,18 @@ FULL: Final = merged(
         "imagePullSecrets": ["registry", {"name": "mirror"}],
         "configMap": OWN,
         "extraAllowedHosts": ["signicat.internal"],
+        "callers": {
+            "shop": {
+                "keySecretName": "shop-key",
+                "keySecretKey": "value",
+                "keySha256": ["0123456789abcdef" * 4],
+                "certificate": ["spiffe://example.com/ns/shop/sa/default", "shop.example.com"],
+                "clients": ["sign"],
+                "maxInFlight": 40,
+            },
+            "batch": {"keySha256": ["fedcba9876543210" * 4, "0123456789abcdef" * 4]},
+        },
+        "tls": {"secretName": "gateway-tls", "clientCA": {"enabled": True}},
         "clients": {
             "auth": {
                 "secretKey": "secret",
@@ -226,14 +238,15 @@ FULL: Final = merged(
         ],
     },
 )
-"""Every value there is, each valid; a client has one of the three places of its secret."""
+"""Every value there is, each valid; `fitting` takes away what does not go together."""
 
 
 def fitting(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the full values with one place of the secret for each client."""
+    """Return the full values with one place of the secret for each client, and of each key."""
     found: dict[str, Any] = copy.deepcopy(values)
     for place in ("secretFile", "volume"):
         del found["clients"]["auth"][place]
+    del found["callers"]["shop"]["keySha256"]
     return found
 
 
@@ -244,14 +257,14 @@ EVERYTHING: Final = merged(
 """A gateway with every object."""
 
 EVERYTHING_BESIDE: Final = merged(
-    EVERYTHING,
+    {name: value for name, value in EVERYTHING.items() if name not in {"callers", "tls"}},
     {
         "mode": "sidecar",
         "serviceMonitor": {"enabled": False},
         "podMonitor": {"enabled": True},
     },
 )
-"""A sidecar with every object."""
+"""A sidecar with every object; on loopback no caller needs a proof."""
 
 ROUTED: Final = {"routes": [{"path": "/", "client": "shop"}]}
 RENDERED: Final[Mapping[str, list[Manifest]]] = {

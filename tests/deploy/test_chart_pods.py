@@ -202,7 +202,8 @@ def test_the_pods_have_the_account_that_is_named(values: dict[str, Any], expecte
 def test_secrets_and_bundles_are_read_by_the_keys_of_values() -> None:
     """Whatever a key is called, its file has the name that the settings have."""
     bundle = {"caBundle": {"configMapName": "authority", "key": "bundle.pem"}}
-    values = merged(fitting(FULL), {**bundle, "extraVolumes": [], "extraVolumeMounts": []})
+    own = {key: value for key, value in fitting(FULL).items() if key not in {"callers", "tls"}}
+    values = merged(own, {**bundle, "extraVolumes": [], "extraVolumeMounts": []})
     pod = only(render(values), "Deployment")["spec"]["template"]["spec"]
     assert {volume["name"]: volume for volume in pod["volumes"]} == {
         **{

@@ -24,6 +24,8 @@ from tests.deploy.chart_cases import FULL, fitting
 CONFIG: Final = "/etc/signicat-proxy/config.toml"
 SECRET: Final = "s3cret-of-the-test"
 CLIENTS: Final = ("auth", "sign", "shop")
+KEY: Final = "a-key-that-is-long-enough-for-the-proxy"
+MOUNTS: Final = ("ca", "callers", "tls", "client-ca")
 CA: Final = {"caBundle": {"configMapName": "authority", "key": "bundle.pem"}}
 
 
@@ -36,6 +38,7 @@ def read_by_the_proxy(manifests: list[Manifest], folder: Path) -> Settings:
     authority = folder / "etc" / "signicat-proxy-ca" / "ca.crt"
     authority.parent.mkdir(parents=True, exist_ok=True)
     trustme.CA().cert_pem.write_to_path(authority)
+    put_proofs(folder)
     pod = only(manifests, "Deployment")["spec"]["template"]["spec"]
     (container,) = [
         container
@@ -57,9 +60,25 @@ def read_by_the_proxy(manifests: list[Manifest], folder: Path) -> Settings:
     return load(environ=environ, directory=folder).settings
 
 
+def put_proofs(folder: Path) -> None:
+    """Write the key of a caller, and what TLS needs, where the chart mounts them."""
+    authority = trustme.CA()
+    server = authority.issue_cert("demo-signicat-proxy.prod")
+    files = {
+        "callers/shop/key": KEY.encode(),
+        "tls/tls.crt": server.cert_chain_pems[0].bytes(),
+        "tls/tls.key": server.private_key_pem.bytes(),
+        "client-ca/ca.crt": authority.cert_pem.bytes(),
+    }
+    for name, content in files.items():
+        file = folder / "etc" / f"signicat-proxy-{name}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
 def in_folder(text: str, folder: Path) -> str:
     """Put the mounts' paths under `folder`."""
-    for mount in ("/run/secrets/", "/etc/signicat-proxy-ca/"):
+    for mount in ("/run/secrets/", *(f"/etc/signicat-proxy-{name}/" for name in MOUNTS)):
         text = text.replace(mount, f"{folder}{mount}")
     return text
 

@@ -149,6 +149,9 @@ OWNED: Final = {
     "ENVIRONMENT": "settings.environment",
     "EGRESS_PROXY": "egressProxy",
     "CA_FILE": "caBundle",
+    "TLS_CERT_FILE": "tls",
+    "TLS_KEY_FILE": "tls",
+    "TLS_CLIENT_CA_FILE": "tls",
 }
 """What the values below give the proxy, and where; the times depend on the mode."""
 GIVEN: Final = {

@@ -86,6 +86,9 @@ volumeMounts:
     mountPath: /etc/signicat-proxy-ca
     readOnly: true
   {{- end }}
+  {{- with include "signicat-proxy.callerMounts" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -151,6 +154,9 @@ secret again, so a rotated Secret is used without a restart.
     items:
       - key: {{ .Values.caBundle.key | quote }}
         path: ca.crt
+{{- end }}
+{{- with include "signicat-proxy.callerVolumes" . | trim }}
+{{ . }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -47,7 +47,7 @@ yes
 {{- if .Values.caBundle.configMapName -}}
 {{- $_ := set $own "ca_file" "/etc/signicat-proxy-ca/ca.crt" -}}
 {{- end -}}
-{{- merge $own .Values.settings | toJson -}}
+{{- merge $own (include "signicat-proxy.tlsSettings" . | fromJson) .Values.settings | toJson -}}
 {{- end }}
 
 {{/* One client's own settings, as JSON. */}}
@@ -68,6 +68,13 @@ yes
 
 [clients.{{ $name }}]
 {{- range $key, $value := include "signicat-proxy.clientSettings" (dict "name" $name "client" $client) | fromJson }}
+{{ $key }} = {{ toJson $value }}
+{{- end }}
+{{- end }}
+{{- range $name, $caller := .Values.callers }}
+
+[callers.{{ $name }}]
+{{- range $key, $value := include "signicat-proxy.callerSettings" (dict "name" $name "caller" $caller) | fromJson }}
 {{ $key }} = {{ toJson $value }}
 {{- end }}
 {{- end }}

@@ -5,6 +5,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- define "signicat-proxy.validate" -}}
 {{- include "signicat-proxy.validateGone" . -}}
 {{- include "signicat-proxy.validateClients" . -}}
+{{- include "signicat-proxy.validateCallers" . -}}
 {{- include "signicat-proxy.validateGrace" . -}}
 {{- include "signicat-proxy.validateEnvironment" . -}}
 {{- include "signicat-proxy.validateEgress" . -}}
@@ -163,8 +164,9 @@ A variable beside the settings must not change one of them unseen: that the char
 itself, in the environment or in the file, is no reason for Kubernetes or the proxy to complain.
 */}}
 {{- define "signicat-proxy.validateExtras" -}}
-{{- $where := dict "CONFIG_FILE" "existingConfigMap" "CLIENT_ID" "clients" "CLIENT_SECRET" "clients" "CLIENT_SECRET_FILE" "clients" "LISTEN" "ports" "ADMIN_LISTEN" "ports" "ALLOWED_HOSTS" "extraAllowedHosts" "EGRESS_PROXY" "egressProxy" "CA_FILE" "caBundle" "SHUTDOWN_DELAY_SECONDS" (printf "%s.shutdownDelaySeconds" .Values.mode) "DRAIN_SECONDS" (printf "%s.drainSeconds" .Values.mode) -}}
-{{- $owned := list "CONFIG_FILE" "CLIENT_ID" "CLIENT_SECRET" "CLIENT_SECRET_FILE" -}}
+{{- $where := dict "CONFIG_FILE" "existingConfigMap" "CLIENT_ID" "clients" "CLIENT_SECRET" "clients" "CLIENT_SECRET_FILE" "clients" "LISTEN" "ports" "ADMIN_LISTEN" "ports" "ALLOWED_HOSTS" "extraAllowedHosts" "EGRESS_PROXY" "egressProxy" "CA_FILE" "caBundle" "TLS_CERT_FILE" "tls" "TLS_KEY_FILE" "tls" "TLS_CLIENT_CA_FILE" "tls" "SHUTDOWN_DELAY_SECONDS" (printf "%s.shutdownDelaySeconds" .Values.mode) "DRAIN_SECONDS" (printf "%s.drainSeconds" .Values.mode) -}}
+{{- /* Service, notes and test pod say whether callers speak TLS, so the three are the chart's at all times. */ -}}
+{{- $owned := list "CONFIG_FILE" "CLIENT_ID" "CLIENT_SECRET" "CLIENT_SECRET_FILE" "TLS_CERT_FILE" "TLS_KEY_FILE" "TLS_CLIENT_CA_FILE" -}}
 {{- if .Values.egressProxy.secretName -}}
 {{- $owned = append $owned "EGRESS_PROXY" -}}
 {{- end -}}
