@@ -36,9 +36,13 @@ PROXY_USER, APPLICATION, STRANGER, CALLERS = 64_001, 64_002, 64_003, 64_004
 
 
 def as_user(uid: int, *groups: int) -> tuple[str, ...]:
-    """Return what to put before a command that a user with these further groups runs."""
+    """Return what to put before a command that a user with these further groups runs.
+
+    Nobody else can write where the coverage of this run is kept, and would say so at its end.
+    """
     further = ("--groups", ",".join(map(str, groups))) if groups else ("--clear-groups",)
-    return ("setpriv", "--reuid", str(uid), "--regid", str(uid), *further)
+    unmeasured = ("env", "-u", "COVERAGE_PROCESS_CONFIG", "-u", "COVERAGE_PROCESS_START")
+    return (*unmeasured, "setpriv", "--reuid", str(uid), "--regid", str(uid), *further)
 
 
 def why_one_user() -> str:
