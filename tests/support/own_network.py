@@ -17,7 +17,7 @@ LOOPBACK_UP: Final = "ip link set lo up"
 NO_IPV6_ADDRESS: Final = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
 """As on a machine whose administrator has turned IPv6 off."""
 
-NO_IPV6_SOCKET: Final = (sys.executable, "-m", "tests.support.own_network")
+NO_IPV6_SOCKET: Final = (sys.executable, "-P", __file__)  # as a file: no package is needed
 """As under `RestrictAddressFamilies=AF_INET AF_UNIX`, or with `ipv6.disable=1`."""
 
 _SYSTEM_CALL: Final = {"x86_64": 41, "aarch64": 198}
