@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from proxy.mock import MockClient, serve_mock
 from proxy.mock.command import new_mock
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment
+from tests.support.tls_callers import ServerFiles
 from tests.support.waiting import task_group, within
 
 __all__ = ["Fault", "Scene", "scene"]
@@ -62,21 +64,31 @@ class Scene:
             assert answer.status == 202
 
 
-async def send_for_ever(session: aiohttp.ClientSession, url: str) -> None:
+async def send_for_ever(
+    session: aiohttp.ClientSession, url: str, trusted: ssl.SSLContext | None = None
+) -> None:
     """Send about twenty requests a second, whatever becomes of them."""
     for pause in itertools.repeat(0.05):
         with contextlib.suppress(aiohttp.ClientError):
-            async with session.get(url) as answer:
+            async with session.get(url, ssl=trusted or True) as answer:
                 await answer.read()
         await asyncio.sleep(pause)
 
 
 @contextlib.asynccontextmanager
-async def scene(folder: Path, *paths: str, **settings: Any) -> AsyncIterator[Scene]:
+async def scene(
+    folder: Path, *paths: str, has_tls: bool = False, **settings: Any
+) -> AsyncIterator[Scene]:
     """Run a mock, a proxy with these settings, and a steady caller of each path."""
     folder.mkdir()  # noqa: ASYNC240 (a folder of the test, in memory)
     secret = folder / "secret"
     secret.write_text(CLIENT_SECRET, "utf-8")
+    trusted = None
+    if has_tls:
+        tls = ServerFiles(folder)
+        settings |= tls.settings
+        trusted = ssl.create_default_context()
+        tls.ca.configure_trust(trusted)
     mock = new_mock([MockClient(CLIENT, [CLIENT_SECRET])])
     async with (
         serve_mock(mock, "127.0.0.1", 0) as running,
@@ -93,9 +105,9 @@ async def scene(folder: Path, *paths: str, **settings: Any) -> AsyncIterator[Sce
         )
         async with proxy_process(environ, "run", directory=folder) as process:
             port, admin = await process.ports()
-            base = f"http://127.0.0.1:{port}"
+            base = f"{'https' if has_tls else 'http'}://127.0.0.1:{port}"
             traffic = [
-                tasks.create_task(send_for_ever(session, base + path), name="peer")
+                tasks.create_task(send_for_ever(session, base + path, trusted), name="peer")
                 for path in paths
             ]
             try:

@@ -201,7 +201,8 @@ async def run(command: str, admin: int) -> None:
 
 async def test_everything_finds_something_at_a_running_proxy(tmp_path: Path) -> None:
     """Names, labels and legends of dashboard, alerts and runbook are those of a real scrape."""
-    async with scene(tmp_path / "proxy", "/mock/echo", "/auth/open/connect/token") as running:
+    paths = ("/mock/echo", "/auth/open/connect/token")
+    async with scene(tmp_path / "proxy", *paths, has_tls=True) as running:
         await running.break_it(*FAULTS)
         async with watching([running.admin], tmp_path) as watch:
             await all_find_something(watch, [*ASKED, DASHBOARD["annotations"]["list"][1]["expr"]])
