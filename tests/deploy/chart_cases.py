@@ -81,7 +81,7 @@ FULL: Final = merged(
         "commonAnnotations": {"example.com/owner": "identity"},
         "global": {
             "of": "a parent",
-            "imageRegistry": "mirror.example.com/hub",
+            "imageRegistry": "images.example.com/hub",
             "imagePullSecrets": ["mirror"],
         },
         "imagePullSecrets": ["registry", {"name": "mirror"}],
