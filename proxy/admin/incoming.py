@@ -7,11 +7,11 @@ from xml.etree.ElementTree import Element
 from proxy.admin.html import element, fact, left, moment, section
 from proxy.admin.report import StatusReport
 from proxy.guard.identity import CallerStatus
+from proxy.net.tls import ENDS_SOON_DAYS
 
 __all__ = ["incoming"]
 
 _DAY: Final = 86_400
-_FEW_DAYS: Final = 14  # from here on `check` and the alert warn, too
 
 
 def incoming(report: StatusReport) -> Iterator[Element]:
@@ -44,7 +44,7 @@ def _certificate(file: str, end: float, now: float) -> Element:
         fact("Ends in", left(end - now, "it has ended")),
     )
     notes = []
-    if end - now <= _FEW_DAYS * _DAY:
+    if end - now <= ENDS_SOON_DAYS * _DAY:
         class_ = "note warn" if end > now else "note bad"
         notes = [element("p", "Replace the file; no restart is needed.", class_=class_)]
     return element("article", element("h3", file), facts, *notes, class_="card")

@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.check.result import Result
 from proxy.files import UnusableFileError
+from proxy.net.tls import ENDS_SOON_DAYS
 from proxy.net.tls_server import load_server_tls
 from proxy.settings.model import Settings
 from proxy.settings.names import setting_name
@@ -14,7 +15,6 @@ from proxy.settings.names import setting_name
 __all__ = ["certificate_results"]
 
 _DAY: Final = 86_400
-_FEW_DAYS: Final = 14
 
 
 def certificate_results(settings: Settings, wall: Callable[[], float]) -> Iterator[Result]:
@@ -48,7 +48,7 @@ def certificate_results(settings: Settings, wall: Callable[[], float]) -> Iterat
 
 
 def _days_result(file: str, detail: str, days: float) -> Result:
-    if days > _FEW_DAYS:
+    if days > ENDS_SOON_DAYS:
         return Result("certificate", "ok", file.upper(), detail)
     fix = f"Replace the file in {setting_name(file)}; no restart is needed."
     return Result("certificate", "warning", file.upper(), detail, fix)

@@ -16,6 +16,7 @@ from proxy.net.addresses import authority
 from proxy.net.dialer import DialError, Progress, Step
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import NameCache
+from proxy.net.tls import ENDS_SOON_DAYS
 from proxy.server.outgoing import egress_for, host_and_port, new_dialer
 from proxy.settings.loader import Settings
 
@@ -38,7 +39,6 @@ _CHECK_OF_STEP: Final[Mapping[Step, CheckId]] = {
 }
 _CHECKS: Final[tuple[CheckId, ...]] = ("dns", "tcp", "egress_proxy", "tls")
 _DAY: Final = 86_400
-_FEW_DAYS: Final = 14
 _MOST_ADDRESSES: Final = 4
 _OUT_OF_DATE: Final = (9, 10)
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
@@ -236,7 +236,7 @@ class _OutboundPath:
 
     def _tls_result(self, certificate: _Certificate, seconds: float) -> Result:
         target, days = self.destination.place, certificate.days_left
-        if days > _FEW_DAYS:
+        if days > ENDS_SOON_DAYS:
             return Result("tls", "ok", target, certificate.detail, seconds=seconds)
         fix = f"Whoever runs the host in {self.destination.setting} must renew its certificate."
         return Result("tls", "warning", target, certificate.detail, fix, seconds)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from proxy.files import UnusableFileError, read_file
 
 __all__ = [
+    "ENDS_SOON_DAYS",
     "client_context",
     "is_resumed_too_late",
     "names_in",
@@ -18,6 +19,9 @@ __all__ = [
     "system_trust_hidden",
     "trust",
 ]
+
+ENDS_SOON_DAYS: Final = 14
+"""A certificate with fewer days left is worth a warning, whoever shows it."""
 
 _PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
