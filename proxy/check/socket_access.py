@@ -36,13 +36,12 @@ def socket_access(address: ListenAddress) -> SocketAccess:
     folder = Path(address.path or "").parent.resolve()
     gid = _group_of(address, folder)
     if address.socket_mode & _OTHERS_CONNECT:
-        who, kept_out = "every user of this machine", "the others"
-        shut = [each for each in (*reversed(folder.parents), folder) if _keeps_out(each, None)]
+        who, kept_out, whose = "every user of this machine", "the others", None
     elif address.socket_mode & _GROUP_CONNECTS:
-        who, kept_out = f"the user {user} and the group {_group_name(gid)}", "the group"
-        shut = [each for each in (*reversed(folder.parents), folder) if _keeps_out(each, gid)]
+        who, kept_out, whose = f"the user {user} and the group {_group_name(gid)}", "the group", gid
     else:
         return SocketAccess(f"for the user {user} alone", None, is_meant)
+    shut = [each for each in (*reversed(folder.parents), folder) if _keeps_out(each, whose)]
     if not shut:
         return SocketAccess(f"for {who}", None, is_meant)
     status = shut[0].stat()
