@@ -55,8 +55,7 @@ class Identity:
                 f"This route is for the client '{client}', which is not among the clients of "
                 f"[callers.{self.name}].",
             )
-        if self.in_flight >= self.max_in_flight:
-            raise caller_at_limit(self.max_in_flight)
+        self.check_room()
 
     def check_room(self) -> None:
         """Raise `ProxyError` for one request more than it may have running."""
