@@ -32,14 +32,22 @@ def names_in(certificate: Mapping[str, Any], *kinds: str) -> tuple[str, ...]:
     return tuple(str(name) for kind, name in found if kind in kinds)
 
 
+def _demanded(transport: asyncio.BaseTransport) -> ssl.SSLObject | None:
+    """Return the peer's TLS where a certificate was demanded of it, and so verified."""
+    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if secured is None or secured.context.verify_mode is not ssl.CERT_REQUIRED:
+        return None
+    return secured
+
+
 def peer_names(transport: asyncio.BaseTransport, *kinds: str) -> tuple[str, ...]:
     """Return the names of these kinds in the certificate that the peer has shown and proved.
 
     Empty where there is no TLS, its handshake is not over, or no certificate was demanded:
     a certificate that nobody verified has no names. One whose names cannot be read has none.
     """
-    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    if secured is None or secured.context.verify_mode is not ssl.CERT_REQUIRED:
+    secured = _demanded(transport)
+    if secured is None:
         return ()
     try:
         return names_in(secured.getpeercert() or {}, *kinds)
@@ -53,10 +61,8 @@ def is_resumed_too_late(transport: asyncio.BaseTransport, now: float) -> bool:
     OpenSSL does not look at the certificate again, and each resumed session brings another: so
     one that has been valid once would be for ever. `now` is Unix time.
     """
-    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    if secured is None or secured.context.verify_mode is not ssl.CERT_REQUIRED:
-        return False
-    if not secured.session_reused:
+    secured = _demanded(transport)
+    if secured is None or not secured.session_reused:
         return False
     try:
         end = ssl.cert_time_to_seconds(str((secured.getpeercert() or {}).get("notAfter")))
