@@ -118,10 +118,6 @@ def new_upstream_dialer(settings: Settings, tls: ssl.SSLContext, names: NameCach
     )
 
 
-def _secrets_of(egress_url: str | None) -> tuple[str, ...]:
-    return () if egress_url is None else secrets_in(egress_url)
-
-
 class Outgoing:
     """Owns how the world is reached: whom TLS trusts, and through which egress proxy (C4).
 
@@ -134,7 +130,7 @@ class Outgoing:
     ) -> None:
         self._settings = settings
         self._egress_url = settings.egress_url()
-        self._secrets = _secrets_of(self._egress_url)
+        self._secrets = secrets_in(self._egress_url or "")
         is_watched = settings.ca_file is not None
         # One that trusts nobody, until the file is read below.
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_watched else client_context(None)
@@ -160,7 +156,7 @@ class Outgoing:
 
     def _go_through(self, egress_url: str) -> None:
         # The one before may still be in what a connection that is being made brings to tell.
-        self._secrets = _secrets_of(self._egress_url) + _secrets_of(egress_url)
+        self._secrets = secrets_in(self._egress_url or "") + secrets_in(egress_url)
         self._egress_url = egress_url
         self._reach_by_now()
 
