@@ -28,7 +28,7 @@ from proxy.net.dialer import DialError
 from proxy.net.name_cache import NameCache
 from proxy.oauth.endpoint import valid_trace_id
 from proxy.oauth.token import Token
-from proxy.server.incoming import new_guard
+from proxy.server.guard import new_rules
 from proxy.server.outgoing import host_and_port, new_upstream_dialer
 from proxy.settings.loader import ClientSettings, Settings
 
@@ -39,7 +39,7 @@ _UPSTREAM: Final = "SIGNICAT_PROXY_UPSTREAM_URL"
 
 def call_path(settings: Settings, client: ClientSettings) -> str | None:
     """Return a path that callers may GET with this client's token, None if there is none."""
-    policy, router = new_guard(settings)
+    policy, router = new_rules(settings)
     own = [route.path for route in settings.routes if route.client == client.name]
     for path in (*own, *settings.allowed_paths):
         route = router.match(path.encode())

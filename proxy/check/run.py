@@ -38,8 +38,7 @@ from proxy.net.tls import client_context
 from proxy.oauth.response import Grant
 from proxy.oauth.token import Token
 from proxy.server.assembly import configured_secrets
-from proxy.server.guard import configured_callers
-from proxy.server.incoming import placeholder_paths
+from proxy.server.guard import configured_callers, placeholder_paths
 from proxy.server.outgoing import egress_for, new_token_endpoint
 from proxy.server.process import harden
 from proxy.settings.errors import ConfigurationError

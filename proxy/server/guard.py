@@ -1,4 +1,4 @@
-"""From settings to the guard: who may call, and the keys of callers from files."""
+"""From settings to the guard: which requests may pass, who may call, the keys from files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,50 @@ from proxy.guard.identity import CallerStatus, Identity
 from proxy.guard.keys import digest_of, read_keys
 from proxy.guard.known_callers import KeyClashError, KnownCallers
 from proxy.guard.policy import Policy
+from proxy.guard.routing import Route, Router
+from proxy.guard.token_calls import token_call_paths
 from proxy.server.file_watch import FileWatch, WatchedFiles
-from proxy.server.incoming import new_guard, placeholder_paths
 from proxy.settings.caller_checks import key_file_setting
 from proxy.settings.loader import Settings
 
-__all__ = ["Guard", "KeyFile", "configured_callers"]
+__all__ = ["Guard", "KeyFile", "configured_callers", "new_rules", "placeholder_paths"]
+
+
+def _new_router(settings: Settings) -> Router:
+    return Router(
+        Route(
+            path=route.path.encode(),
+            client=route.client,
+            methods=None
+            if route.methods is None
+            else frozenset(method.encode() for method in route.methods),
+            label=route.path,
+        )
+        for route in settings.routes
+    )
+
+
+def new_rules(settings: Settings) -> tuple[Policy, Router]:
+    """Return what says which requests may pass, and whose token a path gets."""
+    router = _new_router(settings)
+    policy = Policy(
+        upstream_url=settings.upstream_url,
+        token_urls={client.token_url for client in settings.clients},
+        allowed_hosts=settings.allowed_hosts,
+        allowed_origins=settings.allowed_origins,
+        allowed_paths=settings.allowed_paths,
+        allowed_methods=settings.allowed_methods,
+        routes_restrict_paths=router.restricts_paths,
+    )
+    return policy, router
+
+
+def placeholder_paths(settings: Settings) -> frozenset[bytes]:
+    """Return the paths at which token calls get a placeholder: none, unless it is on (P1)."""
+    if not settings.placeholder_token:
+        return frozenset()
+    urls = (client.token_url for client in settings.clients)
+    return token_call_paths(urls, settings.upstream_url)
 
 
 def _new_known_callers(settings: Settings) -> KnownCallers:
@@ -91,7 +129,7 @@ class Guard:
 
         Raises `UnusableFileError`.
         """
-        policy, router = new_guard(settings)
+        policy, router = new_rules(settings)
         callers = _new_known_callers(settings)
         files = tuple(_key_files(settings, callers))
         for file in files:

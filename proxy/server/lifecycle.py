@@ -16,7 +16,7 @@ from proxy.forward.context import Context
 from proxy.net.binding import CannotListenError
 from proxy.net.listeners import AdminPort, TrafficPorts
 from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
-from proxy.server.incoming import placeholder_paths
+from proxy.server.guard import placeholder_paths
 from proxy.server.traffic import new_traffic_ports
 from proxy.settings.loader import ListenAddress, Settings
 from proxy.settings.risks import risks_of
