@@ -296,16 +296,21 @@ async def test_a_refused_body_ends_its_connection(tokens: TokenServer, tmp_path:
         assert upstream.requests == []
 
 
+@asynccontextmanager
+async def at_a_unix_socket(
+    tokens: TokenServer, folder: Path, uid: int
+) -> AsyncIterator[tuple[RunningProxy, ByteServer, Channel]]:
+    """Yield a proxy that knows the user `uid` alone, its upstream, and who came by its socket."""
+    path, config = folder / "proxy.sock", folder / "callers.toml"
+    config.write_text(f'[callers.batch]\nunix_user = ["{uid}"]\n')
+    places = f"127.0.0.1:0,unix:{path}"
+    async with proxied(tokens, reply(), config_file=config, listen=places) as (proxy, upstream):
+        yield proxy, upstream, await Channel.connect_unix(str(path))
+
+
 async def test_the_uid_behind_a_unix_socket(tokens: TokenServer, tmp_path: Path) -> None:
     """Who is at the other end needs no key; the log has the uid as its peer (I1, I4)."""
-    path = tmp_path / "proxy.sock"
-    config = tmp_path / "callers.toml"
-    config.write_text(f'[callers.batch]\nunix_user = ["{os.getuid()}"]\n')
-    async with proxied(tokens, reply(), config_file=config, listen=f"127.0.0.1:0,unix:{path}") as (
-        proxy,
-        _,
-    ):
-        caller = await Channel.connect_unix(str(path))
+    async with at_a_unix_socket(tokens, tmp_path, os.getuid()) as (proxy, _, caller):
         assert (await caller.ask(request("GET /", PLACEHOLDER))).status == 200
         caller.close()
         assert_problem(await proxy.ask(request("GET /")), 401, "caller_unknown")
@@ -315,14 +320,7 @@ async def test_the_uid_behind_a_unix_socket(tokens: TokenServer, tmp_path: Path)
 
 async def test_another_uid_is_nobody(tokens: TokenServer, tmp_path: Path) -> None:
     """A Unix socket alone proves nothing: the uid must be one of a caller's (I1)."""
-    path = tmp_path / "proxy.sock"
-    config = tmp_path / "callers.toml"
-    config.write_text(f'[callers.batch]\nunix_user = ["{os.getuid() + 1}"]\n')
-    async with proxied(tokens, reply(), config_file=config, listen=f"127.0.0.1:0,unix:{path}") as (
-        _,
-        upstream,
-    ):
-        caller = await Channel.connect_unix(str(path))
+    async with at_a_unix_socket(tokens, tmp_path, os.getuid() + 1) as (_, upstream, caller):
         assert_problem(await caller.ask(request("GET /")), 401, "caller_unknown")
         caller.close()
         assert upstream.requests == []
