@@ -29,6 +29,9 @@ COMPILED = (
     "telemetry/counters",
     "telemetry/histogram",
     "telemetry/request_log",
+    "tracing/ids",
+    "tracing/sampling",
+    "tracing/tracer",
 )
 
 

@@ -1,0 +1,1 @@
+"""Traces: what goes up, what a span holds, and how spans leave the process."""
