@@ -36,6 +36,7 @@ def problem_reply(error: ProxyError, request_id: str) -> tuple[int, list[tuple[s
     headers = [
         *_HEADERS,
         ("Proxy-Status", f"signicat-proxy; error={kind.proxy_error}"),
+        ("X-Request-ID", request_id),
         *error.headers,
     ]
     return kind.status, headers, json.dumps(body).encode("ascii")

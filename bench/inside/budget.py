@@ -22,7 +22,7 @@ from proxy.build import build
 from proxy.http1.body import NO_BODY
 from proxy.http1.headers import MessageHeaders, read_response_headers
 from proxy.http1.request import Request, RequestReader
-from proxy.http1.serializer import request_head, response_head
+from proxy.http1.serializer import request_head, request_id_line, response_head
 from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["KINDS", "PHASES", "Kind", "budget", "main"]
@@ -30,6 +30,7 @@ __all__ = ["KINDS", "PHASES", "Kind", "budget", "main"]
 REPETITIONS = 300
 EXCHANGES = 200
 HEAD_END = b"\r\n\r\n"
+REQUEST_ID = b"0123456789abcdef0123456789abcdef-1"
 AUTHORIZATION = b"Authorization: Bearer %b\r\n" % TOKEN.encode()
 BODY = b"x" * 1024
 REQUEST = (
@@ -157,8 +158,11 @@ class _Work:
 
     def _finished(self, request: Request) -> RequestRecord:
         (cache,) = self._context.tokens.values()
-        route = self._context.admission.admit(request, self._peer)
-        entry = RequestRecord(request, route, NO_BODY, self._context.monotonic(), self._peer)
+        route, started = (
+            self._context.admission.admit(request, self._peer),
+            self._context.monotonic(),
+        )
+        entry = RequestRecord(request, route, NO_BODY, started, self._peer, REQUEST_ID)
         entry.status, entry.bytes_out, entry.head_seconds = 200, len(BODY), 0.001
         entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
         return entry
@@ -194,7 +198,7 @@ class _Work:
         for request in self._requests:
             if self._is_new:
                 request.known.upstream_parts = None
-            request_head(request, names, AUTHORIZATION)
+            request_head(request, names, AUTHORIZATION, request_id_line(REQUEST_ID))
 
     def read_responses(self) -> None:
         """Read the upstream's heads."""
@@ -205,7 +209,15 @@ class _Work:
         """Make the heads that go down."""
         request, names = self._requests[0], self._context.names
         for lines, headers in zip(self._lines, self._read, strict=True):
-            response_head(lines, headers, request, names, is_chunked=False, close=False)
+            response_head(
+                lines,
+                headers,
+                request,
+                names,
+                request_id=REQUEST_ID,
+                is_chunked=False,
+                close=False,
+            )
 
     def record(self) -> None:
         """Record the exchange in metrics and, if it is on, access log."""

@@ -187,7 +187,8 @@ class CallerConnection(EndingConnection):
             return
         length = request.headers.length
         body = RequestBody(length, context.limits.max_replay_bytes) if length else NO_BODY
-        record = RequestRecord(request, route, body, started, self._peer)
+        request_id = context.request_log.request_id(request)
+        record = RequestRecord(request, route, body, started, self._peer, request_id)
         exchange: EndingExchange
         if route is TOKEN_CALL:
             exchange = PlaceholderExchange(context, self, record)

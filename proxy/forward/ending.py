@@ -50,7 +50,7 @@ class EndingConnection(Connection):
         self._is_lingering = True
         self.reset()
 
-    def reply(self, error: ProxyError, request: Request, request_id: str, *, close: bool) -> None:
+    def reply(self, error: ProxyError, request: Request, request_id: bytes, *, close: bool) -> None:
         """Send a reply of our own to the running request."""
         is_head = request.method == b"HEAD"
         self.write(reply_bytes(error, request_id, request, is_head=is_head, close=close))

@@ -40,7 +40,7 @@ from proxy.forward.upstream import UpstreamConnection
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY
 from proxy.http1.headers import MessageHeaders
-from proxy.http1.serializer import request_head
+from proxy.http1.serializer import request_head, request_id_line
 from proxy.net.stream import PEER_IS_SLOW
 from proxy.oauth.token import Token
 from proxy.telemetry.request_log import RequestRecord
@@ -116,7 +116,7 @@ class Exchange(EndingExchange):
         connection.receiver = self
         self._pass(SENT)
         context = self._context
-        head = request_head(self.request, context.names, token.header_line)
+        head = request_head(self.request, context.names, token.header_line, self._own_lines())
         body = self.body
         self._sent = context.monotonic()
         if body is NO_BODY:
@@ -131,6 +131,11 @@ class Exchange(EndingExchange):
             self.caller.resume_reading(PEER_IS_SLOW)
         self._continue()
         self._expect()
+
+    def _own_lines(self) -> bytes:
+        """Return what else goes up with this request alone: its id, unless that is the caller's."""
+        given = self.request.known.request_id
+        return b"" if given is not None else request_id_line(self.record.request_id)
 
     def receive_end(self) -> None:
         """Learn that the caller has sent the whole body."""

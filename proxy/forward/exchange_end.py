@@ -65,9 +65,8 @@ class EndingExchange(RequestRelay):
         self._let_go()
         record.status = error.kind.status
         context.counters.error_reply(record.route.client, error.kind)
-        record.request_id = request_id = context.request_log.request_id(self.request)
         keep_alive = self._may_stay()
-        self.caller.reply(error, self.request, request_id, close=not keep_alive)
+        self.caller.reply(error, self.request, record.request_id, close=not keep_alive)
         self._finish(FAILED, keep_alive=keep_alive)
 
     def _cut(self, outcome: str) -> None:

@@ -51,5 +51,7 @@ class PlaceholderExchange(EndingExchange):
         self._context.counters.placeholder_token()
         self.record.status = _OK
         keep_alive = self._may_stay()
-        self.caller.write(placeholder_response(self.request, close=not keep_alive))
+        self.caller.write(
+            placeholder_response(self.request, self.record.request_id, close=not keep_alive)
+        )
         self._finish(REPLIED, keep_alive=keep_alive)

@@ -61,6 +61,7 @@ class ResponseRelay:
             request,
             self._context.names,
             self.caller.scheme,
+            request_id=self.record.request_id,
             is_chunked=self._is_chunked,
             close=not keep,
         )

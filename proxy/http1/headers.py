@@ -1,8 +1,7 @@
 """What crosses and what stays: the header rules of F4 and F5 as plain functions on bytes.
 
-Header lines cross exactly as they were received. The functions here decide
-which of them, read the framing of the body, and gather the few facts that the
-guard and the log need.
+Header lines cross exactly as they were received. The functions here decide which of them, read
+the framing of the body, and gather the few facts that the guard and the log need.
 """
 
 import re
@@ -55,11 +54,12 @@ _REQUEST_DROPPED: Final = _HOP_BY_HOP | {
     b"host",
     b"x-real-ip",
 }
-# They speak of Signicat's own host, or could echo what only Signicat may see.
+# They speak of Signicat's own host, could echo what only Signicat may see, or are set anew (O1).
 _RESPONSE_DROPPED: Final = _HOP_BY_HOP | {
     b"alt-svc",
     b"authorization",
     b"strict-transport-security",
+    b"x-request-id",
 }
 _REQUEST_FACTS: Final = frozenset(
     (
@@ -68,6 +68,7 @@ _REQUEST_FACTS: Final = frozenset(
         b"proxy-authorization",
         b"sec-fetch-site",
         b"traceparent",
+        b"tracestate",
         b"user-agent",
         b"via",
         b"x-request-id",
@@ -142,10 +143,9 @@ _RESPONSE_KINDS: Final = _Kinds(_response_kind)
 class MessageHeaders:
     """What the headers of one message say.
 
-    `lines` are those that cross, as received. `length` is the body's length in
-    bytes, `CHUNKED` or `UNTIL_CLOSE`. `facts` holds the values of the special
-    headers by lower-case name, repeated ones joined by a comma (RFC 9110 §5.3).
-    `options` are the lower-case tokens of `Connection`.
+    `lines` are those that cross, as received. `length` is the body's length in bytes, `CHUNKED` or
+    `UNTIL_CLOSE`. `facts` holds the values of the special headers by lower-case name, repeated ones
+    joined by a comma (RFC 9110 §5.3). `options` are the lower-case tokens of `Connection`.
     """
 
     __slots__ = ("facts", "length", "lines", "options")

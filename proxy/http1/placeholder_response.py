@@ -56,6 +56,7 @@ _HEADERS: Final = (
 )
 
 
-def placeholder_response(request: Request, *, close: bool) -> bytes:
+def placeholder_response(request: Request, request_id: bytes, *, close: bool) -> bytes:
     """Return the whole response to a token call (RFC 6749 §5.1)."""
-    return own_response(200, _HEADERS, _BODY, request, is_head=False, close=close)
+    headers = (*_HEADERS, ("X-Request-ID", request_id.decode("ascii")))
+    return own_response(200, headers, _BODY, request, is_head=False, close=close)

@@ -9,6 +9,7 @@ from proxy.http1.failures import ambiguous_message, method_not_allowed
 from proxy.http1.grammar import CRLF, HTTP_10, METHODS, NEVER_FORWARDED
 from proxy.http1.headers import MessageHeaders, read_request_headers
 from proxy.http1.parser import MalformedMessageError, RequestHeadParser
+from proxy.http1.request_id import given_request_id
 
 __all__ = ["KnownHead", "Request", "RequestReader"]
 
@@ -27,12 +28,14 @@ class KnownHead:
 
     One stands for exactly the bytes of one block on one connection: the guard remembers by it
     whose block it admitted. `upstream_parts` are the serializer's: what goes out before the
-    token and behind it. What changes with each request is no part of it.
+    token and behind it. `request_id` is the caller's, None where ours is needed. What changes
+    with each request is no part of it.
     """
 
-    __slots__ = ("upstream_parts",)
+    __slots__ = ("request_id", "upstream_parts")
 
-    def __init__(self) -> None:
+    def __init__(self, request_id: bytes | None = None) -> None:
+        self.request_id = request_id
         self.upstream_parts: tuple[bytes, bytes] | None = None
 
 
@@ -186,8 +189,9 @@ class RequestReader:
             authority = headers.facts.get(b"host")
         if b"#" in target:
             raise ProxyError(BAD_REQUEST, "The request target must not hold a fragment ('#').")
+        known = KnownHead(given_request_id(headers))
         return Request(
-            method, target, version, headers, authority, KnownHead(), names_target=names_target
+            method, target, version, headers, authority, known, names_target=names_target
         )
 
     def _never_forwarded(self) -> ProxyError:

@@ -9,11 +9,20 @@ from proxy import __version__
 from proxy.http1.grammar import CRLF, DEFAULT_PORTS, HEAD_END
 from proxy.http1.headers import CHUNKED, MessageHeaders
 from proxy.http1.request import Request
+from proxy.http1.request_id import REQUEST_ID
 
-__all__ = ["UpstreamNames", "interim_head", "is_rechunked", "request_head", "response_head"]
+__all__ = [
+    "UpstreamNames",
+    "interim_head",
+    "is_rechunked",
+    "request_head",
+    "request_id_line",
+    "response_head",
+]
 
 _VIA_11: Final = b"Via: 1.1 signicat-proxy"
 _VIA_10: Final = b"Via: 1.0 signicat-proxy"
+_VIA_AND_ID: Final = b"Via: 1.1 signicat-proxy\r\nX-Request-ID: %b"
 _USER_AGENT: Final = f"User-Agent: signicat-proxy/{__version__}".encode()
 _CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
 _LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
@@ -50,19 +59,30 @@ class UpstreamNames:
         )
 
 
-def request_head(request: Request, names: UpstreamNames, authorization_line: bytes) -> bytes:
-    """Return the whole head for the upstream; `authorization_line` ends with CRLF."""
+def request_id_line(request_id: bytes) -> bytes:
+    """Return the line that goes up with an id of ours."""
+    return b"X-Request-ID: %b\r\n" % request_id
+
+
+def request_head(
+    request: Request, names: UpstreamNames, authorization_line: bytes, own_lines: bytes = b""
+) -> bytes:
+    """Return the whole head for the upstream; the lines, each of which ends with CRLF, are in it.
+
+    `own_lines` are what else differs from request to request; there may be none.
+    """
     known = request.known
     parts = known.upstream_parts
     if parts is None:
         parts = known.upstream_parts = _around_authorization(request, names)
     before, after = parts
-    return b"%b %b%b%b%b%b" % (
+    return b"%b %b%b%b%b%b%b" % (
         request.method,
         names.base_path,
         request.target,
         before,
         authorization_line,
+        own_lines,
         after,
     )
 
@@ -75,8 +95,15 @@ def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes
         end = _USER_AGENT + HEAD_END
     if headers.length == CHUNKED:
         end = _CHUNKED_LINE + CRLF + end
+    lines = headers.lines
+    if request.known.request_id is None and REQUEST_ID in headers.facts:
+        lines = _without(lines, REQUEST_ID)
     via = _VIA_10 if request.is_http_10 else _VIA_11
-    return CRLF.join((b" HTTP/1.1", names.host_line, *headers.lines, via, b"")), end
+    return CRLF.join((b" HTTP/1.1", names.host_line, *lines, via, b"")), end
+
+
+def _without(lines: list[bytes], *names: bytes) -> list[bytes]:
+    return [line for line in lines if line.partition(b":")[0].lower() not in names]
 
 
 def _names_a_host(path: bytes) -> bool:
@@ -132,18 +159,20 @@ def response_head(
     names: UpstreamNames,
     scheme: bytes = b"http",
     *,
+    request_id: bytes,
     is_chunked: bool,
     close: bool,
 ) -> bytes:
     """Return the head for the caller; `lines` begins with the upstream's status line.
 
-    `scheme` is the one by which the caller came. `is_chunked` is what `is_rechunked` says.
-    `close` says that this response is the last on the caller's connection.
+    `scheme` is the one by which the caller came, `request_id` the request's, in place of any that
+    the upstream sent. `is_chunked` is what `is_rechunked` says. `close` says that this response
+    is the last on the caller's connection.
     """
     kept = headers.lines
     if b"location" in headers.facts or b"content-location" in headers.facts:
         kept = [_rewritten(line, request, names, scheme) for line in kept]
-    out = [_status_line(lines[0]), *kept, _VIA_11]
+    out = [_status_line(lines[0]), *kept, _VIA_AND_ID % request_id]
     if is_chunked:
         out.append(_CHUNKED_LINE)
     if close:

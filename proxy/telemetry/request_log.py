@@ -3,10 +3,7 @@
 What went wrong is noted for the status page too.
 """
 
-import re
-import secrets
 from collections.abc import Callable
-from itertools import count
 from typing import Final
 
 from proxy.errors import ERROR_KINDS, ProxyError
@@ -15,6 +12,7 @@ from proxy.guard.routing import NO_CLIENT, Route
 from proxy.http1.body import RequestBody
 from proxy.http1.grammar import METHODS
 from proxy.http1.request import Request
+from proxy.http1.request_id import RequestIds, visible
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import TLS_HANDSHAKE, Counters, OutboundCounters
@@ -42,7 +40,6 @@ OTHER_MEANINGS: Final = {
 }
 """What the operator reads, on the status page, of codes that are in no row of table E."""
 
-_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 _UNAUTHORIZED: Final = 401  # the authority is ours, so the caller is not to blame
@@ -57,10 +54,9 @@ _METHOD_LABELS: Final = {method: method.decode() for method in METHODS}
 class RequestRecord:
     """What is known of one exchange, filled in as it goes; times are monotonic seconds.
 
-    `status` is 0 until a response's head has gone to the caller; `request_id`
-    and `detail` are set for replies of our own; `outcome` is `ok`, a code of
-    table E, `client_left` or `client_stalled`. `sender` is who the request is
-    from, `peer` the address that it came from.
+    `status` is 0 until a response's head has gone to the caller; `detail` is set for
+    replies of our own; `outcome` is `ok`, a code of table E, `client_left` or
+    `client_stalled`. `sender` is who the request is from, `peer` the address that it came from.
     """
 
     __slots__ = (
@@ -82,7 +78,13 @@ class RequestRecord:
     )
 
     def __init__(
-        self, request: Request, route: Route, body: RequestBody, started: float, peer: Peer
+        self,
+        request: Request,
+        route: Route,
+        body: RequestBody,
+        started: float,
+        peer: Peer,
+        request_id: bytes,
     ) -> None:
         self.request = request
         self.sender = peer.sender
@@ -96,7 +98,7 @@ class RequestRecord:
         self.is_replayed = False
         self.outcome = "ok"
         self.detail: str | None = None
-        self.request_id: str | None = None
+        self.request_id = request_id
         self.token: Token | None = None
         self.trace_id: bytes | None = None
 
@@ -108,15 +110,14 @@ class RequestRecord:
 
 def _text(value: bytes | None) -> str | None:
     """Return a caller's or the upstream's identifier for the log, None where it is no valid one."""
-    if value is None or not _REQUEST_ID.fullmatch(value):
-        return None
-    return value.decode("ascii")
+    read = visible(value)
+    return None if read is None else read.decode("ascii")
 
 
 class RequestLog:
     """Writes what is known at the end of a request to metrics, access log and recent errors."""
 
-    __slots__ = ("_access_log", "_counters", "_id_prefix", "_ids", "_monotonic", "_recent")
+    __slots__ = ("_access_log", "_counters", "_ids", "_monotonic", "_recent")
 
     def __init__(
         self,
@@ -129,13 +130,12 @@ class RequestLog:
         self._access_log = access_log
         self._recent = recent
         self._monotonic = monotonic
-        self._id_prefix = secrets.token_hex(4)
-        self._ids = count(1)
+        self._ids = RequestIds()
 
-    def request_id(self, request: Request | None) -> str:
-        """Return the caller's X-Request-ID where it is valid, else a name of our own."""
-        given = _text(request.headers.facts.get(b"x-request-id")) if request else None
-        return given or f"{self._id_prefix}-{next(self._ids)}"
+    def request_id(self, request: Request | None) -> bytes:
+        """Return the caller's X-Request-ID where it is valid, else an id of our own (O1)."""
+        given = None if request is None else request.known.request_id
+        return self._ids.new() if given is None else given
 
     def record(self, record: RequestRecord) -> None:
         """Record an exchange that reached its route, however it ended."""
@@ -168,7 +168,7 @@ class RequestLog:
                     "upstream_seconds": record.head_seconds,
                     "bytes_in": bytes_in,
                     "bytes_out": record.bytes_out,
-                    "request_id": record.request_id or _text(facts.get(b"x-request-id")),
+                    "request_id": record.request_id.decode("ascii"),
                     "traceparent": _text(facts.get(b"traceparent")),
                     "upstream_trace_id": _text(record.trace_id),
                     "token": None if token is None else token.fingerprint,
@@ -184,7 +184,7 @@ class RequestLog:
                 return
             code = _UPSTREAM_RESPONSE
         route = record.route
-        request_id = record.request_id or _text(record.request.headers.facts.get(b"x-request-id"))
+        request_id = record.request_id.decode("ascii")
         kind = _KINDS.get(code, "failed")
         self._recent.add(
             kind,
@@ -199,10 +199,11 @@ class RequestLog:
         )
 
     def refused(
-        self, request: Request | None, error: ProxyError, request_id: str, peer: Peer
+        self, request: Request | None, error: ProxyError, request_id: bytes, peer: Peer
     ) -> None:
         """Record a request that the guard refused at once, or bytes that were none (G10)."""
         kind = error.kind
+        known_as = request_id.decode("ascii")
         sender = peer.own if request is None else peer.sender
         self._counters.error_reply(NO_CLIENT, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
@@ -216,7 +217,7 @@ class RequestLog:
             None,
             method,
             kind.status,
-            request_id,
+            known_as,
             error.detail,
             sender.log_name,
         )
@@ -231,7 +232,7 @@ class RequestLog:
                     "status": kind.status,
                     "outcome": kind.code,
                     "detail": error.detail,
-                    "request_id": request_id,
+                    "request_id": known_as,
                     "traceparent": _text(facts.get(b"traceparent")),
                 }
             )

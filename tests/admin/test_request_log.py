@@ -41,7 +41,8 @@ def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list
     request = Request(
         b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", KnownHead(), names_target=False
     )
-    record = RequestRecord(request, ROUTE, NO_BODY, 0.0, KnownCallers().peer("127.0.0.1"))
+    peer = KnownCallers().peer("127.0.0.1")
+    record = RequestRecord(request, ROUTE, NO_BODY, 0.0, peer, b"id-1")
     end(record)
     request_log.record(record)
     logs.flush()

@@ -17,6 +17,7 @@ from proxy.http1.serializer import (
     interim_head,
     is_rechunked,
     request_head,
+    request_id_line,
     response_head,
 )
 
@@ -34,7 +35,9 @@ async def answer_to(request: Request, names: UpstreamNames, head: bytes, *, clos
     lines, raw, status, is_http_10 = parser.parse(head)
     headers = read_response_headers(request.method, status, lines, raw, is_http_10=is_http_10)
     is_chunked = is_rechunked(headers, request)
-    return response_head(lines, headers, request, names, is_chunked=is_chunked, close=close)
+    return response_head(
+        lines, headers, request, names, request_id=b"id-1", is_chunked=is_chunked, close=close
+    )
 
 
 async def test_request_head() -> None:
@@ -47,13 +50,29 @@ async def test_request_head() -> None:
     )
 
 
+async def test_what_changes_with_each_request_stands_beside_the_token() -> None:
+    """The rest is the same for every request with the same headers, and is remembered (O1)."""
+    request = await request_of(b"GET /a HTTP/1.1\r\nHost: a\r\nX-Request-ID: no good\r\n\r\n")
+    for number in (b"1", b"2"):
+        line = request_id_line(number)
+        assert line == b"X-Request-ID: " + number + b"\r\n"
+        assert request_head(request, SIGNICAT, TOKEN, line) == (
+            b"GET /a HTTP/1.1\r\nHost: api.signicat.com\r\nVia: 1.1 signicat-proxy\r\n"
+            + TOKEN
+            + line
+            + b"User-Agent: signicat-proxy/"
+            + __version__.encode()
+            + b"\r\n\r\n"
+        )
+
+
 async def test_request_head_of_a_chunked_post() -> None:
     """A chunked body is announced by our own framing; a caller's User-Agent and Via stay."""
     request = await request_of(
         b"POST /? HTTP/1.1\r\nHost: a\r\nUser-Agent: u\r\nVia: 1.0 x\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
-    assert request_head(request, WITH_BASE, TOKEN) == (
+    assert request_head(request, WITH_BASE, TOKEN, b"") == (
         b"POST /base/? HTTP/1.1\r\nHost: up.test:8443\r\nUser-Agent: u\r\nVia: 1.0 x\r\n"
         b"Via: 1.1 signicat-proxy\r\nAuthorization: Bearer t\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
@@ -232,15 +251,17 @@ async def test_response_heads() -> None:
     old = await request_of(b"GET / HTTP/1.0\r\n\r\n")
     chunked = b"HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n"
     assert await answer_to(new, SIGNICAT, chunked, close=False) == (
-        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\n"
+        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\nX-Request-ID: id-1\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
     assert await answer_to(old, SIGNICAT, chunked, close=True) == (
-        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\nConnection: close\r\n\r\n"
+        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\nX-Request-ID: id-1\r\n"
+        b"Connection: close\r\n\r\n"
     )
     fixed = b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n"
     assert await answer_to(old, SIGNICAT, fixed, close=False) == (
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nVia: 1.1 signicat-proxy\r\n"
+        b"X-Request-ID: id-1\r\n"
         b"Connection: keep-alive\r\n\r\n"
     )
 

@@ -118,7 +118,9 @@ class Reader:
         lines, headers, status, is_http_10 = self._answers.parse(raw)
         read = read_response_headers(request.method, status, lines, headers, is_http_10=is_http_10)
         is_chunked = is_rechunked(read, request)
-        head = response_head(lines, read, request, NAMES, is_chunked=is_chunked, close=False)
+        head = response_head(
+            lines, read, request, NAMES, request_id=b"id", is_chunked=is_chunked, close=False
+        )
         return status, facts(read), head
 
 
