@@ -29,6 +29,8 @@ COMPILED = (
     "telemetry/counters",
     "telemetry/histogram",
     "telemetry/request_log",
+    "telemetry/request_spans",
+    "tracing/ended_span",
     "tracing/ids",
     "tracing/sampling",
     "tracing/tracer",

@@ -24,6 +24,7 @@ from proxy.oauth.token import Token
 from proxy.server.assembly import assemble
 from proxy.settings.loader import load
 from proxy.telemetry.logs import open_logs
+from proxy.tracing.settings import TraceSettings
 
 __all__ = ["InMemory", "MemoryTransport", "in_memory"]
 
@@ -99,12 +100,15 @@ class InMemory:
 
 @asynccontextmanager
 async def in_memory(
-    request: bytes, response: bytes, access_log: str = "off"
+    request: bytes,
+    response: bytes,
+    access_log: str = "off",
+    trace_settings: TraceSettings | None = None,
 ) -> AsyncIterator[InMemory]:
     """Assemble the proxy for the block; the first exchange has run and left a connection."""
     with Path(os.devnull).open("w", encoding="utf-8") as stream:  # noqa: ASYNC230 - never waits
         async with asyncio.TaskGroup() as tasks:
-            context, dialer = _assembled(stream, tasks, access_log)
+            context, dialer = _assembled(stream, tasks, access_log, trace_settings)
             to_caller = MemoryTransport()
             caller = CallerConnection(context)
             caller.connection_made(to_caller)
@@ -122,7 +126,10 @@ async def in_memory(
 
 
 def _assembled(
-    stream: TextIO, tasks: asyncio.TaskGroup, access_log: str
+    stream: TextIO,
+    tasks: asyncio.TaskGroup,
+    access_log: str,
+    trace_settings: TraceSettings | None,
 ) -> tuple[Context, _MemoryDialer]:
     """Build the proxy as it is built to serve, but for its path to the upstream."""
     values = {
@@ -135,7 +142,13 @@ def _assembled(
     environ = {f"SIGNICAT_PROXY_{name}": value for name, value in values.items()}
     settings = load(environ=environ, directory=Path(os.devnull)).settings
     logs = open_logs(level="warning", log_format="json", stream=stream)
-    context = assemble(settings, spawn=tasks.create_task, clock=SYSTEM_CLOCK, logs=logs).context
+    context = assemble(
+        settings,
+        spawn=tasks.create_task,
+        clock=SYSTEM_CLOCK,
+        logs=logs,
+        traces=trace_settings,
+    ).context
     (cache,) = context.tokens.values()
     cache.store(Token.granted(TOKEN, DAY_SECONDS, SYSTEM_CLOCK.now(), 0.5))
     dialer = _MemoryDialer()

@@ -15,6 +15,7 @@ from proxy.http1 import failures
 from proxy.net.dialer import DialError
 from proxy.oauth.cache import TokenCache, TokenUnavailableError
 from proxy.oauth.token import Token
+from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["Acquirer", "Acquisition"]
 
@@ -23,6 +24,7 @@ class Acquirer(Protocol):
     """The exchange that waits."""
 
     patience: Patience
+    record: RequestRecord
 
     def token_ready(self) -> None:
         """Learn that there is a token."""
@@ -60,9 +62,18 @@ class Acquisition:
         self._is_for_token = True
         self.begin(None)
 
+    async def _token(self) -> Token:
+        """Wait for a token, and note how long that took, however it ended."""
+        record, monotonic = self._acquirer.record, self._context.monotonic
+        since = monotonic()
+        try:
+            return await self._tokens.wait()
+        finally:
+            record.token_wait_seconds += monotonic() - since
+
     async def _wait_for_token(self) -> None:
         try:
-            token = await self._tokens.wait()
+            token = await self._token()
         except TokenUnavailableError as error:
             self._task = None
             self._acquirer.fail(failures.no_token(error.retry_after_seconds))

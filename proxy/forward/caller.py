@@ -189,6 +189,8 @@ class CallerConnection(EndingConnection):
         body = RequestBody(length, context.limits.max_replay_bytes) if length else NO_BODY
         request_id = context.request_log.request_id(request)
         record = RequestRecord(request, route, body, started, self._peer, request_id)
+        if context.tracer is not None:
+            record.trace = context.tracer.begin(request.parent, request.known.tracestate)
         exchange: EndingExchange
         if route is TOKEN_CALL:
             exchange = PlaceholderExchange(context, self, record)

@@ -17,6 +17,7 @@ from proxy.http1.serializer import UpstreamNames
 from proxy.oauth.cache import TokenCache
 from proxy.telemetry.counters import Counters
 from proxy.telemetry.request_log import RequestLog
+from proxy.tracing.tracer import Tracer
 
 __all__ = ["Context", "Limits"]
 
@@ -64,6 +65,7 @@ class Context:
     spawn: Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
     log: FilteringBoundLogger
     turns: Turns
+    tracer: Tracer | None = None
     periods: Periods = field(init=False)
     budget: MemoryBudget = field(init=False)
     callers: Callers = field(init=False)

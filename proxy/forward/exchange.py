@@ -133,9 +133,15 @@ class Exchange(EndingExchange):
         self._expect()
 
     def _own_lines(self) -> bytes:
-        """Return what else goes up with this request alone: its id, unless that is the caller's."""
-        given = self.request.known.request_id
-        return b"" if given is not None else request_id_line(self.record.request_id)
+        """Return what else goes up with this request alone: an id of ours, and `traceparent`."""
+        record, tracer = self.record, self._context.tracer
+        is_given = self.request.known.request_id is not None
+        lines = b"" if is_given else request_id_line(record.request_id)
+        if tracer is None:
+            return lines
+        if record.trace is None:
+            return lines + tracer.unsampled_line(self.request.parent)
+        return lines + tracer.attempt_line(record.trace, self._context.monotonic())
 
     def receive_end(self) -> None:
         """Learn that the caller has sent the whole body."""
@@ -155,6 +161,8 @@ class Exchange(EndingExchange):
     def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
         """Take the head; False where the request is sent again instead."""
         context, record = self._context, self.record
+        if record.trace is not None:
+            record.trace.responded(status, headers.facts.get(b"x-trace-id"))
         if record.is_replayed:
             report_replay_response(self._tokens, record.token, status, context.counters)
         elif status == UNAUTHORIZED and self._begin_replay():
@@ -185,6 +193,7 @@ class Exchange(EndingExchange):
         is_stale = connection.is_reused and not began and not self._has_retried
         if is_stale and self.request.is_idempotent and self.body.can_be_replayed:
             self._has_retried = True
+            self._attempt_over("upstream_closed")
             self._pass(STALE)
             # If one was closed, its neighbours are likely to be: a fresh one is wanted.
             self._context.pool.drop_idle()
@@ -199,11 +208,17 @@ class Exchange(EndingExchange):
         if not report_unauthorized(self._tokens, self.record.token, self.body, context.counters):
             return False
         self.record.is_replayed = True
+        self._attempt_over(None)
         self._upstream = None
         self._pass(REFUSED)
         # After the refused connection is idle again, so that it can serve again.
         context.loop.call_soon(self.start)
         return True
+
+    def _attempt_over(self, error: str | None) -> None:
+        """End the span of an attempt after which another follows."""
+        if self.record.trace is not None:
+            self.record.trace.attempt_over(self._context.monotonic(), error)
 
     # --- ends ---
 

@@ -10,6 +10,7 @@ from proxy.http1.grammar import CRLF, HTTP_10, METHODS, NEVER_FORWARDED
 from proxy.http1.headers import MessageHeaders, read_request_headers
 from proxy.http1.parser import MalformedMessageError, RequestHeadParser
 from proxy.http1.request_id import given_request_id
+from proxy.http1.trace_context import TraceParent, is_valid_tracestate, read_traceparent
 
 __all__ = ["KnownHead", "Request", "RequestReader"]
 
@@ -28,15 +29,31 @@ class KnownHead:
 
     One stands for exactly the bytes of one block on one connection: the guard remembers by it
     whose block it admitted. `upstream_parts` are the serializer's: what goes out before the
-    token and behind it. `request_id` is the caller's, None where ours is needed. What changes
-    with each request is no part of it.
+    token and behind it. `request_id` is the caller's, None where ours is needed. `parent` and
+    `tracestate` are the caller's trace, once `Request.parent` was asked for. What changes with
+    each request is no part of it.
     """
 
-    __slots__ = ("request_id", "upstream_parts")
+    __slots__ = ("_is_trace_read", "parent", "request_id", "tracestate", "upstream_parts")
 
     def __init__(self, request_id: bytes | None = None) -> None:
         self.request_id = request_id
+        self.parent: TraceParent | None = None
+        self.tracestate: bytes | None = None
+        self._is_trace_read = False
         self.upstream_parts: tuple[bytes, bytes] | None = None
+
+    def read_trace(self, headers: MessageHeaders) -> None:
+        """Read the caller's trace, once; what `Connection` names is for one hop, and no trace."""
+        if self._is_trace_read:
+            return
+        self._is_trace_read = True
+        facts, options = headers.facts, headers.options
+        if b"traceparent" not in options:
+            self.parent = read_traceparent(facts.get(b"traceparent"))
+        state = None if self.parent is None else facts.get(b"tracestate")
+        if state is not None and b"tracestate" not in options and is_valid_tracestate(state):
+            self.tracestate = state
 
 
 class Request:
@@ -94,6 +111,12 @@ class Request:
             self.known,
             names_target=False,
         )
+
+    @property
+    def parent(self) -> TraceParent | None:
+        """Where this request stands in its caller's trace, None where it begins one (O4)."""
+        self.known.read_trace(self.headers)
+        return self.known.parent
 
     @property
     def is_idempotent(self) -> bool:

@@ -33,14 +33,18 @@ _BARE_STATUS_LINE: Final = len(b"HTTP/1.1 200")
 
 @dataclass(frozen=True, slots=True)
 class UpstreamNames:
-    """What the upstream is called: `base_path` is put before the caller's path."""
+    """What the upstream is called: `base_path` is put before the caller's path.
+
+    With `has_traces` the `traceparent` that goes up is ours, and the caller's stays here.
+    """
 
     host_line: bytes
     base_path: bytes
     origin: re.Pattern[bytes]
+    has_traces: bool = False
 
     @classmethod
-    def from_url(cls, url: str) -> "UpstreamNames":
+    def from_url(cls, url: str, *, has_traces: bool = False) -> "UpstreamNames":
         """Read UPSTREAM_URL, which the settings have checked."""
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -56,6 +60,7 @@ class UpstreamNames:
                 f"{parts.scheme}://{re.escape(host)}{port_pattern}(?=[/?#]|$)".encode(),
                 re.IGNORECASE,
             ),
+            has_traces=has_traces,
         )
 
 
@@ -96,14 +101,24 @@ def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes
     if headers.length == CHUNKED:
         end = _CHUNKED_LINE + CRLF + end
     lines = headers.lines
-    if request.known.request_id is None and REQUEST_ID in headers.facts:
-        lines = _without(lines, REQUEST_ID)
+    replaced = _replaced(request, names)
+    if replaced:
+        lines = [line for line in lines if line.partition(b":")[0].lower() not in replaced]
     via = _VIA_10 if request.is_http_10 else _VIA_11
     return CRLF.join((b" HTTP/1.1", names.host_line, *lines, via, b"")), end
 
 
-def _without(lines: list[bytes], *names: bytes) -> list[bytes]:
-    return [line for line in lines if line.partition(b":")[0].lower() not in names]
+def _replaced(request: Request, names: UpstreamNames) -> list[bytes]:
+    """Return the caller's headers that stay here, as ours are in their place or none is."""
+    known, facts = request.known, request.headers.facts
+    replaced = []
+    if known.request_id is None and REQUEST_ID in facts:
+        replaced.append(REQUEST_ID)
+    if names.has_traces:
+        replaced.append(b"traceparent")
+        if request.parent is None or known.tracestate is None:
+            replaced.append(b"tracestate")
+    return replaced
 
 
 def _names_a_host(path: bytes) -> bool:

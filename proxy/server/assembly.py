@@ -34,6 +34,7 @@ from proxy.oauth.token import ClientStatus
 from proxy.server.file_watch import FileWatch
 from proxy.server.guard import Guard
 from proxy.server.outgoing import Outgoing, new_secret_source
+from proxy.server.tracing import Traces
 from proxy.settings.loader import Settings
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Counters, OutboundCounters
@@ -41,7 +42,11 @@ from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.logs import Logs
 from proxy.telemetry.rates import Traffic
 from proxy.telemetry.recent_errors import RecentErrors
-from proxy.telemetry.request_log import RequestLog, TokenRequestLog
+from proxy.telemetry.request_log import RequestLog
+from proxy.telemetry.request_spans import TracedRequests
+from proxy.telemetry.token_request_log import TokenRequestLog
+from proxy.tracing.settings import TraceSettings
+from proxy.tracing.tracer import Tracer
 
 __all__ = ["Parts", "assemble", "configured_secrets", "new_admin_app"]
 
@@ -65,6 +70,7 @@ class Parts:
     traffic: Traffic
     recent: RecentErrors
     clock: Clock
+    traces: Traces
 
     def reload(self) -> None:
         """Look at all files now, and renew all tokens (SIGHUP)."""
@@ -80,10 +86,11 @@ class Parts:
         """Return the state of every client's token."""
         return [refresher.snapshot() for refresher in self.refreshers]
 
-    async def close(self) -> None:
-        """Close every outgoing connection."""
+    async def close(self, *, is_hurried: bool) -> None:
+        """Close every outgoing connection; send the spans that are left, in little time."""
         self.context.pool.close()
         await self.outgoing.close()
+        await self.traces.close(is_hurried=is_hurried)
 
 
 def configured_secrets(settings: Settings) -> tuple[str, ...]:
@@ -164,7 +171,12 @@ def _new_pool(
 
 
 def _new_request_log(
-    settings: Settings, logs: Logs, counters: Counters, recent: RecentErrors, clock: Clock
+    settings: Settings,
+    logs: Logs,
+    counters: Counters,
+    recent: RecentErrors,
+    clock: Clock,
+    tracer: Tracer | None,
 ) -> RequestLog:
     access_log = AccessLog(
         settings.access_log,
@@ -174,15 +186,12 @@ def _new_request_log(
         later=asyncio.get_running_loop().call_later,
         wall=clock.wall,
     )
-    return RequestLog(counters, access_log, recent, clock.monotonic)
+    spans = None if tracer is None else TracedRequests(tracer, clock.monotonic)
+    return RequestLog(counters, access_log, recent, clock.monotonic, spans)
 
 
 def assemble(
-    settings: Settings,
-    *,
-    spawn: Spawn,
-    clock: Clock,
-    logs: Logs,
+    settings: Settings, *, spawn: Spawn, clock: Clock, logs: Logs, traces: TraceSettings | None
 ) -> Parts:
     """Build everything; opens no port and no connection. Raises `UnusableFileError`."""
     log = logs.log
@@ -192,9 +201,10 @@ def assemble(
     names = NameCache(clock=clock, count=outbound.name_lookup, log=log)
     watch = FileWatch(log)
     outgoing = Outgoing(settings, names, clock, watch)
-    tokens = tuple(
-        _new_refreshers(settings, outgoing.endpoints, TokenRequestLog(outbound, recent), clock, log)
-    )
+    tracing = Traces(traces, settings, clock, log)
+    tracer = tracing.tracer
+    token_log = TokenRequestLog(outbound, recent, tracer)
+    tokens = tuple(_new_refreshers(settings, outgoing.endpoints, token_log, clock, log))
     guard = Guard.of(settings, watch)
     loop = asyncio.get_running_loop()
     turns = Turns(loop, clock.monotonic)
@@ -204,19 +214,22 @@ def assemble(
         admission=guard.admission,
         tokens={cache.client: cache for cache, _ in tokens},
         pool=_new_pool(settings, outgoing.dialer, spawn, turns, clock, log),
-        names=UpstreamNames.from_url(settings.upstream_url),
+        names=UpstreamNames.from_url(settings.upstream_url, has_traces=tracer is not None),
         counters=counters,
-        request_log=_new_request_log(settings, logs, counters, recent, clock),
+        request_log=_new_request_log(settings, logs, counters, recent, clock, tracer),
         loop=loop,
         monotonic=clock.monotonic,
         wall=clock.wall,
         spawn=spawn,
         log=log,
         turns=turns,
+        tracer=tracer,
     )
     refreshers = tuple(each for _, each in tokens)
     traffic = Traffic(counters, clock.monotonic)
-    return Parts(context, guard, refreshers, outgoing, outbound, watch, traffic, recent, clock)
+    return Parts(
+        context, guard, refreshers, outgoing, outbound, watch, traffic, recent, clock, tracing
+    )
 
 
 def _new_exposition(parts: Parts, settings: Settings) -> Exposition:
@@ -230,7 +243,9 @@ def _new_exposition(parts: Parts, settings: Settings) -> Exposition:
         max_callers=context.limits.max_callers,
         max_upstream_connections=settings.max_upstream_connections,
     )
-    return Exposition(context.counters, parts.outbound, parts.watch.counters, gauges)
+    return Exposition(
+        context.counters, parts.outbound, parts.watch.counters, parts.traces.counters, gauges
+    )
 
 
 def new_admin_app(

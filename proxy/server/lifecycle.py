@@ -21,6 +21,7 @@ from proxy.server.traffic import new_traffic_ports
 from proxy.settings.loader import ListenAddress, Settings
 from proxy.settings.risks import risks_of
 from proxy.telemetry.logs import Logs, route_library_logs
+from proxy.tracing.settings import TraceSettings
 
 __all__ = ["CannotListenError", "Control", "serve"]
 
@@ -66,32 +67,32 @@ async def serve(
     logs: Logs,
     settings_report: Mapping[str, object] | None = None,
     clock: Clock = SYSTEM_CLOCK,
+    traces: TraceSettings | None = None,
 ) -> int:
     """Run the proxy until it is told to stop; return the exit code.
 
-    0 after a stop; 1 when an inner task died (C3) or the start-up deadline
-    passed. Raises `CannotListenError` for an address that is in use, and
-    `UnusableFileError`. `settings_report` is what the admin port shows of the
-    settings, redacted.
+    0 after a stop; 1 when an inner task died (C3) or the start-up deadline passed. Raises
+    `CannotListenError` for an address that is in use, and `UnusableFileError`. `settings_report`
+    is what the admin port shows of the settings, redacted. Without `traces` nothing is traced.
     """
     log = logs.log
     unroute = route_library_logs(log)
     try:
         async with asyncio.TaskGroup() as tasks:
-            parts = assemble(settings, spawn=tasks.create_task, clock=clock, logs=logs)
+            spawn = tasks.create_task
+            parts = assemble(settings, spawn=spawn, clock=clock, logs=logs, traces=traces)
             traffic = new_traffic_ports(settings, parts.context, clock, parts.watch)
             _watch_secrets(logs, settings, parts)
             control.on_reload = parts.reload
-            admin_app = new_admin_app(
-                parts, settings, settings_report=settings_report or {}, quit_=control.stop
-            )
-            background = [tasks.create_task(work) for work in _background(settings, parts, log)]
+            report = settings_report or {}
+            admin_app = new_admin_app(parts, settings, settings_report=report, quit_=control.stop)
+            background = [spawn(work) for work in _background(settings, parts, log)]
             try:
                 await _open_serve_and_drain(settings, control, traffic, parts.context, admin_app)
             finally:
                 for task in background:
                     task.cancel()
-                await parts.close()
+                await parts.close(is_hurried=control.hurry.is_set())
     except BaseExceptionGroup as group:
         return _exit_code(group, log)
     finally:
@@ -105,6 +106,7 @@ def _watch_secrets(logs: Logs, settings: Settings, parts: Parts) -> None:
     """Have the redaction filter look for the settings' secrets and for those in use (G7)."""
     logs.redact.watch(partial(tuple, configured_secrets(settings)))
     logs.redact.watch(parts.outgoing.secrets_in_use)
+    logs.redact.watch(parts.traces.secrets)
     for refresher in parts.refreshers:
         logs.redact.watch(refresher.secrets_in_use)
     for file in parts.guard.key_files:

@@ -16,6 +16,7 @@ from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import Loaded
 from proxy.settings.report import settings_report
 from proxy.telemetry.logs import open_logs
+from proxy.tracing.settings import read_trace_settings
 
 __all__ = ["harden", "listen_to_signals", "run_proxy"]
 
@@ -55,6 +56,10 @@ def run_proxy(loaded: Loaded) -> NoReturn:
     settings = loaded.settings
     logs = open_logs(level=settings.log_level, log_format=settings.log_format, stream=sys.stderr)
 
+    trace_settings, warnings = read_trace_settings(os.environ)
+    for warning in warnings:
+        logs.log.warning("trace_variable", variable=warning.variable, hint=warning.hint)
+
     async def run() -> int:
         # What is there by now stays: it need not be looked at again, at whatever load.
         gc.freeze()
@@ -62,7 +67,11 @@ def run_proxy(loaded: Loaded) -> NoReturn:
         control = Control()
         listen_to_signals(control)
         return await serve(
-            settings, control=control, logs=logs, settings_report=settings_report(loaded)
+            settings,
+            control=control,
+            logs=logs,
+            settings_report=settings_report(loaded),
+            traces=trace_settings,
         )
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -32,6 +32,7 @@ from proxy.telemetry.families import (
     histogram_by_client,
     info,
 )
+from proxy.tracing.outcomes import SpanCounters
 
 __all__ = ["CONTENT_TYPE", "Exposition", "Gauges"]
 
@@ -59,11 +60,17 @@ class Exposition(Collector):
     """Owns the registry; every family is made anew at each scrape."""
 
     def __init__(
-        self, counters: Counters, outbound: OutboundCounters, files: FileCounters, gauges: Gauges
+        self,
+        counters: Counters,
+        outbound: OutboundCounters,
+        files: FileCounters,
+        spans: SpanCounters,
+        gauges: Gauges,
     ) -> None:
         self._counters = counters
         self._outbound = outbound
         self._files = files
+        self._spans = spans
         self._gauges = gauges
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -83,6 +90,12 @@ class Exposition(Collector):
         yield from _caller_families(self._gauges.known_callers())
         yield from _outbound_families(self._outbound)
         yield from _file_families(self._files)
+        yield counter_by_label(
+            "spans",
+            "Spans of traces, by what became of them.",
+            "outcome",
+            self._spans.spans.items(),
+        )
         yield from _token_families(self._gauges.clients())
         yield info(
             "build_info",

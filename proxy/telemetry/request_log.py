@@ -4,9 +4,9 @@ What went wrong is noted for the status page too.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from proxy.errors import ERROR_KINDS, ProxyError
+from proxy.errors import ERROR_KINDS, ErrorKind, ProxyError
 from proxy.guard.identity import Peer
 from proxy.guard.routing import NO_CLIENT, Route
 from proxy.http1.body import RequestBody
@@ -15,8 +15,9 @@ from proxy.http1.request import Request
 from proxy.http1.request_id import RequestIds, visible
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.counters import TLS_HANDSHAKE, Counters, OutboundCounters
+from proxy.telemetry.counters import TLS_HANDSHAKE, Counters
 from proxy.telemetry.recent_errors import RecentErrorKind, RecentErrors
+from proxy.tracing.tracer import RequestTrace
 
 __all__ = [
     "CLIENT_LEFT",
@@ -24,7 +25,6 @@ __all__ = [
     "OTHER_MEANINGS",
     "RequestLog",
     "RequestRecord",
-    "TokenRequestLog",
 ]
 
 CLIENT_LEFT: Final = "client_left"
@@ -56,7 +56,8 @@ class RequestRecord:
 
     `status` is 0 until a response's head has gone to the caller; `detail` is set for
     replies of our own; `outcome` is `ok`, a code of table E, `client_left` or
-    `client_stalled`. `sender` is who the request is from, `peer` the address that it came from.
+    `client_stalled`. `trace` is there if the request is sampled.
+    `sender` is who the request is from, `peer` the address that it came from.
     """
 
     __slots__ = (
@@ -74,6 +75,8 @@ class RequestRecord:
         "started",
         "status",
         "token",
+        "token_wait_seconds",
+        "trace",
         "trace_id",
     )
 
@@ -100,12 +103,20 @@ class RequestRecord:
         self.detail: str | None = None
         self.request_id = request_id
         self.token: Token | None = None
+        self.token_wait_seconds = 0.0
+        self.trace: RequestTrace | None = None
         self.trace_id: bytes | None = None
 
     def note_error(self, error: ProxyError) -> None:
         """Note what the exchange ends with, for the reply of our own and for the log (G10)."""
         self.outcome = error.kind.code
         self.detail = error.detail
+
+    def traceparent(self) -> str | None:
+        """Return where the request stands in a trace: by our span if there is one."""
+        if self.trace is not None:
+            return self.trace.name()
+        return _text(self.request.headers.facts.get(b"traceparent"))
 
 
 def _text(value: bytes | None) -> str | None:
@@ -114,10 +125,24 @@ def _text(value: bytes | None) -> str | None:
     return None if read is None else read.decode("ascii")
 
 
+class RequestSpans(Protocol):
+    """Makes spans of sampled requests."""
+
+    def ended(
+        self, record: RequestRecord, trace: RequestTrace, method: str, seconds: float
+    ) -> None:
+        """Take a request that is over."""
+
+    def refused(
+        self, request: Request, method: str, kind: ErrorKind, request_id: str, caller: str | None
+    ) -> None:
+        """Take one that the guard refused."""
+
+
 class RequestLog:
     """Writes what is known at the end of a request to metrics, access log and recent errors."""
 
-    __slots__ = ("_access_log", "_counters", "_ids", "_monotonic", "_recent")
+    __slots__ = ("_access_log", "_counters", "_ids", "_monotonic", "_recent", "_spans")
 
     def __init__(
         self,
@@ -125,12 +150,14 @@ class RequestLog:
         access_log: AccessLog,
         recent: RecentErrors,
         monotonic: Callable[[], float],
+        spans: RequestSpans | None = None,
     ) -> None:
         self._counters = counters
         self._access_log = access_log
         self._recent = recent
         self._monotonic = monotonic
         self._ids = RequestIds()
+        self._spans = spans
 
     def request_id(self, request: Request | None) -> bytes:
         """Return the caller's X-Request-ID where it is valid, else an id of our own (O1)."""
@@ -150,9 +177,10 @@ class RequestLog:
         )
         if status >= _FIRST_ERROR or record.outcome != "ok":
             self._note_recent(record, method)
+        if record.trace is not None and self._spans is not None:
+            self._spans.ended(record, record.trace, method, seconds)
         log = self._access_log
         if log.is_enabled_for(status, record.outcome):
-            facts = request.headers.facts
             token = record.token
             log.write(
                 {
@@ -169,7 +197,7 @@ class RequestLog:
                     "bytes_in": bytes_in,
                     "bytes_out": record.bytes_out,
                     "request_id": record.request_id.decode("ascii"),
-                    "traceparent": _text(facts.get(b"traceparent")),
+                    "traceparent": record.traceparent(),
                     "upstream_trace_id": _text(record.trace_id),
                     "token": None if token is None else token.fingerprint,
                     "replayed": record.is_replayed or None,
@@ -210,6 +238,8 @@ class RequestLog:
         self._counters.request_finished(
             NO_CLIENT, method, kind.status, sender.name, 0.0, None, 0, 0
         )
+        if self._spans is not None and request is not None:
+            self._spans.refused(request, method, kind, known_as, sender.log_name)
         self._recent.add(
             "refused",
             kind.code,
@@ -266,23 +296,3 @@ class RequestLog:
                     "detail": detail,
                 }
             )
-
-
-class TokenRequestLog:
-    """Counts token requests, and notes those that failed."""
-
-    __slots__ = ("_counters", "_recent")
-
-    def __init__(self, counters: OutboundCounters, recent: RecentErrors) -> None:
-        self._counters = counters
-        self._recent = recent
-
-    def token_request(self, client: str, outcome: str, seconds: float) -> None:
-        """Record one call of the token endpoint."""
-        self._counters.token_request(client, outcome, seconds)
-        if outcome != "ok":
-            self._recent.add("token", outcome, client)
-
-    def secret_fallback(self, client: str) -> None:
-        """Record a return to the last secret that worked (T7)."""
-        self._counters.secret_fallback(client)

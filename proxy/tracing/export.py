@@ -26,14 +26,12 @@ from opentelemetry.util.re import parse_env_headers
 from structlog.typing import FilteringBoundLogger
 
 from proxy import __version__
+from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.outcomes import SpanOutcome
 from proxy.tracing.settings import ENDPOINTS, TraceSettings
-from proxy.tracing.tracer import EndedSpan
 
-__all__ = ["CLOSE_SECONDS", "SpanExport"]
+__all__ = ["SpanExport"]
 
-CLOSE_SECONDS: Final = 2.0
-"""How long a stop may take for the spans that are left, once all requests are over."""
 _SERVICE: Final = "signicat-proxy"
 _HEADERS: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 _SPANS_IN_A_ROW: Final = 16  # made before the other threads get a turn
@@ -218,10 +216,10 @@ class SpanExport:
             "spans_lost",
             cause=cause,
             collector=self.where(),
-            hint="requests are not affected; see docs/troubleshoot.md, no traces arrive",
+            hint="requests are not affected; docs/troubleshoot.md says what to look at",
         )
 
-    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+    async def close(self, seconds: float) -> None:
         """Send what is left, for so long; a collector that does not take it holds up nothing."""
         if self._is_closed:
             return

@@ -8,17 +8,17 @@ sampled keeps nothing at all.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from proxy.http1.request_id import visible
 from proxy.http1.trace_context import SAMPLED, TraceParent
+from proxy.tracing.ended_span import Attributes, EndedSpan
 from proxy.tracing.ids import RandomIds
 from proxy.tracing.sampling import Sampler
 
-__all__ = ["Attempt", "EndedSpan", "RequestTrace", "Tracer"]
+__all__ = ["Attempt", "RequestTrace", "Tracer"]
 
 _NANOSECONDS: Final = 1_000_000_000
-_LINE: Final = b"traceparent: 00-%b-%b-%02x\r\n"
-
-Attributes = dict[str, str | int | float]
-"""Facts of a span by name; the names are those of OpenTelemetry's HTTP conventions."""
+_FIRST_ERROR: Final = 400
+_ENDS: Final = (b"-00\r\n", b"-01\r\n", b"-02\r\n", b"-03\r\n")
 
 
 class Attempt:
@@ -61,69 +61,31 @@ class RequestTrace:
         self.tracestate = tracestate
         self.attempts: list[Attempt] = []
 
+    def name(self) -> str:
+        """Return the `traceparent` of the server span, for the log."""
+        return f"00-{self.trace_id.decode()}-{self.span_id.decode()}-{self.flags:02x}"
 
-class _Flags:
-    """The SDK asks every span for its flags, and hands on those alone that are sampled."""
+    def responded(self, status: int, upstream_trace_id: bytes | None) -> None:
+        """Note the head of the upstream's response to the running attempt."""
+        attempt = self.attempts[-1]
+        attempt.status = status
+        attempt.upstream_trace_id = visible(upstream_trace_id)
+        if status >= _FIRST_ERROR:
+            attempt.error = str(status)
 
-    sampled: Final = True
+    def attempt_over(self, monotonic: float, error: str | None) -> None:
+        """Note the end of the running attempt, if there is one; what it had failed with stays."""
+        if not self.attempts:
+            return
+        attempt = self.attempts[-1]
+        if attempt.ended is None:
+            attempt.ended = monotonic
+            attempt.error = attempt.error or error
 
 
-class _Context:
-    trace_flags: Final = _Flags()
-
-
-_SAMPLED_CONTEXT: Final = _Context()
-
-
-class EndedSpan:
-    """The facts of one span that is over; times are Unix nanoseconds.
-
-    `error` is why its status is "error", None where it is unset. `context` is there for the
-    SDK, whose queue takes this object in place of a span of its own.
-    """
-
-    __slots__ = (
-        "attributes",
-        "ended",
-        "error",
-        "is_server",
-        "name",
-        "parent_id",
-        "span_id",
-        "started",
-        "trace_id",
-        "tracestate",
-    )
-
-    def __init__(
-        self,
-        name: str,
-        trace_id: bytes,
-        span_id: bytes,
-        parent_id: bytes | None,
-        started: int,
-        ended: int,
-        attributes: Attributes,
-        error: str | None,
-        *,
-        is_server: bool = False,
-        tracestate: bytes | None = None,
-    ) -> None:
-        self.name = name
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.parent_id = parent_id
-        self.started = started
-        self.ended = ended
-        self.attributes = attributes
-        self.error = error
-        self.is_server = is_server
-        self.tracestate = tracestate
-
-    @property
-    def context(self) -> _Context:
-        """Say that it is sampled."""
-        return _SAMPLED_CONTEXT
+def _line(trace_id: bytes, span_id: bytes, flags: int) -> bytes:
+    """Return the header that goes up; `flags` are those that `http1.trace_context` lets through."""
+    return b"".join((b"traceparent: 00-", trace_id, b"-", span_id, _ENDS[flags]))
 
 
 class Tracer:
@@ -175,14 +137,14 @@ class Tracer:
         """Begin the client span of one more attempt; return the `traceparent` that names it."""
         span_id = self._ids.span_id()
         trace.attempts.append(Attempt(span_id, sent))
-        return _LINE % (trace.trace_id, span_id, trace.flags)
+        return _line(trace.trace_id, span_id, trace.flags)
 
     def unsampled_line(self, parent: TraceParent | None) -> bytes:
         """Return the `traceparent` of a request that is not sampled: the caller's trace, or one."""
         ids = self._ids
         if parent is None:
-            return _LINE % (ids.trace_id(), ids.span_id(), 0)
-        return _LINE % (parent.trace_id, ids.span_id(), parent.flags & ~SAMPLED)
+            return _line(ids.trace_id(), ids.span_id(), 0)
+        return _line(parent.trace_id, ids.span_id(), parent.flags & ~SAMPLED)
 
     # --- once it is over ---
 

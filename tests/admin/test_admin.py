@@ -20,6 +20,7 @@ from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.rates import Traffic
 from proxy.telemetry.recent_errors import RecentErrors
+from proxy.tracing.outcomes import SpanCounters
 from tests.support.source_tree import ROOT
 
 GOOD = ClientStatus(
@@ -103,7 +104,9 @@ class Bench:
         )
         return create_admin_app(
             reporter=reporter,
-            exposition=Exposition(counters, OutboundCounters(["default"]), self.files, gauges),
+            exposition=Exposition(
+                counters, OutboundCounters(["default"]), self.files, SpanCounters(), gauges
+            ),
             counters=counters,
             recent=self.recent,
             renew=self.renew,

@@ -21,6 +21,7 @@ from proxy.telemetry.counters import (
 )
 from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.histogram import Histogram
+from proxy.tracing.outcomes import SpanCounters
 from tests.deploy.expressions import assert_names_exist
 
 STATUS = ClientStatus(
@@ -68,6 +69,7 @@ EXPECTED = {
     "name_lookups": ("counter", {"outcome"}),
     "certificate_expiry_timestamp_seconds": ("gauge", {"file"}),
     "file_reload_failures": ("counter", {"file"}),
+    "spans": ("counter", {"outcome"}),
     "build_info": ("gauge", {"version", "python", "build"}),
 }
 
@@ -114,7 +116,7 @@ def used() -> Exposition:
     files.watch("ca_file")
     files.reload_failed("tls_cert_file")
     files.certificate_ends_at("tls_cert_file", 1_900_000_000.0)
-    return Exposition(counters, outbound, files, BUSY)
+    return Exposition(counters, outbound, files, SpanCounters(), BUSY)
 
 
 def families(exposition: Exposition) -> dict[str, Metric]:
@@ -196,7 +198,9 @@ def test_responses_of_the_upstream_are_all_but_our_own() -> None:
         counters.error_reply("b", kind)
         counters.request_finished("b", "GET", kind.status, "none", 0.1, None, 0, 0)
     counters.error_reply("none", OVERLOADED)  # of the admin port: no request of a caller
-    found = families(Exposition(counters, OutboundCounters(["a", "b"]), FileCounters(), IDLE))
+    found = families(
+        Exposition(counters, OutboundCounters(["a", "b"]), FileCounters(), SpanCounters(), IDLE)
+    )
     amounts = {
         (sample.labels["client"], sample.labels["class"]): sample.value
         for sample in found["upstream_responses"].samples
@@ -213,7 +217,9 @@ def test_responses_of_the_upstream_are_all_but_our_own() -> None:
 
 def test_series_exist_from_the_start() -> None:
     """A rate needs a first value: what can be known beforehand starts at zero."""
-    found = families(Exposition(Counters(["a"]), OutboundCounters(["a"]), FileCounters(), IDLE))
+    found = families(
+        Exposition(Counters(["a"]), OutboundCounters(["a"]), FileCounters(), SpanCounters(), IDLE)
+    )
     assert {sample.labels["outcome"] for sample in found["token_requests"].samples} == {
         outcome for outcome in OUTCOMES if outcome != "secret_unreadable"
     }

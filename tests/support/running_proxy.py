@@ -14,6 +14,7 @@ from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import load
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.redaction import Redactor
+from proxy.tracing.settings import TraceSettings
 from tests.support.messages import Message, request
 from tests.support.peers import Answer, ByteServer, Channel
 from tests.support.suite_output import CLIENT_SECRET, keep, private_parts, secrets_in
@@ -197,6 +198,7 @@ async def running_proxy(
     config_file: Path | None = None,
     directory: Path = Path("/"),
     expected_exit_code: int = 0,
+    traces: TraceSettings | None = None,
     **overrides: object,
 ) -> AsyncIterator[RunningProxy]:
     """Run the proxy until the block ends; then it must stop with 0 and leave nothing behind."""
@@ -208,7 +210,7 @@ async def running_proxy(
     logs = open_logs(level="debug", log_format="json", stream=stream, redact=_Unredacted())
     before = _running_tasks()
     async with task_group() as tasks:
-        server = tasks.create_task(serve(settings, control=control, logs=logs))
+        server = tasks.create_task(serve(settings, control=control, logs=logs, traces=traces))
         server.add_done_callback(lambda _: proxy.ended.set())
         started = tasks.create_task(control.started.wait())
         await asyncio.wait((server, started), return_when=asyncio.FIRST_COMPLETED)

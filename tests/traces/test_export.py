@@ -14,10 +14,11 @@ import pytest
 
 from proxy.http1.trace_context import TraceParent
 from proxy.telemetry.logs import open_logs
+from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.export import SpanExport
 from proxy.tracing.sampling import Sampler
 from proxy.tracing.settings import TraceSettings
-from proxy.tracing.tracer import EndedSpan, Tracer
+from proxy.tracing.tracer import Tracer
 from tests.support.messages import reply
 from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.waiting import eventually
