@@ -34,6 +34,7 @@ __all__ = ["SpanExport"]
 
 _SERVICE: Final = "signicat-proxy"
 _HEADERS: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+_LIBRARIES: Final = ("opentelemetry", "urllib3")
 _SPANS_IN_A_ROW: Final = 16  # made before the other threads get a turn
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SCOPE: Final = InstrumentationScope("signicat-proxy", __version__)
@@ -63,6 +64,18 @@ def _resource(settings: TraceSettings) -> Resource:
     if settings.names_service:
         return resource
     return resource.merge(Resource({SERVICE_NAME: _SERVICE}))
+
+
+def _header_values(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of the headers that go with the spans.
+
+    Read once, while the SDK's log is quiet: it quotes in full what it cannot read.
+    """
+    return tuple(
+        value
+        for name in _HEADERS
+        for value in parse_env_headers(environ.get(name, ""), liberal=True).values()
+    )
 
 
 class _Spans:
@@ -166,6 +179,7 @@ class SpanExport:
         self._is_failing = self._is_closed = False
         self._taken = self._sent = 0
         self._silence = _Silence()
+        self._secrets = _header_values(environ)
         spans = _Spans(_resource(settings))
         inner = OTLPSpanExporter(settings.endpoint, session=self._session)
         self._exporter = _Exporter(inner, spans, self._on_sent)
@@ -187,8 +201,7 @@ class SpanExport:
 
     def secrets(self) -> Iterator[str]:
         """Yield what must never be logged: the values of the headers that go with the spans."""
-        for name in _HEADERS:
-            yield from parse_env_headers(self._environ.get(name, ""), liberal=True).values()
+        yield from self._secrets
 
     def where(self) -> str:
         """Return scheme, host and port of the collector: nothing of a URL that can be secret."""
@@ -246,16 +259,22 @@ class SpanExport:
 
 
 class _Silence:
-    """Keeps the SDK's own log quiet, which has a line for every batch: ours has one for all."""
+    """Keeps the libraries' own log quiet, which has a line for every batch: ours has one for all.
+
+    What they say can also hold the collector's URL in full, and headers that they cannot read.
+    """
 
     def __init__(self) -> None:
-        self._logger = logging.getLogger("opentelemetry")
-        self._before = self._logger.propagate
         self._handler = logging.NullHandler()
-        self._logger.addHandler(self._handler)
-        self._logger.propagate = False
+        self._before: list[tuple[logging.Logger, bool]] = []
+        for name in _LIBRARIES:
+            logger = logging.getLogger(name)
+            self._before.append((logger, logger.propagate))
+            logger.addHandler(self._handler)
+            logger.propagate = False
 
     def end(self) -> None:
         """Put back what was."""
-        self._logger.removeHandler(self._handler)
-        self._logger.propagate = self._before
+        for logger, propagates in self._before:
+            logger.removeHandler(self._handler)
+            logger.propagate = propagates

@@ -60,6 +60,23 @@ async def test_the_variables_switch_traces_on(tokens: TokenServer, tmp_path: Pat
         assert key == "a key of the collector"
 
 
+async def test_headers_that_cannot_be_read_are_not_logged(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """The SDK quotes them in full; whoever writes `:` for `=` still has a secret (G7)."""
+    async with ByteServer(reply()) as upstream, OtlpReceiver() as collector:
+        environ = environment(upstream=upstream.url, token_url=tokens.token_url) | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": "Authorization: Bearer of-the-collector",
+        }
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            await process.ports()
+            process.send(signal.SIGTERM)
+            assert await process.ended() == 0
+            assert '"event": "stopped"' in process.output
+            assert "of-the-collector" not in process.output
+
+
 async def test_a_stop_waits_two_seconds_at_most(tokens: TokenServer, tmp_path: Path) -> None:
     """The collector asks for patience: whatever it says, the process ends with 0 (O5)."""
     async with ByteServer(reply()) as upstream, OtlpReceiver() as collector:
