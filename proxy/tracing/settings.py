@@ -75,13 +75,20 @@ def read_trace_settings(
     if why_not is not None:
         return None, (why_not,)
     sampler, warnings = _sampler(environ)
-    queue = environ.get(_QUEUE, "").strip()
     settings = TraceSettings(
         sampler,
         names_service=_names_service(environ),
-        queue_size=int(queue) if queue.isdecimal() else _QUEUE_SIZE,
+        queue_size=_queue_size(environ),
     )
     return settings, warnings
+
+
+def _queue_size(environ: Mapping[str, str]) -> int:
+    try:
+        size = int(environ.get(_QUEUE, "").strip())
+    except ValueError:
+        return _QUEUE_SIZE
+    return size if size > 0 else _QUEUE_SIZE
 
 
 def _why_not(

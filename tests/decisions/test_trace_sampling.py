@@ -148,3 +148,11 @@ def test_the_environment_may_name_the_service() -> None:
     assert settings is not None
     assert not settings.names_service
     assert settings.queue_size == 7
+
+
+@pytest.mark.parametrize("size", ["", "0", "-1", "many", "9" * 5_000])
+def test_a_size_that_is_none_is_the_default(size: str) -> None:
+    """As the specification says; none of these variables stops the proxy."""
+    settings, _ = read_trace_settings({**ON, "OTEL_BSP_MAX_QUEUE_SIZE": size})
+    assert settings is not None
+    assert settings.queue_size == 2048

@@ -77,6 +77,34 @@ async def test_headers_that_cannot_be_read_are_not_logged(
             assert "of-the-collector" not in process.output
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_PYTHON_METER_PROVIDER": "no_such"},  # StopIteration
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "9" * 30},  # OverflowError
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "-1"},
+    ],
+)
+async def test_no_variable_stops_the_proxy(
+    tokens: TokenServer, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """Whatever the SDK makes of a value: requests go on, without traces (O2)."""
+    async with ByteServer(reply()) as upstream, OtlpReceiver() as collector:
+        environ = environment(upstream=upstream.url, token_url=tokens.token_url) | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            **variables,
+        }
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            port, _ = await process.ports()
+            caller = await Channel.connect("127.0.0.1", port)
+            assert (await caller.ask(request("GET /"))).status == 200
+            assert upstream.requests[0].head.value("traceparent") is None
+            caller.close()
+            process.send(signal.SIGTERM)
+            assert await process.ended() == 0
+            assert '"event": "traces_unavailable"' in process.output
+
+
 async def test_a_stop_waits_two_seconds_at_most(tokens: TokenServer, tmp_path: Path) -> None:
     """The collector asks for patience: whatever it says, the process ends with 0 (O5)."""
     async with ByteServer(reply()) as upstream, OtlpReceiver() as collector:
