@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from itertools import count
 from typing import Final
 
 from proxy.http1.headers import MessageHeaders
@@ -39,9 +38,10 @@ class RequestIds:
     __slots__ = ("_count", "_prefix")
 
     def __init__(self) -> None:
-        self._prefix = secrets.token_hex(_PROCESS_BYTES).encode()
-        self._count = count(1)
+        self._prefix = secrets.token_hex(_PROCESS_BYTES).encode() + b"-"
+        self._count = 0
 
     def new(self) -> bytes:
         """Return an id that no other request has."""
-        return b"%b-%d" % (self._prefix, next(self._count))
+        self._count += 1
+        return self._prefix + str(self._count).encode("ascii")

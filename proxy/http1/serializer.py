@@ -22,7 +22,8 @@ __all__ = [
 
 _VIA_11: Final = b"Via: 1.1 signicat-proxy"
 _VIA_10: Final = b"Via: 1.0 signicat-proxy"
-_VIA_AND_ID: Final = b"Via: 1.1 signicat-proxy\r\nX-Request-ID: %b"
+_ID_BEGIN: Final = b"X-Request-ID: "
+_VIA_AND_ID_BEGIN: Final = _VIA_11 + CRLF + _ID_BEGIN
 _USER_AGENT: Final = f"User-Agent: signicat-proxy/{__version__}".encode()
 _CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
 _LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
@@ -66,7 +67,7 @@ class UpstreamNames:
 
 def request_id_line(request_id: bytes) -> bytes:
     """Return the line that goes up with an id of ours."""
-    return b"X-Request-ID: %b\r\n" % request_id
+    return _ID_BEGIN + request_id + CRLF
 
 
 def request_head(
@@ -187,7 +188,7 @@ def response_head(
     kept = headers.lines
     if b"location" in headers.facts or b"content-location" in headers.facts:
         kept = [_rewritten(line, request, names, scheme) for line in kept]
-    out = [_status_line(lines[0]), *kept, _VIA_AND_ID % request_id]
+    out = [_status_line(lines[0]), *kept, _VIA_AND_ID_BEGIN + request_id]
     if is_chunked:
         out.append(_CHUNKED_LINE)
     if close:
