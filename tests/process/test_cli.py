@@ -138,6 +138,17 @@ async def test_health_asks_the_admin_port(tokens: TokenServer, tmp_path: Path) -
     assert (code, f"{PREFIX}ADMIN_LISTEN" in err) == (2, True)
 
 
+async def test_a_command_that_is_broken_off_has_failed(tokens: TokenServer, tmp_path: Path) -> None:
+    """Ctrl-C ends it with 1: a script must not go on as if it had what it waits for."""
+    tokens.gate.clear()
+    environ = environment(upstream="https://up.test", token_url=tokens.token_url)
+    async with proxy_process(environ, "token", directory=tmp_path) as process:
+        await eventually(lambda: len(tokens.requests) == 1, "the token request")
+        process.interrupt()
+        assert await process.ended() == 1
+    assert "Traceback" not in process.output
+
+
 @pytest.mark.parametrize("content", [None, "="])
 async def test_health_says_which_file_it_cannot_read(tmp_path: Path, content: str | None) -> None:
     """The TOML file is to blame, and what names it, not the address that may stand in it."""
