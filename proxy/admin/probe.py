@@ -6,8 +6,9 @@ where the admin port is, not all settings.
 
 import contextlib
 import http.client
-import os
+import re
 import socket
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Final
 
 from proxy.net.addresses import ListenAddress, parse_listen_address
 
-__all__ = ["admin_address", "is_signicat_proxy", "probe"]
+__all__ = ["admin_address", "is_signicat_proxy", "probe", "wait_until_good"]
 
 _NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
 _CONFIG_FILE: Final = "SIGNICAT_PROXY_CONFIG_FILE"
@@ -23,8 +24,12 @@ _DEFAULT: Final = "localhost:8081"
 _ADDRESS: Final = "127.0.0.1"  # probes answer to any address, to names in ALLOWED_HOSTS alone
 _ENCODING: Final = "utf-8-sig"  # as the settings are read
 _TIMEOUT_SECONDS: Final = 3.0
+_SHORTEST_TIMEOUT_SECONDS: Final = 0.2
+_ASK_EVERY_SECONDS: Final = 0.2
+_MAX_BODY_BYTES: Final = 64 * 1024
 _OK: Final = 200
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked on loopback)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_(), -]{1,2000}")
 
 
 def _from_dotenv(path: Path) -> str | None:
@@ -61,31 +66,33 @@ def admin_address(
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_SECONDS)
+    def __init__(self, path: str, timeout_seconds: float) -> None:
+        super().__init__("localhost", timeout=timeout_seconds)
         self._path = path
 
     def connect(self) -> None:
         """Connect to the socket's path."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_TIMEOUT_SECONDS)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 
-def _connection_to(address: ListenAddress) -> http.client.HTTPConnection:
+def _connection_to(address: ListenAddress, timeout_seconds: float) -> http.client.HTTPConnection:
     host = address.host or ""
     if address.path is not None:
-        return _UnixConnection(address.path)
+        return _UnixConnection(address.path, timeout_seconds)
     return http.client.HTTPConnection(
-        _WILDCARDS.get(host, host), address.port, timeout=_TIMEOUT_SECONDS
+        _WILDCARDS.get(host, host), address.port, timeout=timeout_seconds
     )
 
 
-def _connected(address: ListenAddress) -> http.client.HTTPConnection:
+def _connected(
+    address: ListenAddress, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> http.client.HTTPConnection:
     """Connect to the first of an entry's addresses that is there; raise `OSError`."""
     failures: list[OSError] = []
     for place in address.each():
-        connection = _connection_to(place)
+        connection = _connection_to(place, timeout_seconds)
         try:
             connection.connect()
         except OSError as error:
@@ -113,15 +120,59 @@ def is_signicat_proxy(address: ListenAddress) -> bool:
     return "signicat-proxy" in names
 
 
-def probe(address: ListenAddress, *, ready: bool) -> tuple[bool, str]:
-    """Return whether the proxy is live (or ready), and one line that says so."""
+def probe(
+    address: ListenAddress, *, ready: bool, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> tuple[bool, str]:
+    """Return whether the proxy is live (or ready), and one line that says so, or why not."""
     target = "/readyz" if ready else "/livez"
     try:
-        with contextlib.closing(_connected(address)) as connection:
+        with contextlib.closing(_connected(address, timeout_seconds)) as connection:
             connection.request("GET", target, headers={"Host": _ADDRESS})
-            status = connection.getresponse().status
+            response = connection.getresponse()
+            is_good = response.status == _OK
+            why_not = "" if is_good else _why_not(response.read(_MAX_BODY_BYTES))
     except (OSError, http.client.HTTPException) as error:
-        code = getattr(error, "errno", None)
-        reason = os.strerror(code) if isinstance(code, int) else type(error).__name__
+        reason = getattr(error, "strerror", None) or type(error).__name__
         return False, f"{address}{target}: {reason}"
-    return status == _OK, f"{address}{target}: {status}"
+    return is_good, f"{address}{target}: {response.status}{why_not}"
+
+
+def wait_until_good(address: ListenAddress, *, ready: bool, seconds: float) -> tuple[bool, str]:
+    """Ask as `probe` does until the proxy is live (or ready), for `seconds` at most.
+
+    Returns the last response. Whatever it is, it may change: a proxy that starts refuses
+    connections, has no socket yet, or a name that nobody knows yet.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        left = end - time.monotonic()
+        timeout_seconds = min(_TIMEOUT_SECONDS, max(left, _SHORTEST_TIMEOUT_SECONDS))
+        is_good, line = probe(address, ready=ready, timeout_seconds=timeout_seconds)
+        left = end - time.monotonic()
+        if is_good:
+            return True, line
+        if left <= 0:
+            return False, f"{line}; waited {seconds:g} s"
+        time.sleep(min(_ASK_EVERY_SECONDS, left))
+
+
+def _why_not(body: bytes) -> str:
+    """Return what the admin port says of clients that have no token, empty for anything else.
+
+    Somebody else may listen there: only plain words are repeated.
+    """
+    import json  # noqa: PLC0415 (for failures alone: most calls do without)
+
+    try:
+        facts = json.loads(body)
+        if facts["draining"] is True:
+            return " draining"
+        said = [
+            f"client {name} {client['state']} ({client['last_error'] or 'no token yet'})"
+            for name, client in facts["clients"].items()
+            if client["state"] == "not_ready"
+        ]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return ""
+    text = ", ".join(said)
+    return f" {text}" if _PLAIN.fullmatch(text) else ""

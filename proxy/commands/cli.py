@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _OK, _FAILED, _BAD_USAGE = 0, 1, 2
+_DAY: Final = 86_400
+_WAIT_SECONDS: Final = 30.0
 _SECRETS: Final = frozenset(("client_secret", "egress_proxy"))
 _WITH_SETTINGS: Final = frozenset(("run", "check", "token", "config"))
 _CONFIG_HELP: Final = f"TOML file with settings (default: what {CONFIG_FILE} names)"
@@ -96,6 +98,14 @@ def _add_own_flags(name: str, parser: argparse.ArgumentParser) -> None:
         )
     if name == "health":
         parser.add_argument("--ready", action="store_true", help="ready, not merely live")
+        parser.add_argument(
+            "--wait",
+            type=_wait_seconds,
+            nargs="?",
+            const=_WAIT_SECONDS,
+            metavar="SECONDS",
+            help=f"ask again until it is so, for so long at most ({_WAIT_SECONDS:g} if left out)",
+        )
         parser.add_argument("--admin-listen", metavar="ADDRESS", help="where the admin port is")
         parser.add_argument("--config", type=Path, metavar="FILE", help=_CONFIG_HELP)
     if name == "mock":
@@ -106,6 +116,16 @@ def _add_own_flags(name: str, parser: argparse.ArgumentParser) -> None:
         from proxy.commands import demo
 
         demo.add_arguments(parser)
+
+
+def _wait_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _DAY:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0 to {_DAY}")
+    return seconds
 
 
 def _load(args: argparse.Namespace) -> "Loaded":
@@ -175,7 +195,7 @@ def _config(args: argparse.Namespace) -> int:
 def _health(args: argparse.Namespace) -> int:
     import tomllib
 
-    from proxy.admin.probe import admin_address, probe
+    from proxy.admin.probe import admin_address, probe, wait_until_good
     from proxy.settings.names import setting_name
 
     named_by = CONFIG_FILE if args.config is None else "--config"
@@ -190,7 +210,10 @@ def _health(args: argparse.Namespace) -> int:
     except ValueError as error:
         _say(f"{setting_name('admin_listen')}: {error}")
         return _BAD_USAGE
-    is_good, line = probe(address, ready=args.ready)
+    if args.wait is None:
+        is_good, line = probe(address, ready=args.ready)
+    else:
+        is_good, line = wait_until_good(address, ready=args.ready, seconds=args.wait)
     print(line)  # noqa: T201 (the command's result)
     return _OK if is_good else _FAILED
 

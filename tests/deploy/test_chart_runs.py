@@ -149,10 +149,10 @@ class Pod:
         status, body = self.python(f"{self.name}-mock", ASK, url, host)
         return status, body
 
-    def is_ready(self) -> bool:
+    def wait_until_ready(self) -> None:
         """Ask the way a readiness probe does."""
-        command = ("podman", "exec", self.proxy, "signicat-proxy", "health", "--ready")
-        return self.engine.attempt(*command).returncode == 0
+        command = ("podman", "exec", self.proxy, "signicat-proxy", "health", "--ready", "--wait=60")
+        self.engine.run(*command)
 
 
 @contextlib.contextmanager
@@ -169,7 +169,7 @@ def played(engine: Engine, folder: Path, name: str, manifests: list[Manifest]) -
         engine.run("podman", "kube", "play", "--network", "none", str(file))
         pod = Pod(engine, name, folder)
         try:
-            until(pod.is_ready, f"readiness of {name}", 60)
+            pod.wait_until_ready()
         except AssertionError as error:
             error.add_note(engine.output(pod.proxy))
             raise

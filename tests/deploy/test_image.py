@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxy import __version__
-from tests.deploy.containers import BASE, Engine, need, tool, until
+from tests.deploy.containers import BASE, Engine, need, tool
 from tests.support.source_tree import ROOT, kept_files, relative
 
 LARGEST_ADDITION_BYTES = 120_000_000
@@ -280,15 +280,7 @@ def test_a_stop_under_load_cuts_nobody(engine: Engine, image: str, mock: str) ->
     script = f"--volume={ROOT / 'tests' / 'deploy' / 'load.py'}:/load.py:ro"
     load = [beside, script, "--entrypoint=python"]
     with engine.container(image=image, options=[beside, SECRET], environ=SETTINGS) as name:
-        until(
-            lambda: (
-                engine.attempt(
-                    "podman", "exec", name, "signicat-proxy", "health", "--ready"
-                ).returncode
-                == 0
-            ),
-            "the proxy to be ready",
-        )
+        engine.run("podman", "exec", name, "signicat-proxy", "health", "--ready", "--wait")
         with engine.container("/load.py", "127.0.0.1:8080", image=image, options=load) as callers:
             engine.wait_for(callers, "busy")
             assert stop(engine, name) == 0

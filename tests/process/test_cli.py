@@ -138,14 +138,87 @@ async def test_health_asks_the_admin_port(tokens: TokenServer, tmp_path: Path) -
     assert (code, f"{PREFIX}ADMIN_LISTEN" in err) == (2, True)
 
 
-async def test_a_command_that_is_broken_off_has_failed(tokens: TokenServer, tmp_path: Path) -> None:
-    """Ctrl-C ends it with 1: a script must not go on as if it had what it waits for."""
+async def test_health_waits_for_a_proxy_that_starts(tokens: TokenServer, tmp_path: Path) -> None:
+    """It asks again whatever it meets: somebody who hangs up, nobody, a proxy without a token."""
     tokens.gate.clear()
-    environ = environment(upstream="https://up.test", token_url=tokens.token_url)
-    async with proxy_process(environ, "token", directory=tmp_path) as process:
-        await eventually(lambda: len(tokens.requests) == 1, "the token request")
-        process.interrupt()
-        assert await process.ended() == 1
+    path = tmp_path / "admin.sock"
+    waits = ("health", "--ready", "--wait", "--admin-listen", f"unix:{path}")
+    async with asyncio.TaskGroup() as tasks, ByteServer(reply()) as upstream:
+        with socket.socket(socket.AF_UNIX) as before:
+            before.bind(str(path))
+            before.listen()
+            health = tasks.create_task(command(*waits, directory=tmp_path), name="peer")
+            asked, _ = await asyncio.to_thread(before.accept)
+        asked.close()  # from now on nobody listens there, until the proxy does
+        environ = environment(
+            upstream=upstream.url, token_url=tokens.token_url, admin_listen=f"unix:{path}"
+        )
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            await process.event("listening")
+            address = parse_listen_address(f"unix:{path}")
+            said = await asyncio.to_thread(probe, address, ready=True)
+            why_not = "client default not_ready (no token yet)"
+            assert said == (False, f"unix:{path}/readyz: 503 {why_not}")
+            assert not health.done()
+            tokens.gate.set()
+            assert await health == (0, f"unix:{path}/readyz: 200\n", "")
+
+
+async def test_health_asks_for_as_long_as_it_was_told(tokens: TokenServer, tmp_path: Path) -> None:
+    """Then it says in one line why the last response was not good, and fails."""
+    tokens.failure = reply("400 Bad Request", body=b'{"error":"invalid_client"}')
+    async with (
+        ByteServer(reply()) as upstream,
+        running_proxy(upstream=upstream.url, token_url=tokens.token_url) as proxy,
+    ):
+        address = f"127.0.0.1:{proxy.admin_port}"
+        await proxy.metric_becomes(1, "token_requests_total", outcome="invalid_client")
+        waits = ("health", "--admin-listen", address, "--ready", "--wait", "0.5")
+        got = await command(*waits, directory=tmp_path)
+        why_not = "client default not_ready (invalid_client)"
+        assert got == (1, f"{address}/readyz: 503 {why_not}; waited 0.5 s\n", "")
+    got = await command("health", "--admin-listen", address, "--wait=0.3", directory=tmp_path)
+    assert got == (1, f"{address}/livez: Connection refused; waited 0.3 s\n", "")
+
+
+@pytest.mark.parametrize("seconds", ["-1", "soon", "nan", "inf", "86401", ""])
+async def test_health_waits_for_no_odd_time(tmp_path: Path, seconds: str) -> None:
+    """A time that is none is wrong usage, and nothing is asked."""
+    code, out, err = await command("health", f"--wait={seconds}", directory=tmp_path)
+    assert (code, out) == (2, "")
+    assert "--wait: must be a number of seconds from 0 to 86400" in err
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[1]",
+        b"null",
+        b'{"draining": false, "clients": {"a": 1}}',
+        b'{"draining": false, "clients": {"\\u001b[2J": {"state": "not_ready", "last_error": ""}}}',
+        b"\xff" * 100_000,
+    ],
+)
+async def test_health_repeats_nothing_odd(body: bytes) -> None:
+    """Somebody else may listen where the admin port should be, and say anything."""
+    async with ByteServer(reply("503 Service Unavailable", body=body)) as stranger:
+        address = parse_listen_address(stranger.url.removeprefix("http://"))
+        said = await asyncio.to_thread(probe, address, ready=True)
+    assert said == (False, f"{address}/readyz: 503")
+
+
+@pytest.mark.parametrize("name", ["health", "token"])
+async def test_a_command_that_is_broken_off_has_failed(tmp_path: Path, name: str) -> None:
+    """Ctrl-C ends it with 1: a script must not go on as if it had what it waits for."""
+    async with ByteServer() as silent:
+        flags = ("--wait", "--admin-listen", silent.url.removeprefix("http://"))
+        environ = environment(upstream="https://up.test", token_url=silent.url)
+        arguments = (name, *(flags if name == "health" else ()))
+        async with proxy_process(environ, *arguments, directory=tmp_path) as process:
+            await (await silent.accepted()).read_request()
+            process.interrupt()
+            assert await process.ended() == 1
     assert "Traceback" not in process.output
 
 
