@@ -42,12 +42,7 @@ async def test_an_endpoint_that_is_down_costs_nothing_until_the_hard_stop(
     """T3: the token serves to L - 0.1 L and never longer; then 503; recovery needs no restart."""
     tokens.expires_in = 3
     hard_stop = 2.7
-
-    async def answer(message: Message) -> bytes:
-        assert now() - tokens.issued_at[number_of(message) - 1] < hard_stop + 0.05
-        return reply()
-
-    async with proxied(tokens, answer, token_wait_seconds=0.1) as (proxy, _):
+    async with proxied(tokens, reply(), token_wait_seconds=0.1) as (proxy, _):
         assert (await proxy.ask(request("GET /"))).status == 200
         tokens.failure = reply("503 Down")
         last_good, got = tokens.issued_at[0], None
@@ -64,7 +59,8 @@ async def test_an_endpoint_that_is_down_costs_nothing_until_the_hard_stop(
         assert await proxy.metric("error_replies_total", **labels) >= 1
         assert await proxy.metric("client_ready", client="default") == 0
         assert int(got.head.value("Retry-After") or "") >= 1
-        assert last_good - tokens.issued_at[0] > hard_stop - 0.7
+        # When it was asked for: a machine that pauses behind that makes nothing late.
+        assert hard_stop - 0.7 < last_good - tokens.issued_at[0] < hard_stop
         assert asked - tokens.issued_at[0] < hard_stop + 0.7
         tokens.failure = None
 
