@@ -28,12 +28,11 @@ from structlog.typing import FilteringBoundLogger
 from proxy import __version__
 from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.outcomes import SpanOutcome
-from proxy.tracing.settings import ENDPOINTS, TraceSettings
+from proxy.tracing.settings import ENDPOINTS, HEADERS, TraceSettings
 
 __all__ = ["SpanExport"]
 
 _SERVICE: Final = "signicat-proxy"
-_HEADERS: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 _LIBRARIES: Final = ("opentelemetry", "urllib3")
 _SPANS_IN_A_ROW: Final = 16  # made before the other threads get a turn
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -73,7 +72,7 @@ def _header_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     """
     return tuple(
         value
-        for name in _HEADERS
+        for name in HEADERS
         for value in parse_env_headers(environ.get(name, ""), liberal=True).values()
     )
 
@@ -188,6 +187,7 @@ class SpanExport:
             self._exporter,
             max_queue_size=settings.queue_size,
             schedule_delay_millis=settings.delay_millis,
+            max_export_batch_size=min(settings.batch_size, settings.queue_size),
         )
 
     def emit(self, span: EndedSpan) -> None:

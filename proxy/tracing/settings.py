@@ -5,17 +5,20 @@ These variables are often set for every container of a cluster, by somebody who 
 this proxy. So none of them stops it: what cannot be used is warned about.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.tracing.sampling import DEFAULT_SAMPLER, SAMPLERS, Sampler
 
-__all__ = ["ENDPOINTS", "TraceSettings", "TraceWarning", "read_trace_settings"]
+__all__ = ["ENDPOINTS", "HEADERS", "TraceSettings", "TraceWarning", "read_trace_settings"]
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """What switches traces on, the stronger one first."""
+HEADERS: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+"""What goes with the spans, mostly a key: secrets. The stronger one first."""
 _DISABLED: Final = "OTEL_SDK_DISABLED"
 _EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -25,8 +28,13 @@ _SAMPLER_ARG: Final = "OTEL_TRACES_SAMPLER_ARG"
 _SERVICE_NAME: Final = "OTEL_SERVICE_NAME"
 _RESOURCE: Final = "OTEL_RESOURCE_ATTRIBUTES"
 _QUEUE: Final = "OTEL_BSP_MAX_QUEUE_SIZE"
-_QUEUE_SIZE: Final = 2048  # the specification's
+_BATCH: Final = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+_DELAY: Final = "OTEL_BSP_SCHEDULE_DELAY"
+_NUMBERS: Final[Mapping[str, int]] = {_QUEUE: 2048, _BATCH: 512, _DELAY: 5000}
+"""Their defaults are the specification's."""
 _OFF: Final = "no trace is recorded; "
+# What the SDK reads of a header; it drops any other, and we keep it from saying which.
+_HEADER: Final = re.compile(r"[ \t]*[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ \t]*[ !#-+\--:<-\[\]-~]*[ \t]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +50,16 @@ class TraceSettings:
     """What is traced. `endpoint` is where spans go, in full; None leaves it to the SDK.
 
     `names_service`: the environment says what the service is called. `queue_size` is how many
-    spans may wait. `delay_millis` is how long they wait for others, None leaves it to the SDK.
+    spans may wait, `batch_size` how many of them go at a time at most; they wait for others for
+    no longer than `delay_millis`.
     """
 
     sampler: Sampler
     endpoint: str | None = None
     names_service: bool = False
-    queue_size: int = _QUEUE_SIZE
-    delay_millis: float | None = None
+    queue_size: int = _NUMBERS[_QUEUE]
+    batch_size: int = _NUMBERS[_BATCH]
+    delay_millis: float = _NUMBERS[_DELAY]
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
@@ -75,20 +85,43 @@ def read_trace_settings(
     if why_not is not None:
         return None, (why_not,)
     sampler, warnings = _sampler(environ)
+    numbers = {name: _positive(environ, name) or default for name, default in _NUMBERS.items()}
     settings = TraceSettings(
         sampler,
         names_service=_names_service(environ),
-        queue_size=_queue_size(environ),
+        queue_size=numbers[_QUEUE],
+        batch_size=numbers[_BATCH],
+        delay_millis=numbers[_DELAY],
     )
-    return settings, warnings
+    return settings, (*warnings, *_unusable_numbers(environ), *_unreadable_headers(environ))
 
 
-def _queue_size(environ: Mapping[str, str]) -> int:
+def _positive(environ: Mapping[str, str], name: str) -> int | None:
     try:
-        size = int(environ.get(_QUEUE, "").strip())
+        number = int(environ.get(name, "").strip())
     except ValueError:
-        return _QUEUE_SIZE
-    return size if size > 0 else _QUEUE_SIZE
+        return None
+    return number if number > 0 else None
+
+
+def _unusable_numbers(environ: Mapping[str, str]) -> Iterator[TraceWarning]:
+    for name, default in _NUMBERS.items():
+        if environ.get(name, "").strip() and _positive(environ, name) is None:
+            yield TraceWarning(name, f"{default} is used instead; set it to a whole number above 0")
+
+
+def _unreadable_headers(environ: Mapping[str, str]) -> Iterator[TraceWarning]:
+    """Warn of entries that are not sent; what stands in them is secret, so only by their place."""
+    name, text = _first(environ, HEADERS)
+    entries = [entry for entry in text.split(",") if entry.strip(" \t")]
+    for place, entry in enumerate(entries, 1):
+        if _HEADER.fullmatch(entry.strip()) is None:
+            yield TraceWarning(
+                name,
+                f"entry {place} of {len(entries)} cannot be read, and is not sent; write "
+                "name=value,name=value, and in a value %2C for a comma, %3B for a semicolon, "
+                "%22 for a quotation mark, %5C for a backslash",
+            )
 
 
 def _why_not(

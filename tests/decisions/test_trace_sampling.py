@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
+from opentelemetry.util.re import parse_env_headers
 
 from proxy.http1.trace_context import TraceParent
 from proxy.tracing.ids import RandomIds
@@ -156,3 +157,43 @@ def test_a_size_that_is_none_is_the_default(size: str) -> None:
     settings, _ = read_trace_settings({**ON, "OTEL_BSP_MAX_QUEUE_SIZE": size})
     assert settings is not None
     assert settings.queue_size == 2048
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "2.5"])
+@pytest.mark.parametrize(
+    "variable",
+    ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY"],
+)
+def test_a_number_that_is_none_is_the_default(variable: str, value: str) -> None:
+    """With a warning that names the variable; spans are sent all the same (O2)."""
+    plain, _ = read_trace_settings(ON)
+    settings, (warning,) = read_trace_settings({**ON, variable: value})
+    assert settings == plain
+    assert warning.variable == variable
+    assert "is used instead" in warning.hint
+
+
+HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+
+
+@given(st.text('aB1=,; \t"\\%:_-é', max_size=30))
+@example("Authorization: Bearer secret,api-key=1")
+@example(" a = b , c=d\n")
+def test_headers_that_are_not_sent_are_warned_about(text: str) -> None:
+    """Those of which the SDK's own reader makes nothing, and no others; by their place alone."""
+    entries = [entry for entry in text.strip().split(",") if entry.strip(" \t")]
+    lost = [
+        f"entry {place} of {len(entries)} "
+        for place, entry in enumerate(entries, 1)
+        if not parse_env_headers(entry, liberal=True)
+    ]
+    _, warnings = read_trace_settings({**ON, HEADERS: text})
+    assert len(warnings) == len(lost)
+    assert all(each.hint.startswith(place) for each, place in zip(warnings, lost, strict=True))
+    assert {warning.variable for warning in warnings} <= {HEADERS}
+
+
+def test_the_headers_for_traces_stand_in_place_of_the_general_ones() -> None:
+    """They alone are sent, so they alone are warned about."""
+    environ = {HEADERS: "nonsense", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "api-key=1"}
+    assert read_trace_settings({**ON, **environ})[1] == ()

@@ -14,6 +14,7 @@ from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import proxy_process
 from tests.support.running_proxy import environment
 from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -103,6 +104,25 @@ async def test_no_variable_stops_the_proxy(
             process.send(signal.SIGTERM)
             assert await process.ended() == 0
             assert '"event": "traces_unavailable"' in process.output
+
+
+async def test_a_short_queue_is_sent_in_short_batches(tokens: TokenServer, tmp_path: Path) -> None:
+    """The SDK refuses a queue that is shorter than a batch, whose size nobody has named."""
+    async with ByteServer(reply()) as upstream, OtlpReceiver() as collector:
+        environ = environment(upstream=upstream.url, token_url=tokens.token_url) | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": "Authorization: Bearer of-the-collector",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "2",
+        }
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            port, _ = await process.ports()
+            caller = await Channel.connect("127.0.0.1", port)
+            assert (await caller.ask(request("GET /"))).status == 200
+            caller.close()
+            await eventually(lambda: len(collector.spans) >= 2, "a batch")
+            variable = '"event": "trace_variable", "variable": "OTEL_EXPORTER_OTLP_HEADERS"'
+            assert variable in process.output
+            assert "of-the-collector" not in process.output
 
 
 async def test_a_stop_waits_two_seconds_at_most(tokens: TokenServer, tmp_path: Path) -> None:
