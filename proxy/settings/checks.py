@@ -18,8 +18,9 @@ from proxy.net.tls_server import server_tls_faults
 from proxy.net.unix_socket import group_id, may_give_to
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.caller_checks import caller_errors
+from proxy.settings.client_table import ClientSettings
 from proxy.settings.errors import SettingError
-from proxy.settings.model import ClientSettings, Settings
+from proxy.settings.model import Settings
 from proxy.settings.names import setting_name
 from proxy.settings.values import secret as check_secret
 

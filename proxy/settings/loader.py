@@ -22,8 +22,9 @@ from dotenv import dotenv_values
 
 from proxy.net.addresses import ListenAddress
 from proxy.settings.checks import errors_between
+from proxy.settings.client_table import ClientSettings, RouteSettings
 from proxy.settings.errors import ConfigurationError, SettingError
-from proxy.settings.model import ClientSettings, RouteSettings, Settings, setting_names
+from proxy.settings.model import Settings, setting_names
 from proxy.settings.names import CONFIG_FILE, PREFIX, TABLES, setting_name
 from proxy.settings.service_links import service_links
 from proxy.settings.validation import validate

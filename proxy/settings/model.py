@@ -18,19 +18,24 @@ from proxy.net.addresses import ListenAddress
 from proxy.net.egress import read_egress_url
 from proxy.net.tls_server import TlsFiles
 from proxy.settings import values
-from proxy.settings.caller_table import CallerTable, Table
+from proxy.settings.caller_table import CallerTable
+from proxy.settings.client_table import (
+    ClientAuth,
+    ClientId,
+    ClientSettings,
+    ClientTable,
+    Methods,
+    RouteSettings,
+    RouteTable,
+    Secret,
+    Url,
+    Word,
+)
 from proxy.settings.names import TABLES, setting_name
 
-__all__ = ["ClientSettings", "ListenAddress", "RouteSettings", "Settings", "setting_names"]
+__all__ = ["ListenAddress", "Settings", "setting_names"]
 
 _NOT_SET_BY_NAME: Final = frozenset((*TABLES, "service_links"))
-
-Word = BeforeValidator(values.word)
-ClientAuth = Annotated[Literal["client_secret_basic", "client_secret_post"], Word]
-
-
-def _checked_secret(value: SecretStr) -> SecretStr:
-    return SecretStr(values.secret(value.get_secret_value()))
 
 
 def _checked_egress(value: SecretStr) -> SecretStr:
@@ -40,13 +45,9 @@ def _checked_egress(value: SecretStr) -> SecretStr:
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-Url = Annotated[str, AfterValidator(values.url)]
-ClientId = Annotated[str, AfterValidator(values.client_id)]
-Secret = Annotated[SecretStr, AfterValidator(_checked_secret)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(values.words(values.allowed_host))]
 Origins = Annotated[tuple[str, ...], BeforeValidator(values.words(values.origin))]
 Paths = Annotated[tuple[str, ...], BeforeValidator(values.words(values.path_prefix))]
-Methods = Annotated[tuple[str, ...], BeforeValidator(values.words(values.method))]
 Names = Annotated[tuple[str, ...], BeforeValidator(values.words(str))]
 Listen = Annotated[
     tuple[ListenAddress, ...],
@@ -55,45 +56,6 @@ Listen = Annotated[
 ]
 
 AdminListen = Annotated[ListenAddress, BeforeValidator(values.listen_address)]
-
-
-class ClientTable(Table):
-    """One `[clients.NAME]` of the TOML file; what it leaves out comes from the flat settings."""
-
-    client_id: ClientId | None = None
-    client_secret: Secret | None = None
-    client_secret_file: Path | None = None
-    client_auth: ClientAuth | None = None
-    token_url: Url | None = None
-    scope: str | None = None
-
-
-class RouteTable(Table):
-    """One `[[routes]]` of the TOML file."""
-
-    path: Annotated[str, AfterValidator(values.path_prefix)]
-    client: str
-    methods: Methods | None = None
-
-
-class ClientSettings(Table):
-    """One API client, complete."""
-
-    name: str
-    client_id: str
-    client_secret: SecretStr | None
-    client_secret_file: Path | None
-    client_auth: ClientAuth
-    token_url: str
-    scope: str
-
-
-class RouteSettings(Table):
-    """Requests under `path` go out as `client`; `methods` None means all."""
-
-    path: str
-    client: str
-    methods: tuple[str, ...] | None = None
 
 
 def _setting(default: Any, text: str, unit: str = "", **limits: Any) -> Any:

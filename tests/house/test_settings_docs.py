@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
+from proxy.settings.client_table import ClientTable, RouteTable
 from proxy.settings.loader import Settings, load, setting_names
-from proxy.settings.model import ClientTable, RouteTable
 from proxy.settings.names import PREFIX
 from tests.admin.test_metrics import used
 from tests.support.source_tree import ROOT, read

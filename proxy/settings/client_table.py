@@ -1,0 +1,74 @@
+"""The tables of clients and routes in the TOML file, and what they are once complete."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from proxy.settings import values
+from proxy.settings.caller_table import Table
+
+__all__ = [
+    "ClientAuth",
+    "ClientId",
+    "ClientSettings",
+    "ClientTable",
+    "Methods",
+    "RouteSettings",
+    "RouteTable",
+    "Secret",
+    "Url",
+    "Word",
+]
+
+Word = BeforeValidator(values.word)
+ClientAuth = Annotated[Literal["client_secret_basic", "client_secret_post"], Word]
+
+
+def _checked_secret(value: SecretStr) -> SecretStr:
+    return SecretStr(values.secret(value.get_secret_value()))
+
+
+Url = Annotated[str, AfterValidator(values.url)]
+ClientId = Annotated[str, AfterValidator(values.client_id)]
+Secret = Annotated[SecretStr, AfterValidator(_checked_secret)]
+Methods = Annotated[tuple[str, ...], BeforeValidator(values.words(values.method))]
+
+
+class ClientTable(Table):
+    """One `[clients.NAME]` of the TOML file; what it leaves out comes from the flat settings."""
+
+    client_id: ClientId | None = None
+    client_secret: Secret | None = None
+    client_secret_file: Path | None = None
+    client_auth: ClientAuth | None = None
+    token_url: Url | None = None
+    scope: str | None = None
+
+
+class RouteTable(Table):
+    """One `[[routes]]` of the TOML file."""
+
+    path: Annotated[str, AfterValidator(values.path_prefix)]
+    client: str
+    methods: Methods | None = None
+
+
+class ClientSettings(Table):
+    """One API client, complete."""
+
+    name: str
+    client_id: str
+    client_secret: SecretStr | None
+    client_secret_file: Path | None
+    client_auth: ClientAuth
+    token_url: str
+    scope: str
+
+
+class RouteSettings(Table):
+    """Requests under `path` go out as `client`; `methods` None means all."""
+
+    path: str
+    client: str
+    methods: tuple[str, ...] | None = None
