@@ -34,7 +34,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-compiled test-deploy check check-format check-lint check-types check-imports check-shell \
-	check-house format soak fuzz bench lock chart-readme clean
+	check-house format soak fuzz bench lock interface chart-readme clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
 		| $(LOCK) $(if $(UPGRADE),--upgrade) - -o requirements/build.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt -c requirements/build.txt \
 		--group pyproject.toml:compile -o requirements/compile.txt
+
+interface: $(DEV) ## write the lists of what is stable (docs/interface) anew from the code
+	@$(BIN)/python -m tests.house.interface
 
 chart-readme: $(DEPLOY) ## write the tables of the chart's README, and the texts of its schema, anew from its values
 	@$(BIN)/python -m tests.deploy.chart

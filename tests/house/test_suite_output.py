@@ -68,6 +68,17 @@ def test_a_leak_in_a_worker_fails_the_run(tmp_path: Path) -> None:
     assert "LEAK: client secret" in output
 
 
+@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "in a worker"])
+def test_a_name_that_is_not_recorded_fails_the_run(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """What a proxy logs or measures stands in docs/interface; the summary says what does not."""
+    body = """    keep('{"timestamp": "", "level": "info", "event": "vanished"}')"""
+    code, output = run_suite(tmp_path, body, *options)
+    assert code == 1
+    assert "NOT RECORDED (make interface): vanished in docs/interface/log-events.txt" in output
+
+
 def test_a_run_without_leaks_passes(tmp_path: Path) -> None:
     """And says that it has searched."""
     code, output = run_suite(tmp_path, HARMLESS)

@@ -4,7 +4,8 @@ What proxies have written and told comes here from `running_proxy` and
 `proxy_process`, by `keep`; what the tests themselves, and whatever else they
 start, write to standard output, standard error and logs, comes with pytest's
 reports, from all workers; files come at the end of each. A secret in any of it
-fails the whole run.
+fails the whole run. So does a name that operators may come to rely on and that no list in
+`docs/interface` has.
 """
 
 import base64
@@ -19,6 +20,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from proxy.http1.placeholder_response import PLACEHOLDER_TOKEN
+from tests.support.recorded_interface import unrecorded_in
 
 __all__ = ["CLIENT_SECRET", "SuiteOutput", "keep", "keep_files", "private_parts", "secrets_in"]
 
@@ -87,6 +89,7 @@ class SuiteOutput:
         os.environ[_FOLDER] = self._folder.name
         self.searched = 0
         self.leaks: set[str] = set()
+        self.unrecorded: set[str] = set()
 
     def _search(self, test: str, text: str) -> None:
         self.searched += len(text)
@@ -101,14 +104,15 @@ class SuiteOutput:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Search what the proxies wrote; a secret fails the run."""
+        """Search what the proxies wrote; a secret fails the run, and so does an unknown name."""
         for path in Path(self._folder.name).iterdir():
             with path.open(encoding="utf-8") as file:
                 for kept in map(json.loads, file):
                     self._search(kept["test"], kept["text"])
+                    self.unrecorded |= unrecorded_in(kept["text"])
         self._folder.cleanup()
         del os.environ[_FOLDER]
-        if self.leaks:
+        if self.leaks or self.unrecorded:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -117,3 +121,5 @@ class SuiteOutput:
         terminalreporter.write_line(line)
         for leak in sorted(self.leaks):
             terminalreporter.write_line(f"LEAK: {leak}", red=True)
+        for name in sorted(self.unrecorded):
+            terminalreporter.write_line(f"NOT RECORDED (make interface): {name}", red=True)
