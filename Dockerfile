@@ -39,7 +39,7 @@ RUN COMPILE_FOR=/app/bin/python /tools/bin/python -m pip wheel --no-build-isolat
 
 FROM ${BASE}
 ARG BASE
-ARG VERSION=0.1.0
+ARG VERSION=1.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="signicat-proxy" \
       org.opencontainers.image.description="Local authenticating reverse proxy for the Signicat APIs" \

@@ -4,4 +4,4 @@ __all__ = ["__version__"]
 
 # Read by the build (pyproject.toml) too. To look it up in the installed
 # distribution would cost every start, and every health probe, 40 ms.
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -7,6 +7,7 @@ from typing import Any, Final
 import helm_python as helm
 import pytest
 
+from proxy import __version__
 from tests.deploy.chart import (
     CHART,
     GATEWAY_VALUES,
@@ -112,7 +113,7 @@ def test_a_registry_of_the_whole_release_is_used(
     (container,) = only(render(merged(GATEWAY_VALUES, values)), "Deployment")["spec"]["template"][
         "spec"
     ]["containers"]
-    assert container["image"] == f"{expected}:0.1.0"
+    assert container["image"] == f"{expected}:{__version__}"
 
 
 def test_what_a_parent_chart_shares_reaches_the_sidecar() -> None:
@@ -123,7 +124,7 @@ def test_what_a_parent_chart_shares_reaches_the_sidecar() -> None:
     ):
         manifests = render_application(SIDECAR_VALUES, own={"global": shared})
         (sidecar,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["initContainers"]
-        assert sidecar["image"] == f"{expected}:0.1.0"
+        assert sidecar["image"] == f"{expected}:{__version__}"
 
 
 def test_pull_secrets_are_names_or_objects() -> None:
