@@ -1,6 +1,6 @@
 """The checks of one API client: its secret, its token, the scope, and the clock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -12,11 +12,19 @@ from proxy.clock import Instant
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import Failure, FailureOutcome, Grant, hint, lacks_scope
 from proxy.oauth.secret import SecretUnreadableError
-from proxy.server.outgoing import new_secret_source
+from proxy.server.outgoing import new_rotation, new_secret_source
 from proxy.settings.loader import ClientSettings, Settings
 from proxy.settings.names import setting_name
 
-__all__ = ["Asked", "clock_result", "read_secret", "scope_result", "token_result"]
+__all__ = [
+    "Asked",
+    "clock_result",
+    "previous_secret",
+    "read_secret",
+    "reserve_result",
+    "scope_result",
+    "token_result",
+]
 
 _SHORTEST_SECRET: Final = 16
 _IF_SHORT: Final = (
@@ -68,6 +76,18 @@ def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, str
         return Result("secret", "warning", target, detail, _IF_SHORT.format(setting)), secret
     detail = "in the settings" if file is None else f"read from {file}"
     return Result("secret", "ok", target, detail), secret
+
+
+def previous_secret(client: ClientSettings, asked: Asked) -> str | None:
+    """Return what the proxy would ask with after `asked`, which it asked with the configured one.
+
+    None where that was granted, or refused for a reason that no other secret can change (T7).
+    """
+    rotation = new_rotation(client)
+    refusal = asked.attempt.result
+    if isinstance(rotation.read(), Failure) or not isinstance(refusal, Failure):
+        return None
+    return rotation.fallback(refusal)
 
 
 def _server_time(date: str | None) -> float | None:
@@ -122,6 +142,23 @@ def token_result(asked: Asked, client: ClientSettings, settings: Settings) -> Re
         return Result("token", "failed", target, detail, fix, asked.seconds)
     detail = f"granted for {result.lifetime_seconds:g} s"
     return Result("token", "ok", target, detail, seconds=asked.seconds)
+
+
+def reserve_result(
+    refused: Asked, asked: Asked, client: ClientSettings, settings: Settings
+) -> Result:
+    """Say that the previous secret was granted a token, where the configured one was refused."""
+    result = token_result(asked, client, settings)
+    setting = settings.name_of(client, "previous_secret_file")
+    refusal = refused.attempt.result
+    outcome = refusal.outcome if isinstance(refusal, Failure) else ""
+    return replace(
+        result,
+        state="warning",
+        detail=f"{result.detail} for the secret in {setting}; the configured one: {outcome}",
+        fix=f"Check {_secret_setting(client, settings)}. Until it works, every start needs the "
+        "secret of before, so keep that one at Signicat.",
+    )
 
 
 def scope_result(grant: Grant, client: ClientSettings, settings: Settings) -> Result:

@@ -18,7 +18,15 @@ import uvloop
 from proxy.admin.probe import is_signicat_proxy
 from proxy.check.call import call_path, call_upstream
 from proxy.check.certificate import certificate_results
-from proxy.check.client import Asked, clock_result, read_secret, scope_result, token_result
+from proxy.check.client import (
+    Asked,
+    clock_result,
+    previous_secret,
+    read_secret,
+    reserve_result,
+    scope_result,
+    token_result,
+)
 from proxy.check.network import (
     Destination,
     DestinationKey,
@@ -133,7 +141,12 @@ class Checker:
         if client.token_url not in self._clocks_seen:
             self._clocks_seen.add(client.token_url)
             yield clock_result(asked, client)
-        yield token_result(asked, client, self._settings)
+        reserve = await self._ask_with_previous(client, asked)
+        if reserve is None:
+            yield token_result(asked, client, self._settings)
+        else:
+            yield reserve_result(asked, reserve, client, self._settings)
+            asked = reserve
         grant = asked.attempt.result
         if not isinstance(grant, Grant):
             for result in _skipped(client, "token failed", "scope", "call"):
@@ -153,6 +166,15 @@ class Checker:
         finally:
             await endpoint.close()
         return Asked(attempt, before, self._clock.now())
+
+    async def _ask_with_previous(self, client: ClientSettings, refused: Asked) -> Asked | None:
+        """Ask as the proxy would after a refusal; None where that brings no token either (T7)."""
+        previous = previous_secret(client, refused)
+        if previous is None:
+            return None
+        self.secrets.add(previous)
+        asked = await self._ask_for_token(client, previous)
+        return asked if isinstance(asked.attempt.result, Grant) else None
 
     async def _call_result(self, client: ClientSettings, token: Token) -> Result:
         target = f"client {client.name}"

@@ -10,8 +10,7 @@ from proxy.clock import SYSTEM_CLOCK
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.response import Failure, Grant
-from proxy.oauth.secret import SecretUnreadableError
-from proxy.server.outgoing import new_secret_source, new_token_endpoint
+from proxy.server.outgoing import new_rotation, new_token_endpoint
 from proxy.settings.loader import ClientSettings, Settings
 
 __all__ = ["print_token"]
@@ -55,10 +54,15 @@ async def _ask(client: ClientSettings, settings: Settings) -> Grant | Failure:
     tls = client_context(settings.ca_file)
     names = NameCache(clock=SYSTEM_CLOCK)
     endpoint = new_token_endpoint(client, settings, tls, SYSTEM_CLOCK, names)
+    secrets = new_rotation(client)
+    secret = secrets.read()
     try:
-        return (await endpoint.request(new_secret_source(client).read())).result
-    except SecretUnreadableError as error:
-        return Failure("secret_unreadable", detail=str(error))
+        result = secret if isinstance(secret, Failure) else (await endpoint.request(secret)).result
+        if isinstance(result, Grant) or (fallback := secrets.fallback(result)) is None:
+            return result
+        setting = settings.name_of(client, "previous_secret_file")
+        sys.stderr.write(f"signicat-proxy: {result.outcome}; trying the secret in {setting}\n")
+        return (await endpoint.request(fallback)).result
     finally:
         await endpoint.close()
 

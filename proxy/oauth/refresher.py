@@ -20,6 +20,8 @@ __all__ = ["Endpoint", "TokenMetrics", "TokenRefresher"]
 
 _LONGEST_SLEEP_SECONDS: Final = 15.0  # so that a laptop's sleep is noticed
 _SECRET_POLL_SECONDS: Final = 4.0  # a changed file is noticed within 5 s
+_LAST_GOOD: Final = "the last secret that worked is used"
+_PREVIOUS: Final = "the one in SIGNICAT_PROXY_PREVIOUS_SECRET_FILE is tried"
 
 
 class Endpoint(Protocol):
@@ -152,12 +154,13 @@ class TokenRefresher:
     # --- one attempt ---
 
     async def _attempt(self) -> None:
-        """Ask with the configured secret; where that is of no use, once with the last good one."""
+        """Ask with the configured secret; where that is of no use, once with another (T7)."""
         self._demand.begin_attempt()
         secret = self._secrets.read()
         call = _Call(secret) if isinstance(secret, Failure) else await self._request(secret)
         if isinstance(call.result, Failure):
             fallback = self._secrets.fallback(call.result)
+            self._tell_of_previous()
             if fallback is not None:
                 self._fall_back(call.result, call.trace_id)
                 call = await self._request(fallback)
@@ -166,15 +169,25 @@ class TokenRefresher:
         self._demand.end_attempt()
 
     def _fall_back(self, failure: Failure, trace_id: str | None) -> None:
-        """Log and count that the last secret that worked is tried instead (T7)."""
+        """Log and count that another secret is tried instead (T7)."""
+        instead = _LAST_GOOD if self._secrets.has_good else _PREVIOUS
         self._log.warning(
             "new_secret_refused",
             outcome=failure.outcome,
             detail=failure.detail,
             trace_id=trace_id,
-            hint="the last secret that worked is used; " + HINTS["invalid_client"],
+            hint=f"{instead}; {HINTS['invalid_client']}",
         )
         self._metrics.secret_fallback(self._cache.client)
+
+    def _tell_of_previous(self) -> None:
+        """Log that the previous secret was needed and cannot be read (T7)."""
+        if self._secrets.previous_error is not None:
+            self._log.warning(
+                "previous_secret_unusable",
+                reason=self._secrets.previous_error,
+                hint="no other secret can be tried; check SIGNICAT_PROXY_PREVIOUS_SECRET_FILE",
+            )
 
     async def _request(self, secret: str) -> _Call:
         """Make one token request and count it; a granted token is stored."""

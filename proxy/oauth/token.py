@@ -54,7 +54,7 @@ class ClientStatus:
     `last_error` is why the last attempt failed, None if it did not; times `…_wall` are Unix
     seconds. `attempted`: the first attempt is over.
     `is_on_last_secret`: the configured secret is unusable, and the token was got
-    by the last one that worked (T7).
+    by the last one that worked, or by the previous one (T7).
     """
 
     client: str

@@ -29,11 +29,10 @@ from proxy.oauth.cache import TokenCache
 from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.refresher import TokenRefresher
-from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientStatus
 from proxy.server.file_watch import FileWatch
 from proxy.server.guard import Guard
-from proxy.server.outgoing import Outgoing, new_secret_source
+from proxy.server.outgoing import Outgoing, new_rotation
 from proxy.server.tracing import Traces
 from proxy.settings.loader import Settings
 from proxy.telemetry.access_log import AccessLog
@@ -141,7 +140,7 @@ def _new_refreshers(
             backoff=backoff,
             demand=demand,
             endpoint=endpoint,
-            secrets=SecretRotation(new_secret_source(client)),
+            secrets=new_rotation(client),
             clock=clock,
             draw=draw,
             metrics=request_log,

@@ -19,6 +19,7 @@ from proxy.net.egress import (
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.endpoint import TokenEndpoint
+from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.secret import SecretSource
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.settings.loader import ClientSettings, Settings
@@ -28,6 +29,7 @@ __all__ = [
     "egress_for",
     "host_and_port",
     "new_dialer",
+    "new_rotation",
     "new_secret_source",
     "new_token_endpoint",
     "new_upstream_dialer",
@@ -59,6 +61,14 @@ def new_secret_source(client: ClientSettings) -> SecretSource:
     value = client.client_secret
     return SecretSource(
         value=None if value is None else value.get_secret_value(), path=client.client_secret_file
+    )
+
+
+def new_rotation(client: ClientSettings) -> SecretRotation:
+    """Return the client's secrets, of which none has been tried yet."""
+    previous = client.previous_secret_file
+    return SecretRotation(
+        new_secret_source(client), None if previous is None else SecretSource(path=previous)
     )
 
 

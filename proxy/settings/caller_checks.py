@@ -1,5 +1,6 @@
 """What the tables of callers must be, together and beside the other settings (I1, I2)."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from proxy.files import UnusableFileError
 from proxy.guard.keys import digest_of, read_keys
 from proxy.net.peer import KNOWS_UNIX_USERS
 from proxy.settings.caller_table import CallerTable
+from proxy.settings.client_table import SECRET_FILES
 from proxy.settings.errors import SettingError
 from proxy.settings.model import Settings
 from proxy.settings.names import setting_name
@@ -57,10 +59,10 @@ def _client_errors(name: str, table: CallerTable, settings: Settings) -> Iterato
 
 def _secret_errors(name: str, table: CallerTable, settings: Settings) -> Iterator[SettingError]:
     """Find a key that is a secret of our own: with it, a caller needs no proxy and no leave."""
-    for client in settings.clients:
-        secret = client.client_secret_file
+    for client, field in itertools.product(settings.clients, SECRET_FILES):
+        secret: Path | None = getattr(client, field)
         if table.key_file and secret and _is_same(table.key_file, secret):
-            of = settings.name_of(client, "client_secret_file")
+            of = settings.name_of(client, field)
             yield _error(name, "key_file", f"is the file of {of}; no caller may know that secret")
             return
 

@@ -70,6 +70,7 @@ def _client_errors(
         yield SettingError(name, f"is required, or a file in {file_name}")
     elif client.client_secret_file is not None:
         yield from _secret_file_errors(client, file_name)
+    yield from _previous_secret_errors(client, settings)
 
 
 def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[SettingError]:
@@ -80,6 +81,17 @@ def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[SettingEr
         yield SettingError(name, f"cannot read {path} ({error})")
     except ValueError as error:
         yield SettingError(name, f"the secret in {path} {error}")
+
+
+def _previous_secret_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
+    """Find a reserve that is none; one that is not there is no error, but a risk (T7)."""
+    previous, current = client.previous_secret_file, client.client_secret_file
+    if previous is not None and previous == current:
+        yield SettingError(
+            settings.name_of(client, "previous_secret_file"),
+            f"is the file of {settings.name_of(client, 'client_secret_file')}; give the secret "
+            "before that one",
+        )
 
 
 def _environment_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:

@@ -1,7 +1,7 @@
 """The tables of clients and routes in the TOML file, and what they are once complete."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -9,6 +9,7 @@ from proxy.settings import values
 from proxy.settings.caller_table import Table
 
 __all__ = [
+    "SECRET_FILES",
     "ClientAuth",
     "ClientId",
     "ClientSettings",
@@ -20,6 +21,9 @@ __all__ = [
     "Url",
     "Word",
 ]
+
+SECRET_FILES: Final = ("client_secret_file", "previous_secret_file")
+"""The settings of a client whose files nobody else may know."""
 
 Word = BeforeValidator(values.word)
 ClientAuth = Annotated[Literal["client_secret_basic", "client_secret_post"], Word]
@@ -41,6 +45,7 @@ class ClientTable(Table):
     client_id: ClientId | None = None
     client_secret: Secret | None = None
     client_secret_file: Path | None = None
+    previous_secret_file: Path | None = None
     client_auth: ClientAuth | None = None
     token_url: Url | None = None
     scope: str | None = None
@@ -61,6 +66,7 @@ class ClientSettings(Table):
     client_id: str
     client_secret: SecretStr | None
     client_secret_file: Path | None
+    previous_secret_file: Path | None
     client_auth: ClientAuth
     token_url: str
     scope: str

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     client_secret_file: Path | None = _setting(
         None, "File that holds the secret; read again at every token request."
     )
+    previous_secret_file: Path | None = _setting(
+        None, "File with the secret before that one; tried at a start where the new one is refused."
+    )
     client_auth: ClientAuth = _setting(
         "client_secret_basic", "How the client authenticates at the token endpoint."
     )
@@ -225,6 +228,7 @@ class Settings(BaseSettings):
             client_id=table.client_id or self.client_id or "",
             client_secret=source.client_secret,
             client_secret_file=source.client_secret_file,
+            previous_secret_file=table.previous_secret_file or source.previous_secret_file,
             client_auth=table.client_auth or self.client_auth,
             token_url=table.token_url or self.token_url,
             scope=self.scope if table.scope is None else table.scope,

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from proxy.net.egress import parse_egress_proxy
 from proxy.settings.caller_table import CallerTable
+from proxy.settings.client_table import ClientSettings
 from proxy.settings.loader import Loaded, setting_names
 
 __all__ = ["settings_report", "settings_table"]
@@ -38,6 +39,13 @@ def _caller_text(table: CallerTable) -> str:
     return ", ".join(f"{name}: {value}" for name, value in facts.items() if value)
 
 
+def _client_text(client: ClientSettings) -> str:
+    """Return a client's id and where its secrets are, as one line."""
+    text = f"{client.client_id}, secret: {client.client_secret_file or 'value'}"
+    previous = client.previous_secret_file
+    return text if previous is None else f"{text}, previous secret: {previous}"
+
+
 def settings_report(loaded: Loaded) -> Mapping[str, object]:
     """Return settings, clients and routes as plain values; no secret among them."""
     settings = loaded.settings
@@ -68,9 +76,7 @@ def settings_table(loaded: Loaded) -> str:
         value = _shown(name, getattr(loaded.settings, name))
         text = "" if value is None else str(value)
         rows.append((name.upper(), text, loaded.origins[name]))
-    for client in loaded.settings.clients:
-        source = client.client_secret_file or "value"
-        rows.append((f"client {client.name}", f"{client.client_id}, secret: {source}", ""))
+    rows += [(f"client {each.name}", _client_text(each), "") for each in loaded.settings.clients]
     for route in loaded.settings.routes:
         methods = ",".join(route.methods or ()) or "all methods"
         rows.append((f"route {route.path}", f"client {route.client}, {methods}", ""))

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.settings import values
 from proxy.settings.model import Settings
 from proxy.settings.names import setting_name
 
@@ -81,9 +83,32 @@ def _listening_risks(settings: Settings) -> Iterator[Risk]:
             )
 
 
+def _reserve_risks(settings: Settings) -> Iterator[Risk]:
+    """Yield each previous secret that cannot be used: it is none to go on with (T7)."""
+    files = {
+        settings.name_of(client, "previous_secret_file"): client.previous_secret_file
+        for client in settings.clients
+        if client.previous_secret_file is not None
+    }
+    for setting, path in files.items():
+        try:
+            values.secret(SecretSource(path=path).read())
+        except (SecretUnreadableError, ValueError) as error:
+            reason = f"cannot read it ({error})"
+            if isinstance(error, ValueError):
+                reason = f"the secret in it {error}"
+            yield Risk(
+                "previous_secret_unusable",
+                setting,
+                f"{path}: {reason}; a start in the middle of a rotation gets no token",
+                fix=f"Put the secret of before into it, or leave {setting} out.",
+            )
+
+
 def risks_of(settings: Settings) -> Iterator[Risk]:
     """Yield every risk that the settings take."""
     yield from _listening_risks(settings)
+    yield from _reserve_risks(settings)
     if "*" in settings.allowed_hosts:
         yield Risk(
             "host_check_off",

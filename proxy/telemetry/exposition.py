@@ -216,7 +216,7 @@ def _outbound_families(outbound: OutboundCounters) -> Iterator[Metric]:
     )
     yield counter_by_label(
         "secret_fallbacks",
-        "Returns to the last secret that worked.",
+        "Returns to the last secret that worked, or to the previous one.",
         "client",
         outbound.secret_fallbacks.items(),
     )
@@ -270,7 +270,7 @@ def _token_families(statuses: Sequence[ClientStatus]) -> Iterator[Metric]:
     )
     yield gauge_by_label(
         "secret_fallback_active",
-        "1 while the last secret that worked is in use, as the configured one is unusable.",
+        "1 while the last secret that worked, or the previous one, is in use.",
         "client",
         {status.client: float(status.is_on_last_secret) for status in statuses},
     )

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -18,6 +19,7 @@ from proxy.settings.loader import Settings
 from tests.support.checking import check, settings_for
 from tests.support.messages import Message, reply
 from tests.support.peers import ByteServer
+from tests.support.running_proxy import CLIENT_SECRET
 from tests.support.token_server import TokenServer, number_of
 from tests.support.waiting import eventually, task_group, within
 
@@ -414,3 +416,46 @@ async def test_a_short_secret_is_warned_about(length: int, state: str) -> None:
     result = results.one("secret")
     assert (result.state, results.failed) == (state, [])
     assert "qq" not in f"{result.detail}{result.fix}"
+
+
+PREVIOUS = "s3cret-of-before-the-test"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_start_in_the_middle_of_a_rotation(
+    tokens: TokenServer, tmp_path: Path, *, is_known: bool
+) -> None:
+    """T7: where the previous secret serves the proxy works, and the check says what to correct."""
+    previous = tmp_path / "previous"
+    previous.write_text(PREVIOUS)
+    tokens.failure_of_refused = refused("400 Bad Request", error="invalid_client")
+    tokens.refused_secret = quote_plus(CLIENT_SECRET).encode() if is_known else b"client_secret"
+    settings = settings_for(
+        upstream=tokens.url,
+        token_url=tokens.token_url,
+        client_auth="client_secret_post",
+        previous_secret_file=previous,
+    )
+    results = await check(settings, with_call=False)
+    result = results.one("token")
+    assert len(tokens.requests) == 2
+    assert PREVIOUS not in repr(results)
+    if is_known:
+        setting = "SIGNICAT_PROXY_PREVIOUS_SECRET_FILE"
+        said = f"granted for 600 s for the secret in {setting}; the configured one: invalid_client"
+        assert (results.failed, result.state, result.detail) == ([], "warning", said)
+        assert (result.fix or "").startswith("Check SIGNICAT_PROXY_CLIENT_SECRET.")
+        assert results.one("scope").state == "ok"
+    else:
+        assert (results.failed, result.detail[:14]) == (["token"], "invalid_client")
+
+
+async def test_a_previous_secret_that_is_missing(tokens: TokenServer) -> None:
+    """T7: a reserve that is none is a warning, while all is well without it."""
+    settings = settings_for(
+        upstream=tokens.url, token_url=tokens.token_url, previous_secret_file="/nonexistent"
+    )
+    results = await check(settings, with_call=False)
+    (warning,) = [r for r in results.of("settings") if r.state == "warning"]
+    assert results.failed == []
+    assert warning.target == "SIGNICAT_PROXY_PREVIOUS_SECRET_FILE"

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.oauth.response import Failure
 from proxy.oauth.rotation import SecretRotation
@@ -33,6 +35,18 @@ def put(path: Path, content: str | None) -> None:
         path.unlink(missing_ok=True)
     else:
         path.write_text(content)
+
+
+@pytest.fixture
+def previous(tmp_path: Path) -> Path:
+    """Provide a place for the previous secret's file."""
+    return tmp_path / "previous"
+
+
+@pytest.fixture
+def with_previous(path: Path, previous: Path) -> SecretRotation:
+    """Provide the secrets of a client that has a previous one too."""
+    return SecretRotation(SecretSource(path=path), SecretSource(path=previous))
 
 
 def attempt(rotation: SecretRotation, accepted: str, failure: Failure) -> tuple[str, ...]:
@@ -98,6 +112,173 @@ def test_the_last_good_secret_takes_over(
         put(path, content)
         assert attempt(rotation, accepted, REFUSED) == asked
         assert rotation.is_on_fallback is is_on_fallback
+
+
+# What the file holds, what the previous one's holds, the secrets that are accepted: as above.
+STARTS = {
+    "outside a rotation": [("b", "a", "a b", ("b",), False), ("b", "a", "b", ("b",), False)],
+    "the new secret is wrong": [
+        ("x", "a", "a", ("x", "a"), True),
+        ("x", "a", "a", ("x", "a"), True),
+        ("b", "a", "a b", ("b",), False),
+    ],
+    "the new secret is not valid yet": [
+        ("b", "a", "a", ("b", "a"), True),
+        ("b", "a", "a b", ("b",), False),
+        ("b", "a", "b", ("b",), False),
+    ],
+    "the previous one is needed no more": [
+        ("b", "a", "b", ("b",), False),
+        ("x", "a", "a b", ("x", "b"), True),  # what worked here is better than what did elsewhere
+        ("x", "a", "a", ("x", "b"), True),
+    ],
+    "the file of the previous one goes once it has worked": [
+        ("x", "a", "a", ("x", "a"), True),
+        ("x", MISSING, "a", ("x", "a"), True),
+    ],
+    "the previous one is wrong too": [
+        ("x", "y", "a", ("x", "y"), False),
+        ("x", "a", "a", ("x", "a"), True),
+    ],
+    "both files hold the same": [("a", "a", "", ("a",), False), ("a", "a\n", "a", ("a",), False)],
+    "the previous one is missing": [
+        ("x", MISSING, "a", ("x",), False),
+        ("x", "a", "a", ("x", "a"), True),
+    ],
+    "the configured one is missing": [
+        (MISSING, "a", "a", ("a",), True),
+        ("b", "a", "a b", ("b",), False),
+    ],
+    "both are missing": [(MISSING, MISSING, "a", (), False), ("a", MISSING, "a", ("a",), False)],
+    "both are wrong, and then revoked": [
+        ("x", "a", "a", ("x", "a"), True),
+        ("x", "a", "", ("x", "a"), True),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", STARTS.values(), ids=STARTS.keys())
+def test_the_previous_secret_serves_a_start_in_the_middle_of_a_rotation(
+    with_previous: SecretRotation,
+    path: Path,
+    previous: Path,
+    story: list[tuple[str | None, str | None, str, tuple[str, ...], bool]],
+) -> None:
+    """T7: it is asked with where the configured one is refused and none has worked before."""
+    for content, before, accepted, asked, is_on_fallback in story:
+        put(path, content)
+        put(previous, before)
+        assert attempt(with_previous, accepted, REFUSED) == asked
+        assert with_previous.is_on_fallback is is_on_fallback
+
+
+def test_the_previous_secret_stands_behind_one_of_the_settings_too(previous: Path) -> None:
+    """T7: a value changes by a restart, which is when the previous one is needed."""
+    rotation = SecretRotation(SecretSource(value="b"), SecretSource(path=previous))
+    put(previous, "a")
+    assert rotation.may_change
+    assert attempt(rotation, "a", REFUSED) == ("b", "a")
+    assert (rotation.is_on_fallback, rotation.may_change, rotation.has_new()) == (
+        True,
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize("failure", [DOWN, Failure("invalid_scope", is_permanent=True)])
+def test_what_says_nothing_of_the_secret_calls_for_no_other(
+    with_previous: SecretRotation, path: Path, previous: Path, failure: Failure
+) -> None:
+    """T7: no second call for an outage, or for a scope that this client may not have."""
+    put(path, "b")
+    put(previous, "a")
+    assert attempt(with_previous, "", failure) == ("b",)
+    assert not with_previous.has_new()  # no call before its time either (T5)
+
+
+def test_why_the_previous_secret_cannot_be_used_is_told(
+    with_previous: SecretRotation, path: Path, previous: Path
+) -> None:
+    """T7: only where it was needed, and only until it was not."""
+    put(path, "b")
+    assert attempt(with_previous, "b", REFUSED) == ("b",)
+    assert with_previous.previous_error is None
+    fresh = SecretRotation(SecretSource(path=path), SecretSource(path=previous))
+    attempt(fresh, "", REFUSED)
+    assert fresh.previous_error == "No such file or directory"
+    put(previous, "a")
+    attempt(fresh, "a", REFUSED)
+    assert fresh.previous_error is None
+
+
+# What the two files held at the last attempt, what they hold now: is that worth one at once?
+NEW_BESIDE = [
+    (("x", "y"), ("x", "y"), False),
+    (("x", "y"), ("x", "a"), True),
+    (("x", "y"), ("b", "y"), True),
+    (("x", MISSING), ("x", MISSING), False),
+    (("x", MISSING), ("x", "a"), True),
+    (("x", "y"), ("x", MISSING), False),
+    ((MISSING, MISSING), (MISSING, "a"), True),
+    (("a", "y"), ("a", "z"), False),  # one has worked: the previous one is needed no more
+    (("x", "a"), ("x", "z"), False),  # itself has worked
+    (("x", "x"), ("x", "x"), False),
+    (("x", "x"), ("x", "a"), True),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "is_new"), NEW_BESIDE)
+def test_a_new_previous_secret_is_tried_at_once(
+    with_previous: SecretRotation,
+    path: Path,
+    previous: Path,
+    before: tuple[str | None, str | None],
+    now: tuple[str | None, str | None],
+    *,
+    is_new: bool,
+) -> None:
+    """T6, T7: whoever finds the old secret again need not wait for the back-off."""
+    for file, content in zip((path, previous), before, strict=True):
+        put(file, content)
+    attempt(with_previous, "a b", REFUSED)
+    for file, content in zip((path, previous), now, strict=True):
+        put(file, content)
+    assert with_previous.has_new() is is_new
+
+
+CONTENTS = st.sampled_from(["a", "b", "x", MISSING])
+
+
+@given(
+    steps=st.lists(
+        st.tuples(CONTENTS, CONTENTS, st.sets(st.sampled_from("abx")), st.booleans()), max_size=8
+    )
+)
+def test_no_story_asks_too_often_or_forgets_what_works(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[str | None, str | None, set[str], bool]],
+) -> None:
+    """T7: at most two secrets, the configured one first; then the last good one, if there is."""
+    folder = tmp_path_factory.mktemp("secrets")
+    path, previous = folder / "secret", folder / "previous"
+    rotation = SecretRotation(SecretSource(path=path), SecretSource(path=previous))
+    good: str | None = None
+    for content, before, accepted, is_down in steps:
+        put(path, content)
+        put(previous, before)
+        asked = attempt(rotation, " ".join(accepted), DOWN if is_down else REFUSED)
+        reserve = before if good is None else good
+        expected = [content] if content is not MISSING else []
+        is_refused = content is MISSING or not (content in accepted or is_down)
+        if is_refused and reserve is not None and reserve != content:
+            expected.append(reserve)
+        assert list(asked) == expected
+        got = next((secret for secret in asked if secret in accepted), None)
+        good = good if got is None else got
+        assert got is None or rotation.is_on_fallback is (got != content)
+        assert set(rotation.in_use()) >= {*asked, *({good} if good else ())}
+        # Nothing has changed, so nothing is worth an attempt before its time (T5).
+        assert not rotation.has_new()
 
 
 def test_a_failure_that_may_pass_has_no_fallback(rotation: SecretRotation, path: Path) -> None:

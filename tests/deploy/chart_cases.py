@@ -103,6 +103,8 @@ FULL: Final = merged(
             "auth": {
                 "secretKey": "secret",
                 "secretFile": "/vault/secrets/auth",
+                "previousSecretKey": "previous",
+                "previousSecretFile": "/vault/secrets/auth-before",
                 "volume": {"csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True}},
                 "clientAuth": "client_secret_post",
                 "tokenUrl": "https://api.signicat.com/auth/open/connect/token",
@@ -244,7 +246,7 @@ FULL: Final = merged(
 def fitting(values: dict[str, Any]) -> dict[str, Any]:
     """Return the full values with one place of the secret for each client, and of each key."""
     found: dict[str, Any] = copy.deepcopy(values)
-    for place in ("secretFile", "volume"):
+    for place in ("secretFile", "previousSecretFile", "volume"):
         del found["clients"]["auth"][place]
     del found["callers"]["shop"]["keySha256"]
     return found

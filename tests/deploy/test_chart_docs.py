@@ -210,6 +210,7 @@ FIXED: Final = {
     "client_id": "clients.NAME.clientId",
     "client_secret": "never in values: the Secret of clients.NAME.secretName",
     "client_secret_file": "clients.NAME.secretName, secretFile or volume",
+    "previous_secret_file": "clients.NAME.previousSecretKey or previousSecretFile",
     "listen": "ports.traffic",
     "admin_listen": "ports.admin",
     "allowed_hosts": "extraAllowedHosts",

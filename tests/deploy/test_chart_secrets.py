@@ -1,5 +1,6 @@
 """Where a client's secret may come from: a Secret, a volume of another kind, a file."""
 
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,9 +97,65 @@ def test_a_sidecar_takes_them_too() -> None:
         assert bool(mounts_of_secrets(pod)) is mounted
 
 
+def setting(manifests: list[Manifest], name: str) -> str | None:
+    """Return a setting of the client in a gateway's file."""
+    (table,) = tomllib.loads(only(manifests, "ConfigMap")["data"]["config.toml"])[
+        "clients"
+    ].values()
+    found: str | None = table.get(name)
+    return found
+
+
+def test_the_previous_secret_may_be_missing() -> None:
+    """T7: it is mounted beside the secret, and a Secret without it keeps no pod from starting."""
+    manifests = rendered(secretName="signicat-shop", previousSecretKey="before")
+    folder = "/run/secrets/shop"
+    assert secret_file(manifests) == f"{folder}/client-secret"
+    assert setting(manifests, "previous_secret_file") == f"{folder}/previous-secret"
+    pod = pod_of(manifests)
+    assert mounts_of_secrets(pod) == {"signicat-secret-shop": folder}
+    (volume,) = [v["projected"] for v in pod["volumes"] if v["name"] == "signicat-secret-shop"]
+    found = [
+        (source["secret"]["name"], item["key"], item["path"], source["secret"].get("optional"))
+        for source in volume["sources"]
+        for item in source["secret"]["items"]
+    ]
+    assert found == [
+        ("signicat-shop", "client-secret", "client-secret", None),
+        ("signicat-shop", "before", "previous-secret", True),
+    ]
+    assert volume["defaultMode"] == 0o440
+
+
+def test_the_previous_secret_is_where_its_secret_is() -> None:
+    """In a volume of another kind it is a file; what puts files elsewhere puts this one too."""
+    csi = rendered(volume=CSI, previousSecretKey="before")
+    assert setting(csi, "previous_secret_file") == "/run/secrets/shop/before"
+    agent = rendered(secretFile="/vault/new", previousSecretFile="/vault/old")
+    assert setting(agent, "previous_secret_file") == "/vault/old"
+    assert setting(rendered(secretName="a"), "previous_secret_file") is None
+    clients = client(secretName="a", previousSecretKey="before")
+    pod = pod_of(render_application({**SIDECAR_VALUES, "clients": clients}))
+    (sidecar,) = pod["initContainers"]
+    variables = {entry["name"]: entry.get("value") for entry in sidecar["env"]}
+    assert variables["SIGNICAT_PROXY_PREVIOUS_SECRET_FILE"] == "/run/secrets/shop/previous-secret"
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
+        (
+            {"secretName": "a", "previousSecretKey": "client-secret"},
+            "previousSecretKey: client-secret is the key of the secret itself",
+        ),
+        (
+            {"secretFile": "/a", "previousSecretKey": "b"},
+            "previousSecretKey: secretFile is the whole path already; give previousSecretFile",
+        ),
+        (
+            {"secretName": "a", "previousSecretKey": "b", "previousSecretFile": "/b"},
+            "clients.shop: give previousSecretKey or previousSecretFile, not both",
+        ),
         ({}, "clients.shop: give one of secretName, secretFile and volume; it has none"),
         (
             {"secretName": "a", "secretFile": "/a"},

@@ -109,6 +109,26 @@ async def test_token_says_why_there_is_none(tokens: TokenServer, tmp_path: Path)
     assert got == (1, "", "signicat-proxy: no token: invalid_client\n")
 
 
+async def test_token_takes_the_previous_secret(tokens: TokenServer, tmp_path: Path) -> None:
+    """T7: in the middle of a rotation it does as the proxy does, and says so."""
+    tokens.refused_secret = b"s3cret-that-is-new"
+    tokens.failure_of_refused = reply("400 Bad Request", body=b'{"error":"invalid_client"}')
+    environ = environment(
+        upstream="https://up.test",
+        token_url=tokens.token_url,
+        client_secret="s3cret-that-is-new",
+        client_auth="client_secret_post",
+        previous_secret_file="previous",
+    )
+    (tmp_path / "previous").write_text(CLIENT_SECRET)
+    got = await command("token", directory=tmp_path, environ=environ)
+    said = "invalid_client; trying the secret in SIGNICAT_PROXY_PREVIOUS_SECRET_FILE"
+    assert got == (0, "token-1-of-the-test\n", f"signicat-proxy: {said}\n")
+    tokens.refused_secret = b"client_secret"
+    got = await command("token", directory=tmp_path, environ=environ)
+    assert got == (1, "", f"signicat-proxy: {said}\nsignicat-proxy: no token: invalid_client\n")
+
+
 async def test_token_asks_which_client(tmp_path: Path) -> None:
     """Where there are several clients, one must be named."""
     file = tmp_path / "p.toml"

@@ -447,6 +447,49 @@ def test_a_client_is_named_as_its_owner_wrote_it(tmp_path: Path) -> None:
     assert settings.name_of(settings.clients[0], "client_secret") == f"{PREFIX}CLIENT_SECRET"
 
 
+PREVIOUS = """
+previous_secret_file = "/flat"
+[clients.as-it-is]
+[clients.own-previous]
+previous_secret_file = "/own"
+[clients.own-secret]
+client_secret = "x"
+[clients.own-both]
+client_secret_file = "{file}"
+previous_secret_file = "/own"
+"""
+
+
+def test_a_previous_secret_goes_with_its_secret(tmp_path: Path) -> None:
+    """T7: a client with a secret of its own has nothing to go on with from another one."""
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    routes = "".join(
+        f'[[routes]]\npath = "/{name}"\nclient = "{name}"\n'
+        for name in ("as-it-is", "own-previous", "own-secret", "own-both")
+    )
+    settings = loaded(tmp_path, config=PREVIOUS.format(file=file) + routes).settings
+    assert {client.name: client.previous_secret_file for client in settings.clients} == {
+        "as-it-is": Path("/flat"),
+        "own-previous": Path("/own"),
+        "own-secret": None,
+        "own-both": Path("/own"),
+    }
+
+
+def test_a_previous_secret_is_another_one(tmp_path: Path) -> None:
+    """T7: two settings with one file are a mistake; two files with one content are not."""
+    (tmp_path / "new").write_text(SECRET)
+    (tmp_path / "old").write_text(SECRET)
+    files = {"CLIENT_SECRET": "", "CLIENT_SECRET_FILE": str(tmp_path / "new")}
+    loaded(tmp_path, **files, PREVIOUS_SECRET_FILE=str(tmp_path / "old"))
+    (line,) = errors(tmp_path, **files, PREVIOUS_SECRET_FILE=str(tmp_path / "new"))
+    assert line == (
+        f"{PREFIX}PREVIOUS_SECRET_FILE: is the file of {PREFIX}CLIENT_SECRET_FILE; give the "
+        "secret before that one"
+    )
+
+
 @pytest.mark.parametrize("value", [f"\ufeff{SECRET}", f"{SECRET}\n", f"\ufeff{SECRET}\r\n\n"])
 def test_a_secret_is_what_is_seen(tmp_path: Path, value: str) -> None:
     """T13: a byte order mark before it and line ends behind it are no part of it."""

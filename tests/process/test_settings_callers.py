@@ -205,6 +205,17 @@ ERRORS: dict[str, tuple[str, Mapping[str, str], str]] = {
             "know that secret"
         ),
     ),
+    "the secret that the proxy had before": (
+        (
+            '[callers.shop]\nkey_file = "{folder}/./good"\n'
+            '[clients.sign]\nprevious_secret_file = "{folder}/good"\n'
+        ),
+        {},
+        (
+            "callers.shop.key_file: is the file of clients.sign.previous_secret_file; no caller "
+            "may know that secret"
+        ),
+    ),
     "a path that is none": (
         (
             '[callers.shop]\nkey_file = "a\\u0000b"\n'

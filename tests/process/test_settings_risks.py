@@ -77,3 +77,28 @@ def test_with_callers_a_wide_address_means_something_else(
     (risk,) = risks(tmp_path, LISTEN=listen, CONFIG_FILE=str(file))
     assert (risk.event, hint in risk.hint) == (event, True)
     assert "acts as your organisation" not in risk.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read it (No such file or directory)"),
+        ("", "cannot read it (empty)"),
+        ("a\nb", "the secret in it must not be empty or hold control characters or line ends"),
+    ],
+)
+def test_a_previous_secret_that_is_none_is_told(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    """T7: a reserve that is missing is told, and keeps no proxy from starting."""
+    path = tmp_path / "previous"
+    if content is not None:
+        path.write_text(content)
+    (risk,) = risks(tmp_path, PREVIOUS_SECRET_FILE=str(path))
+    assert (risk.event, risk.setting) == (
+        "previous_secret_unusable",
+        f"{PREFIX}PREVIOUS_SECRET_FILE",
+    )
+    assert risk.hint == f"{path}: {reason}; a start in the middle of a rotation gets no token"
+    path.write_text("s3cret-of-before")
+    assert risks(tmp_path, PREVIOUS_SECRET_FILE=str(path)) == []

@@ -138,7 +138,12 @@ class RefresherRig:
     """A refresher with its cache, clock, endpoint, log and counts (`counted`)."""
 
     def __init__(
-        self, *, lifetime: float = 600, secret_file: Path | None = None, wait_seconds: float = 60
+        self,
+        *,
+        lifetime: float = 600,
+        secret_file: Path | None = None,
+        previous_file: Path | None = None,
+        wait_seconds: float = 60,
     ) -> None:
         self.fake = FakeClock()
         self.endpoint = ScriptedEndpoint(self.fake, lifetime)
@@ -146,7 +151,8 @@ class RefresherRig:
         self.counted: Counter[str] = Counter()
         self.draw = 0.5
         value = "s3cr3t-1" if secret_file is None else None
-        self.secrets = SecretRotation(SecretSource(value=value, path=secret_file))
+        previous = None if previous_file is None else SecretSource(path=previous_file)
+        self.secrets = SecretRotation(SecretSource(value=value, path=secret_file), previous)
         self.backoff = Backoff()
         self.demand = Demand(self.fake.sleep)
         self.cache = TokenCache(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -10,9 +11,15 @@ import pytest
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import proxy_process
-from tests.support.running_proxy import CLIENT_SECRET, RunningProxy, environment, proxied
+from tests.support.running_proxy import (
+    CLIENT_SECRET,
+    RunningProxy,
+    environment,
+    metric_in,
+    proxied,
+)
 from tests.support.token_server import TokenServer, number_of
-from tests.support.waiting import within
+from tests.support.waiting import eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -95,6 +102,51 @@ async def test_a_bad_new_secret_leaves_the_old_one_working(
         secret.write_text(CLIENT_SECRET)
         await proxy.metric_becomes(0, "secret_fallback_active", client="default")
         assert b'"secret": "configured"' in (await proxy.admin("GET /readyz")).body
+
+
+async def test_a_restart_in_the_middle_of_a_rotation_serves(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """T7: the new secret is refused, a process starts, and its requests have a token at once.
+
+    It says so in the log, at /readyz and in the metrics; once the new secret works it is used.
+    """
+    (tmp_path / "new").write_text("wrong-secret")
+    (tmp_path / "old").write_text("old-secret")
+    tokens.refused_secret, tokens.failure_of_refused = b"wrong-secret", INVALID_CLIENT
+    async with ByteServer(reply()) as upstream:
+        environ = environment(
+            upstream=upstream.url,
+            token_url=tokens.token_url,
+            client_secret_file=tmp_path / "new",
+            previous_secret_file=tmp_path / "old",
+            client_auth="client_secret_post",
+            startup_deadline_seconds=10,
+        )
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            port, admin_port = await process.ports()
+            warning = await process.event("new_secret_refused")
+            assert (warning["level"], warning["outcome"]) == ("warning", "invalid_client")
+            caller = await Channel.connect("127.0.0.1", port)
+            assert (await caller.ask(request("GET /"))).status == 200
+            admin = await Channel.connect("127.0.0.1", admin_port)
+            ready = await admin.ask(request("GET /readyz"))
+            assert (ready.status, b'"secret": "fallback"' in ready.body) == (200, True)
+            metrics = (await admin.ask(request("GET /metrics"))).body.decode()
+            assert metric_in(metrics, "secret_fallbacks_total", client="default") == 1
+            assert metric_in(metrics, "secret_fallback_active", client="default") == 1
+            (tmp_path / "new").write_text("right-secret")
+            await eventually(lambda: b"=right-secret" in tokens.requests[-1].body, "its use", 8)
+            assert len(tokens.requests) == 3
+            assert (await caller.ask(request("GET /"))).status == 200
+            assert b'"secret": "configured"' in (await admin.ask(request("GET /readyz"))).body
+            caller.close()
+            admin.close()
+            process.send(signal.SIGTERM)
+            assert await process.ended() == 0
+    assert b"=wrong-secret" in tokens.requests[0].body
+    assert b"=old-secret" in tokens.requests[1].body
+    assert re.findall("(wrong|old|right)-secret", process.output) == []
 
 
 async def test_a_process_that_slept_never_sends_the_dead_token(

@@ -243,6 +243,64 @@ async def test_a_refused_new_secret_leaves_the_old_one_in_use(path: Path) -> Non
     assert "s3cr3t" not in rig.shown()
 
 
+async def test_a_start_in_the_middle_of_a_rotation_serves(path: Path, tmp_path: Path) -> None:
+    """T7: the previous secret brings the first token, with warning and metric, until the new does.
+
+    Whether the new one works by now is asked at each renewal, and nobody has to touch a file.
+    """
+    previous = tmp_path / "previous"
+    swap(previous, "s3cr3t-0")
+    rig = RefresherRig(secret_file=path, previous_file=previous)
+    rig.endpoint.refused = {"s3cr3t-1"}
+    async with rig.running():
+        assert [secret for secret, _ in rig.endpoint.asked] == ["s3cr3t-1", "s3cr3t-0"]
+        assert (rig.value(), rig.refresher.snapshot().state) == ("s3cr3t-token-1", "ready")
+        assert rig.refresher.snapshot().is_on_last_secret
+        assert set(rig.refresher.secrets_in_use()) >= {"s3cr3t-0", "s3cr3t-1"}
+        assert rig.counted == {"ok": 1, "invalid_client": 1, "fallback of main": 1}
+        (warning,) = rig.recorded.named("new_secret_refused")
+        assert (warning["level"], warning["outcome"]) == ("warning", "invalid_client")
+        assert "SIGNICAT_PROXY_PREVIOUS_SECRET_FILE is tried" in warning["hint"]
+        rig.endpoint.refused = set()
+        await rig.fake.advance(391)
+        assert [secret for secret, _ in rig.endpoint.asked[2:]] == ["s3cr3t-1"]
+        assert not rig.refresher.snapshot().is_on_last_secret
+    assert "s3cr3t" not in rig.shown()
+
+
+async def test_a_previous_secret_that_cannot_be_read_is_told(path: Path, tmp_path: Path) -> None:
+    """T6, T7: a missing reserve is a warning, and one that appears is used within 5 s."""
+    previous = tmp_path / "previous"
+    rig = RefresherRig(secret_file=path, previous_file=previous)
+    rig.endpoint.refused = {"s3cr3t-1"}
+    async with rig.running():
+        assert (rig.calls, rig.refresher.snapshot().last_error) == (1, "invalid_client")
+        (warning,) = rig.recorded.named("previous_secret_unusable")
+        assert (warning["level"], warning["reason"]) == ("warning", "No such file or directory")
+        await rig.fake.advance(20)
+        assert rig.calls == 1
+        swap(previous, "s3cr3t-0")
+        await rig.fake.advance(5)
+        assert (rig.value(), rig.calls) == ("s3cr3t-token-1", 3)
+
+
+@pytest.mark.parametrize("failure", [DOWN, Failure("invalid_scope", is_permanent=True)])
+async def test_the_previous_secret_causes_no_call_of_its_own(
+    path: Path, tmp_path: Path, failure: Failure
+) -> None:
+    """T5, T6: where no secret was refused the back-off is as without it."""
+    swap(tmp_path / "previous", "s3cr3t-0")
+    rigs = [
+        RefresherRig(secret_file=path, previous_file=previous)
+        for previous in (None, tmp_path / "previous")
+    ]
+    for rig in rigs:
+        rig.draw, rig.endpoint.failure = 1.0, failure
+        async with rig.running():
+            await rig.fake.advance(600)
+    assert gaps(rigs[0]) == gaps(rigs[1]) != []
+
+
 async def test_both_secrets_refused_is_a_permanent_failure(path: Path) -> None:
     """T6, T7: where the old secret fails as well the token serves on, in state degraded."""
     rig = RefresherRig(secret_file=path)

@@ -134,12 +134,7 @@ secret again, so a rotated Secret is used without a restart.
   {{- toYaml $client.volume | nindent 2 }}
 {{- else if $client.secretName }}
 - name: signicat-secret-{{ $name }}
-  secret:
-    secretName: {{ $client.secretName | quote }}
-    defaultMode: {{ include "signicat-proxy.secretMode" $root }}
-    items:
-      - key: {{ default "client-secret" $client.secretKey | quote }}
-        path: client-secret
+  {{- include "signicat-proxy.secretVolume" (list $client (include "signicat-proxy.secretMode" $root)) | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- if include "signicat-proxy.hasFile" . }}
@@ -161,6 +156,36 @@ secret again, so a rotated Secret is used without a restart.
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/*
+A client's Secret as the source of a volume: the list of the client and the mode. The previous
+secret may be missing, as it is after a rotation: that keeps no pod from starting.
+*/}}
+{{- define "signicat-proxy.secretVolume" -}}
+{{- $client := index . 0 -}}
+{{- $items := list (dict "key" (default "client-secret" $client.secretKey) "path" "client-secret") -}}
+{{- if $client.previousSecretKey -}}
+projected:
+  defaultMode: {{ index . 1 }}
+  sources:
+    - secret:
+        name: {{ $client.secretName | quote }}
+        items:
+          {{- toYaml $items | nindent 10 }}
+    - secret:
+        name: {{ $client.secretName | quote }}
+        optional: true
+        items:
+          - key: {{ $client.previousSecretKey | quote }}
+            path: previous-secret
+{{- else -}}
+secret:
+  secretName: {{ $client.secretName | quote }}
+  defaultMode: {{ index . 1 }}
+  items:
+    {{- toYaml $items | nindent 4 }}
+{{- end -}}
 {{- end }}
 
 {{/*

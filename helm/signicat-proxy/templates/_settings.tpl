@@ -29,6 +29,17 @@ yes
 {{- default (printf "/run/secrets/%s/%s" $name $key) $client.secretFile -}}
 {{- end }}
 
+{{/* Where its previous secret is, empty for none. */}}
+{{- define "signicat-proxy.previousSecretFile" -}}
+{{- $name := index . 0 -}}
+{{- $client := index . 1 -}}
+{{- if $client.previousSecretFile -}}
+{{- $client.previousSecretFile -}}
+{{- else if $client.previousSecretKey -}}
+{{- printf "/run/secrets/%s/%s" $name ($client.volume | empty | ternary "previous-secret" $client.previousSecretKey) -}}
+{{- end -}}
+{{- end }}
+
 {{/* Every flat setting by its name in lower case, as JSON. */}}
 {{- define "signicat-proxy.flatSettings" -}}
 {{- $times := get .Values .Values.mode -}}
@@ -53,6 +64,7 @@ yes
 {{/* One client's own settings, as JSON. */}}
 {{- define "signicat-proxy.clientSettings" -}}
 {{- $found := dict "client_id" .client.clientId "client_secret_file" (include "signicat-proxy.secretFile" (list .name .client)) -}}
+{{- with include "signicat-proxy.previousSecretFile" (list .name .client) -}}{{- $_ := set $found "previous_secret_file" . -}}{{- end -}}
 {{- if .client.clientAuth -}}{{- $_ := set $found "client_auth" .client.clientAuth -}}{{- end -}}
 {{- if .client.tokenUrl -}}{{- $_ := set $found "token_url" .client.tokenUrl -}}{{- end -}}
 {{- if hasKey .client "scope" -}}{{- $_ := set $found "scope" .client.scope -}}{{- end -}}

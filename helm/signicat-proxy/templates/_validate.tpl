@@ -94,6 +94,15 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- if and $client.secretFile $client.secretKey -}}
 {{- fail (printf "clients.%s.secretKey: secretFile is the whole path already" $name) -}}
 {{- end -}}
+{{- if and $client.previousSecretFile $client.previousSecretKey -}}
+{{- fail (printf "clients.%s: give previousSecretKey or previousSecretFile, not both" $name) -}}
+{{- end -}}
+{{- if and $client.secretFile $client.previousSecretKey -}}
+{{- fail (printf "clients.%s.previousSecretKey: secretFile is the whole path already; give previousSecretFile" $name) -}}
+{{- end -}}
+{{- if and $client.previousSecretKey (eq $client.previousSecretKey (default "client-secret" $client.secretKey)) -}}
+{{- fail (printf "clients.%s.previousSecretKey: %s is the key of the secret itself" $name $client.previousSecretKey) -}}
+{{- end -}}
 {{- if not (or $existing $client.clientId) -}}
 {{- fail (printf "clients.%s.clientId: give the id of the API client" $name) -}}
 {{- end -}}
@@ -164,9 +173,9 @@ A variable beside the settings must not change one of them unseen: that the char
 itself, in the environment or in the file, is no reason for Kubernetes or the proxy to complain.
 */}}
 {{- define "signicat-proxy.validateExtras" -}}
-{{- $where := dict "CONFIG_FILE" "existingConfigMap" "CLIENT_ID" "clients" "CLIENT_SECRET" "clients" "CLIENT_SECRET_FILE" "clients" "LISTEN" "ports" "ADMIN_LISTEN" "ports" "ALLOWED_HOSTS" "extraAllowedHosts" "EGRESS_PROXY" "egressProxy" "CA_FILE" "caBundle" "TLS_CERT_FILE" "tls" "TLS_KEY_FILE" "tls" "TLS_CLIENT_CA_FILE" "tls" "SHUTDOWN_DELAY_SECONDS" (printf "%s.shutdownDelaySeconds" .Values.mode) "DRAIN_SECONDS" (printf "%s.drainSeconds" .Values.mode) -}}
+{{- $where := dict "CONFIG_FILE" "existingConfigMap" "CLIENT_ID" "clients" "CLIENT_SECRET" "clients" "CLIENT_SECRET_FILE" "clients" "PREVIOUS_SECRET_FILE" "clients" "LISTEN" "ports" "ADMIN_LISTEN" "ports" "ALLOWED_HOSTS" "extraAllowedHosts" "EGRESS_PROXY" "egressProxy" "CA_FILE" "caBundle" "TLS_CERT_FILE" "tls" "TLS_KEY_FILE" "tls" "TLS_CLIENT_CA_FILE" "tls" "SHUTDOWN_DELAY_SECONDS" (printf "%s.shutdownDelaySeconds" .Values.mode) "DRAIN_SECONDS" (printf "%s.drainSeconds" .Values.mode) -}}
 {{- /* Service, notes and test pod say whether callers speak TLS, so the three are the chart's at all times. */ -}}
-{{- $owned := list "CONFIG_FILE" "CLIENT_ID" "CLIENT_SECRET" "CLIENT_SECRET_FILE" "TLS_CERT_FILE" "TLS_KEY_FILE" "TLS_CLIENT_CA_FILE" -}}
+{{- $owned := list "CONFIG_FILE" "CLIENT_ID" "CLIENT_SECRET" "CLIENT_SECRET_FILE" "PREVIOUS_SECRET_FILE" "TLS_CERT_FILE" "TLS_KEY_FILE" "TLS_CLIENT_CA_FILE" -}}
 {{- if .Values.egressProxy.secretName -}}
 {{- $owned = append $owned "EGRESS_PROXY" -}}
 {{- end -}}
