@@ -85,11 +85,11 @@ class Parts:
         """Return the state of every client's token."""
         return [refresher.snapshot() for refresher in self.refreshers]
 
-    async def close(self, *, is_hurried: bool) -> None:
-        """Close every outgoing connection; send the spans that are left, in little time."""
+    async def close(self, hurry: asyncio.Event) -> None:
+        """Close every outgoing connection; send the spans that are left, until `hurry` is set."""
         self.context.pool.close()
         await self.outgoing.close()
-        await self.traces.close(is_hurried=is_hurried)
+        await self.traces.close(hurry)
 
 
 def configured_secrets(settings: Settings) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ async def serve(
             finally:
                 for task in background:
                     task.cancel()
-                await parts.close(is_hurried=control.hurry.is_set())
+                await parts.close(control.hurry)
     except BaseExceptionGroup as group:
         return _exit_code(group, log)
     finally:

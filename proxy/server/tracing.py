@@ -1,5 +1,6 @@
 """From the standard OTEL_* variables to the parts that trace; without them nothing is imported."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -32,8 +33,8 @@ class _WayOut(Protocol):
     def where(self) -> str:
         """Return the collector's address, without what may be secret."""
 
-    async def close(self, seconds: float) -> None:
-        """Send what is left."""
+    async def close(self, seconds: float, hurry: asyncio.Event) -> None:
+        """Send what is left, for so long or until `hurry` is set."""
 
 
 def _way_out(
@@ -92,7 +93,13 @@ class Traces:
         if self._way_out is not None:
             yield from self._way_out.secrets()
 
-    async def close(self, *, is_hurried: bool) -> None:
-        """Send what is left; however the collector is, that takes no more than two seconds (O5)."""
+    async def close(self, hurry: asyncio.Event) -> None:
+        """Send what is left; however the collector is, that takes no more than two seconds (O5).
+
+        Once `hurry` is set, it takes next to no time (C2).
+        """
         if self._way_out is not None:
-            await self._way_out.close(_HURRIED_SECONDS if is_hurried else _CLOSE_SECONDS)
+            if hurry.is_set():
+                await self._way_out.close(_HURRIED_SECONDS, asyncio.Event())
+            else:
+                await self._way_out.close(_CLOSE_SECONDS, hurry)

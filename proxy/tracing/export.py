@@ -1,8 +1,8 @@
 """Spans on their way out: the SDK's batches, exporter and resource, in the SDK's own thread (O5).
 
 The SDK's queue holds our plain facts. Its thread makes spans of them here, a batch at a time, and
-sends them. So a request pays for neither, and the SDK's limits bound what is kept. This is the
-only module that imports OpenTelemetry.
+sends them. So a request pays for neither, and the SDK's limits bound what is kept. This module and
+`collector` alone import OpenTelemetry.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import requests
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -26,6 +25,7 @@ from opentelemetry.util.re import parse_env_headers
 from structlog.typing import FilteringBoundLogger
 
 from proxy import __version__
+from proxy.tracing.collector import CollectorSession
 from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.outcomes import SpanOutcome
 from proxy.tracing.settings import ENDPOINTS, HEADERS, TraceSettings
@@ -34,27 +34,10 @@ __all__ = ["SpanExport"]
 
 _SERVICE: Final = "signicat-proxy"
 _LIBRARIES: Final = ("opentelemetry", "urllib3")
+_QUIET_SECONDS: Final = 60  # from one warning to the next, however often it fails and recovers
 _SPANS_IN_A_ROW: Final = 16  # made before the other threads get a turn
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SCOPE: Final = InstrumentationScope("signicat-proxy", __version__)
-
-
-class _Session(requests.Session):
-    """Remembers what came of the last call: the SDK tells only that it failed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last = "nothing sent"
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Make a call as ever; no text of the other side is kept, only a status or a class."""
-        try:
-            response = super().request(*args, **kwargs)
-        except Exception as error:
-            self.last = type(error).__name__
-            raise
-        self.last = f"status {response.status_code}"
-        return response
 
 
 def _resource(settings: TraceSettings) -> Resource:
@@ -159,7 +142,8 @@ class _Exporter(SpanExporter):
 class SpanExport:
     """Owns the way out. `count` counts spans by outcome; it is called in two threads.
 
-    Of failures one warning is written, and one line once it works again.
+    Of failures one warning is written, and one line once it works again: both no more than once a
+    minute, since a collector that is too slow loses spans between any two batches.
     """
 
     def __init__(
@@ -174,13 +158,16 @@ class SpanExport:
         self._log = log
         self._environ = environ
         self._endpoint = settings.endpoint
-        self._session = _Session()
-        self._is_failing = self._is_closed = False
+        self._session = CollectorSession()
+        self._is_failing = self._has_lost = self._is_closed = False
+        self._quiet_until = 0.0
         self._taken = self._sent = 0
         self._silence = _Silence()
         self._secrets = _header_values(environ)
         spans = _Spans(_resource(settings))
-        inner = OTLPSpanExporter(settings.endpoint, session=self._session)
+        inner = OTLPSpanExporter(
+            settings.endpoint, session=self._session, timeout=settings.timeout_seconds
+        )
         self._exporter = _Exporter(inner, spans, self._on_sent)
         self._room = settings.queue_size
         self._processor = BatchSpanProcessor(
@@ -214,17 +201,28 @@ class SpanExport:
         if self._is_closed:
             return
         self._sent += amount
-        self._count("exported" if is_success else "failed", amount)
-        if not is_success:
+        failed = min(amount, self._session.rejected) if is_success else amount
+        if failed:
+            self._count("failed", failed)
             self._warn(self._session.last)
-        elif self._is_failing:
+        if failed < amount:
+            self._count("exported", amount - failed)
+        self._tell_if_it_works_again()
+
+    def _tell_if_it_works_again(self) -> None:
+        """Log it, once nothing was lost from one batch to the next."""
+        if self._is_failing and not self._has_lost:
             self._is_failing = False
             self._log.info("spans_sent_again", collector=self.where())
+        self._has_lost = False
 
     def _warn(self, cause: str) -> None:
-        if self._is_failing:
+        self._has_lost = True
+        now = time.monotonic()
+        if self._is_failing or now < self._quiet_until:
             return
         self._is_failing = True
+        self._quiet_until = now + _QUIET_SECONDS
         self._log.warning(
             "spans_lost",
             cause=cause,
@@ -232,8 +230,11 @@ class SpanExport:
             hint="requests are not affected; docs/troubleshoot.md says what to look at",
         )
 
-    async def close(self, seconds: float) -> None:
-        """Send what is left, for so long; a collector that does not take it holds up nothing."""
+    async def close(self, seconds: float, hurry: asyncio.Event | None = None) -> None:
+        """Send what is left, for so long; a collector that does not take it holds up nothing.
+
+        Once `hurry` is set, that is over at once.
+        """
         if self._is_closed:
             return
         loop, is_over = asyncio.get_running_loop(), asyncio.Event()
@@ -244,11 +245,10 @@ class SpanExport:
                 loop.call_soon_threadsafe(is_over.set)
 
         threading.Thread(target=shut_down, name="spans-shutdown", daemon=True).start()
-        try:
-            async with asyncio.timeout(seconds):
-                await is_over.wait()
+        await _first_of(seconds, is_over, hurry or asyncio.Event())
+        if is_over.is_set():
             self._silence.end()
-        except TimeoutError:
+        else:
             # The SDK waits half a minute for its thread. This ends the pause before a retry.
             self._exporter.shutdown()
         self._is_closed = True
@@ -256,6 +256,15 @@ class SpanExport:
         if left:
             self._count("dropped", left)
             self._warn("the process ended before all was sent")
+
+
+async def _first_of(seconds: float, *events: asyncio.Event) -> None:
+    """Wait until one of them is set, or for so long."""
+    async with asyncio.TaskGroup() as waits:
+        tasks = [waits.create_task(event.wait()) for event in events]
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
 
 
 class _Silence:

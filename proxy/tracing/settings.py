@@ -6,6 +6,7 @@ this proxy. So none of them stops it: what cannot be used is warned about.
 """
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +33,8 @@ _BATCH: Final = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 _DELAY: Final = "OTEL_BSP_SCHEDULE_DELAY"
 _NUMBERS: Final[Mapping[str, int]] = {_QUEUE: 2048, _BATCH: 512, _DELAY: 5000}
 """Their defaults are the specification's."""
+_TIMEOUTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+_TIMEOUT_SECONDS: Final = 10.0
 _OFF: Final = "no trace is recorded; "
 # What the SDK reads of a header; it drops any other, and we keep it from saying which.
 _HEADER: Final = re.compile(r"[ \t]*[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ \t]*[ !#-+\--:<-\[\]-~]*[ \t]*")
@@ -51,7 +54,7 @@ class TraceSettings:
 
     `names_service`: the environment says what the service is called. `queue_size` is how many
     spans may wait, `batch_size` how many of them go at a time at most; they wait for others for
-    no longer than `delay_millis`.
+    no longer than `delay_millis`. `timeout_seconds` is for one batch, with all its retries.
     """
 
     sampler: Sampler
@@ -60,6 +63,7 @@ class TraceSettings:
     queue_size: int = _NUMBERS[_QUEUE]
     batch_size: int = _NUMBERS[_BATCH]
     delay_millis: float = _NUMBERS[_DELAY]
+    timeout_seconds: float = _TIMEOUT_SECONDS
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
@@ -92,6 +96,7 @@ def read_trace_settings(
         queue_size=numbers[_QUEUE],
         batch_size=numbers[_BATCH],
         delay_millis=numbers[_DELAY],
+        timeout_seconds=_timeout(environ) or _TIMEOUT_SECONDS,
     )
     return settings, (*warnings, *_unusable_numbers(environ), *_unreadable_headers(environ))
 
@@ -104,10 +109,22 @@ def _positive(environ: Mapping[str, str], name: str) -> int | None:
     return number if number > 0 else None
 
 
+def _timeout(environ: Mapping[str, str]) -> float | None:
+    """Return seconds, as the SDK for Python reads them, whatever the specification says."""
+    try:
+        seconds = float(_first(environ, _TIMEOUTS)[1])
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= threading.TIMEOUT_MAX else None
+
+
 def _unusable_numbers(environ: Mapping[str, str]) -> Iterator[TraceWarning]:
     for name, default in _NUMBERS.items():
         if environ.get(name, "").strip() and _positive(environ, name) is None:
             yield TraceWarning(name, f"{default} is used instead; set it to a whole number above 0")
+    name, value = _first(environ, _TIMEOUTS)
+    if value and _timeout(environ) is None:
+        yield TraceWarning(name, f"{_TIMEOUT_SECONDS:g} is used instead; set it to seconds above 0")
 
 
 def _unreadable_headers(environ: Mapping[str, str]) -> Iterator[TraceWarning]:

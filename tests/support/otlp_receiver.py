@@ -1,6 +1,7 @@
 """A collector of spans for tests: OTLP over HTTP, decoded with OpenTelemetry's own messages."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -68,8 +69,8 @@ class OtlpReceiver(ByteServer):
     `gate` holds answers back while it is cleared.
     """
 
-    def __init__(self) -> None:
-        super().__init__(self._take)
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(self._take, tls=tls)
         self.failure: bytes | None = None
         self.gate = asyncio.Event()
         self.gate.set()

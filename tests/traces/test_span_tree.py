@@ -1,50 +1,23 @@
 """What a request leaves in a trace, and what goes up with it, over real sockets (O3, O4)."""
 
 import asyncio
-import contextlib
-import re
-from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.tracing.sampling import Sampler
-from proxy.tracing.settings import TraceSettings
 from tests.support.messages import Message, assert_problem, reply, request
-from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
-from tests.support.peers import Answer, ByteServer
-from tests.support.running_proxy import RunningProxy, proxied
+from tests.support.otlp_receiver import ReceivedSpan
+from tests.support.peers import ByteServer
+from tests.support.running_proxy import proxied
 from tests.support.suite_output import CLIENT_SECRET
 from tests.support.token_server import TokenServer
+from tests.support.traced import CALLER, SAMPLED, TRACE, UNSAMPLED, gone_up, traced
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-SAMPLED = f"traceparent: 00-{TRACE}-{CALLER}-01"
-UNSAMPLED = f"traceparent: 00-{TRACE}-{CALLER}-00"
 UPSTREAM_TRACE = "0123456789abcdef0123456789abcdef"
 NATIONAL_ID = "31019000000"
 GIVEN = "X-Request-ID: order-17"
-
-
-@contextlib.asynccontextmanager
-async def traced(
-    tokens: TokenServer, answer: bytes | Answer | None, sampler: str = "parentbased_always_off"
-) -> AsyncIterator[tuple[RunningProxy, ByteServer, OtlpReceiver]]:
-    """Run proxy, upstream and collector; by default those alone are traced whose caller is."""
-    async with OtlpReceiver() as collector:
-        settings = TraceSettings(Sampler.named(sampler), collector.endpoint, delay_millis=20)
-        async with proxied(tokens, answer, traces=settings) as (proxy, upstream):
-            yield proxy, upstream, collector
-
-
-def gone_up(message: Message) -> tuple[str, str, str]:
-    """Return trace, span and flags of the one `traceparent` that an upstream got."""
-    match = re.fullmatch(
-        r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", message.head.value("traceparent") or ""
-    )
-    assert match
-    return match[1], match[2], match[3]
 
 
 def assert_tree(spans: list[ReceivedSpan], upstream: ByteServer) -> ReceivedSpan:
