@@ -32,6 +32,7 @@ class ProxyProcess:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._is_silent = asyncio.Event()
         self.lines: list[str] = []
 
     async def read_output(self) -> None:
@@ -39,6 +40,7 @@ class ProxyProcess:
         assert self._process.stdout
         async for line in self._process.stdout:
             self.lines.append(line.decode().rstrip("\n"))
+        self._is_silent.set()
 
     @property
     def pid(self) -> int:
@@ -85,8 +87,10 @@ class ProxyProcess:
         self.send(signal.SIGINT)
 
     async def ended(self, seconds: float = 10.0) -> int:
-        """Return the exit code."""
-        return await within(self._process.wait(), "the process to end", seconds)
+        """Return the exit code; by then everything that it wrote has been read."""
+        code = await within(self._process.wait(), "the process to end", seconds)
+        await within(self._is_silent.wait(), "its last words", seconds)
+        return code
 
 
 @contextlib.asynccontextmanager
