@@ -177,12 +177,12 @@ def _is_claim_in_disguise(key: bytes) -> bool:
     """Say whether `key`, with `-` for `_` and other signs, is a header that stays here (F4).
 
     Applications that map headers to variables cannot tell them apart: most read
-    `_` and `-` as one, some every sign that is no letter and no digit.
+    `_` and `-` as one, some every sign that is no letter and no digit (ids: O1).
     """
     plain = _ODD_SIGN.sub(b"-", key)
     return (
         plain in _REQUEST_DROPPED
-        or plain == b"content-length"
+        or plain in (b"content-length", b"x-request-id")
         or plain.startswith(_REQUEST_PREFIXES)
     )
 

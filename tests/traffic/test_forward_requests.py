@@ -206,6 +206,7 @@ async def test_headers_keep_order_case_and_repetition(tokens: TokenServer) -> No
         "X_Forwarded_For: 1.2.3.4",
         "X-Forwarded_For: 1.2.3.4",
         "x_real-ip: 1.2.3.4",
+        "X_Request_ID: order-17",
     ],
 )
 async def test_headers_that_stay_here(tokens: TokenServer, line: str) -> None:

@@ -31,6 +31,7 @@ def ids_of(*messages: Message) -> list[str]:
         ("X-Request-ID: a", "X-Request-ID: b"),
         ("x-request-id: " + "a" * 129,),
         (GIVEN, "Connection: X-Request-ID"),
+        ("X_Request_ID: order-17",),
     ],
 )
 async def test_each_request_of_a_connection_gets_an_id_of_ours(
@@ -42,6 +43,7 @@ async def test_each_request_of_a_connection_gets_an_id_of_ours(
         answers = [await caller.ask(request(f"GET /{number}", *lines)) for number in range(3)]
         ids = ids_of(*answers)
         assert ids == ids_of(*upstream.requests)
+        assert not any("_" in name for each in upstream.requests for name in each.head.names)
         assert len(set(ids)) == 3
         assert all(OURS.fullmatch(each) for each in ids)
         await eventually(lambda: sum(e["event"] == "request" for e in proxy.logs) == 3, "the log")
