@@ -25,8 +25,9 @@ from proxy.errors import BAD_REQUEST, ERROR_KINDS, ProxyError
 from proxy.oauth.response import OUTCOMES
 from proxy.problem import problem_reply
 from proxy.settings.caller_table import CallerTable
+from proxy.settings.client_table import ClientTable, RouteTable
 from proxy.settings.loader import load
-from proxy.settings.model import ClientTable, RouteTable, Settings, setting_names
+from proxy.settings.model import Settings, setting_names
 from proxy.settings.names import CONFIG_FILE, PREFIX
 from proxy.settings.report import settings_report
 from proxy.telemetry.counters import TLS_HANDSHAKE
@@ -38,7 +39,7 @@ from tests.house.test_settings_docs import shown_default
 from tests.support.callers import config_with
 from tests.support.recorded_interface import FOLDER, OPEN_LABELS, members
 from tests.support.running_proxy import environment, proxied
-from tests.support.source_tree import read
+from tests.support.source_tree import PACKAGE_MODULES, read
 from tests.support.tls_callers import ServerFiles
 from tests.support.token_server import TokenServer
 
@@ -49,6 +50,7 @@ _ENDPOINT: Final = re.compile(r'web\.(get|post)\("([^"]+)"')
 _ALERT: Final = re.compile(r"- alert: (\w+)\n.*?\n +severity: (\w+)", re.DOTALL)
 _VALUE: Final = re.compile(r"^\| `([\w.]+)` \| `(.*)` \| [^|]+ \|$", re.MULTILINE)
 _TEMPLATE: Final = re.compile(r"^\| `(signicat-proxy\.\w+)` \|", re.MULTILINE)
+_OTEL: Final = re.compile(r"^OTEL_[A-Z_]+$")
 _NOT_SETTINGS: Final = frozenset(("callers", "clients", "routes"))
 
 
@@ -58,8 +60,16 @@ def _words(annotation: object) -> Iterator[str]:
         yield from ([part] if isinstance(part, str) else _words(part))
 
 
+def _otel_variables() -> Iterator[str]:
+    for path in PACKAGE_MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from _OTEL.findall(node.value)
+
+
 def _settings() -> Iterator[str]:
     yield CONFIG_FILE
+    yield from _otel_variables()
     for name in setting_names():
         default = shown_default(name)
         variable = f"{PREFIX}{name.upper()}"
