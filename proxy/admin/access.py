@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from structlog.typing import FilteringBoundLogger
 
 from proxy.errors import NO_ROUTE, ProxyError
-from proxy.guard.routing import NO_CLIENT
+from proxy.guard.routing import UNROUTED
 from proxy.problem import problem_reply
 from proxy.telemetry.counters import Counters
 from proxy.telemetry.recent_errors import RecentErrors
@@ -131,7 +131,7 @@ def _refused(
     request_id = secrets.token_hex(6)
     method = "OTHER" if endpoint is None else request.method
     kind = error.kind
-    counters.error_reply(NO_CLIENT, kind)
+    counters.error_reply(UNROUTED, kind)
     recent.add("admin", kind.code, None, endpoint, method, kind.status, request_id, error.detail)
     log.warning(
         "admin_request_refused",

@@ -96,7 +96,7 @@ class Reporter:
             uptime_seconds=self._clock.monotonic() - self._started,
             is_draining=self.is_draining(),
             in_flight=self._in_flight(),
-            requests=sum(self._counters.requests.values()),
+            requests=self._counters.requests_ended(),
             placeholder_tokens=(
                 self._counters.placeholder_tokens if self._gives_placeholders else None
             ),

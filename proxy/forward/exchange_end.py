@@ -64,7 +64,7 @@ class EndingExchange(RequestRelay):
             context.counters.replay("failed")
         self._let_go()
         record.status = error.kind.status
-        context.counters.error_reply(record.route.client, error.kind)
+        context.counters.error_reply(record.route.label, error.kind)
         keep_alive = self._may_stay()
         self.caller.reply(error, self.request, record.request_id, close=not keep_alive)
         self._finish(FAILED, keep_alive=keep_alive)

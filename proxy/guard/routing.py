@@ -7,10 +7,12 @@ from typing import Final
 from proxy.errors import AMBIGUOUS_PATH, ProxyError
 from proxy.guard.paths import SegmentPrefixes, UnreadablePathError, lenient_path
 
-__all__ = ["NO_CLIENT", "Route", "Router"]
+__all__ = ["NO_CLIENT", "UNROUTED", "Route", "Router"]
 
 NO_CLIENT: Final = "none"
 """The client, in log and metrics, of requests that go out as none."""
+UNROUTED: Final = "none"
+"""The route, in metrics, of requests that reached none; paths of routes begin with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Route:
     """Requests under `path` go out with the token of `client`.
 
     `methods` are the only ones let through, `None` means all; `label` names
-    the route in logs.
+    the route in logs, metrics and spans.
     """
 
     path: bytes

@@ -31,7 +31,7 @@ from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.token import ClientStatus
 from proxy.server.file_watch import FileWatch
-from proxy.server.guard import Guard
+from proxy.server.guard import Guard, counted_routes
 from proxy.server.outgoing import Outgoing, new_rotation
 from proxy.server.tracing import Traces
 from proxy.settings.loader import Settings
@@ -194,8 +194,8 @@ def assemble(
 ) -> Parts:
     """Build everything; opens no port and no connection. Raises `UnusableFileError`."""
     log = logs.log
-    clients = [client.name for client in settings.clients]
-    counters, outbound = Counters(clients), OutboundCounters(clients)
+    counters = Counters(counted_routes(settings))
+    outbound = OutboundCounters([client.name for client in settings.clients])
     recent = RecentErrors(clock.wall)
     names = NameCache(clock=clock, count=outbound.name_lookup, log=log)
     watch = FileWatch(log)

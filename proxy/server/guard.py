@@ -11,12 +11,19 @@ from proxy.guard.keys import digest_of, read_keys
 from proxy.guard.known_callers import KeyClashError, KnownCallers
 from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
-from proxy.guard.token_calls import token_call_paths
+from proxy.guard.token_calls import TOKEN_CALL, token_call_paths
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.settings.caller_checks import key_file_setting
 from proxy.settings.loader import Settings
 
-__all__ = ["Guard", "KeyFile", "configured_callers", "new_rules", "placeholder_paths"]
+__all__ = [
+    "Guard",
+    "KeyFile",
+    "configured_callers",
+    "counted_routes",
+    "new_rules",
+    "placeholder_paths",
+]
 
 
 def _new_router(settings: Settings) -> Router:
@@ -54,6 +61,14 @@ def placeholder_paths(settings: Settings) -> frozenset[bytes]:
         return frozenset()
     urls = (client.token_url for client in settings.clients)
     return token_call_paths(urls, settings.upstream_url)
+
+
+def counted_routes(settings: Settings) -> dict[str, str]:
+    """Return the client of each route that requests can take: what they are counted by (M)."""
+    routes = {route.path: route.client for route in settings.routes}
+    if settings.placeholder_token:
+        routes[TOKEN_CALL.label] = TOKEN_CALL.client
+    return routes
 
 
 def _new_known_callers(settings: Settings) -> KnownCallers:

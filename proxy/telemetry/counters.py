@@ -4,11 +4,11 @@ Labels come from closed sets only; nothing that a caller chooses becomes one.
 `telemetry.exposition` reads the numbers at a scrape, `telemetry.rates` for people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, get_args
 
 from proxy.errors import ERROR_KINDS, ErrorKind
-from proxy.guard.routing import NO_CLIENT
+from proxy.guard.routing import NO_CLIENT, UNROUTED
 from proxy.net.dial_errors import Reason
 from proxy.net.name_cache import LOOKUP_OUTCOMES, LookupOutcome
 from proxy.oauth.response import OUTCOMES
@@ -22,6 +22,7 @@ __all__ = [
     "FileCounters",
     "OutboundCounters",
     "ReplayOutcome",
+    "RouteCounters",
     "UpstreamErrorReason",
 ]
 
@@ -38,34 +39,77 @@ _STATUS: Final = {kind.code: kind.status for kind in ERROR_KINDS}
 _CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 
 
-class Counters:
-    """Owns what is counted of requests; `clients` are the names of the configured clients.
+class RouteCounters:
+    """Owns what is counted of the requests of one route; all of them are of one client.
 
-    Only its methods write. `requests` is by client, method, status code and caller,
-    `own_replies` by client and error code.
+    `requests` is by method, status code and caller, `own_replies` by error code.
     """
 
     __slots__ = (
-        "failed_handshakes",
+        "client",
         "own_replies",
-        "placeholder_tokens",
-        "replays",
         "request_bytes",
         "request_seconds",
         "requests",
         "response_bytes",
-        "upstream_errors",
         "upstream_seconds",
     )
 
-    def __init__(self, clients: Sequence[str]) -> None:
-        labels = (*clients, NO_CLIENT)
-        self.requests: dict[tuple[str, str, int, str], int] = {}
-        self.request_seconds = {client: Histogram() for client in labels}
-        self.upstream_seconds = {client: Histogram() for client in clients}
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.requests: dict[tuple[str, int, str], int] = {}
+        self.request_seconds = Histogram()
+        self.upstream_seconds = Histogram()
         self.request_bytes = 0
         self.response_bytes = 0
-        self.own_replies = {(client, kind.code): 0 for client in labels for kind in ERROR_KINDS}
+        self.own_replies = {kind.code: 0 for kind in ERROR_KINDS}
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Does the upstream get these requests."""
+        return self.client != NO_CLIENT
+
+    def error_replies(self) -> dict[str, int]:
+        """Return how many replies of our own are 5xx, by error code."""
+        return {
+            code: amount
+            for code, amount in self.own_replies.items()
+            if _STATUS[code] >= _SERVER_ERROR
+        }
+
+    def upstream_responses(self) -> dict[str, int]:
+        """Return how many responses came from the upstream, by class of status.
+
+        Each request that has ended got a response of the upstream, one of our own, or
+        none (code 0). So these are all but our own, and no request pays for the count.
+        """
+        found = dict.fromkeys(_CLASSES, 0)
+        for (_, status, _), amount in self.requests.items():
+            name = f"{status // 100}xx"
+            if name in found:
+                found[name] += amount
+        for code, amount in self.own_replies.items():
+            found[f"{_STATUS[code] // 100}xx"] -= amount
+        return found
+
+
+class Counters:
+    """Owns what is counted of requests; `routes` are the names of the routes, and their clients.
+
+    Only its methods write. Requests that reach none of the routes are counted as `UNROUTED`.
+    """
+
+    __slots__ = (
+        "failed_handshakes",
+        "placeholder_tokens",
+        "replays",
+        "routes",
+        "upstream_errors",
+    )
+
+    def __init__(self, routes: Mapping[str, str]) -> None:
+        self.routes = {route: RouteCounters(client) for route, client in routes.items()}
+        self.routes[UNROUTED] = RouteCounters(NO_CLIENT)
         self.failed_handshakes = 0
         self.upstream_errors = dict.fromkeys(UPSTREAM_ERROR_REASONS, 0)
         self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
@@ -73,7 +117,7 @@ class Counters:
 
     def request_finished(
         self,
-        client: str,
+        route: str,
         method: str,
         code: int,
         caller: str,
@@ -88,54 +132,35 @@ class Counters:
         `head_seconds` is from sending it to the head of the upstream's response,
         None if there was none.
         """
-        key = (client, method, code, caller)
+        counted = self.routes[route]
+        key = (method, code, caller)
         try:
-            self.requests[key] += 1
+            counted.requests[key] += 1
         except KeyError:
-            self.requests[key] = 1
-        self.request_seconds[client].observe(seconds)
+            counted.requests[key] = 1
+        counted.request_seconds.observe(seconds)
         if head_seconds is not None:
-            self.upstream_seconds[client].observe(head_seconds)
-        self.request_bytes += bytes_in
-        self.response_bytes += bytes_out
+            counted.upstream_seconds.observe(head_seconds)
+        counted.request_bytes += bytes_in
+        counted.response_bytes += bytes_out
 
-    def error_reply(self, client: str, kind: ErrorKind) -> None:
+    def error_reply(self, route: str, kind: ErrorKind) -> None:
         """Count a reply of our own."""
-        self.own_replies[client, kind.code] += 1
+        self.routes[route].own_replies[kind.code] += 1
+
+    def requests_ended(self) -> int:
+        """Return how many requests have ended, on all routes and on none."""
+        return sum(sum(counted.requests.values()) for counted in self.routes.values())
 
     def rejected(self) -> dict[str, int]:
         """Return how many requests, and connections, were refused, by error code."""
         refused = {kind.code: 0 for kind in ERROR_KINDS if kind.is_refusal}
-        for (_, code), amount in self.own_replies.items():
-            if code in refused:
-                refused[code] += amount
+        for counted in self.routes.values():
+            for code, amount in counted.own_replies.items():
+                if code in refused:
+                    refused[code] += amount
         refused[TLS_HANDSHAKE] = self.failed_handshakes
         return refused
-
-    def error_replies(self) -> dict[tuple[str, str], int]:
-        """Return how many replies of our own are 5xx, by client and error code."""
-        return {
-            key: amount
-            for key, amount in self.own_replies.items()
-            if _STATUS[key[1]] >= _SERVER_ERROR
-        }
-
-    def upstream_responses(self) -> dict[tuple[str, str], int]:
-        """Return how many responses came from the upstream, by client and class of status.
-
-        Each request that has ended got a response of the upstream, one of our own, or
-        none (code 0). So these are all but our own, and no request pays for the count.
-        """
-        found = {(client, name): 0 for client in self.upstream_seconds for name in _CLASSES}
-        for (client, _, status, _), amount in self.requests.items():
-            key = (client, f"{status // 100}xx")
-            if key in found:
-                found[key] += amount
-        for (client, code), amount in self.own_replies.items():
-            key = (client, f"{_STATUS[code] // 100}xx")
-            if key in found:
-                found[key] -= amount
-        return found
 
     def handshake_failed(self) -> None:
         """Count a caller with which TLS did not come to stand."""

@@ -24,14 +24,14 @@ from proxy.guard.identity import CallerStatus
 from proxy.oauth.token import ClientStatus
 from proxy.telemetry.counters import Counters, FileCounters, OutboundCounters
 from proxy.telemetry.families import (
-    counter,
     counter_by_label,
     counter_by_labels,
     gauge,
     gauge_by_label,
-    histogram_by_client,
+    histogram_by_labels,
     info,
 )
+from proxy.telemetry.request_families import request_families
 from proxy.tracing.outcomes import SpanCounters
 
 __all__ = ["CONTENT_TYPE", "Exposition", "Gauges"]
@@ -84,8 +84,7 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family; called by the registry at a scrape."""
-        yield from _request_families(self._counters)
-        yield from _failure_families(self._counters)
+        yield from request_families(self._counters)
         yield from _load_families(self._gauges)
         yield from _caller_families(self._gauges.known_callers())
         yield from _outbound_families(self._outbound)
@@ -102,68 +101,6 @@ class Exposition(Collector):
             "Version of the proxy.",
             {"version": __version__, "python": platform.python_version(), "build": build()},
         )
-
-
-def _request_families(counters: Counters) -> Iterator[Metric]:
-    yield counter_by_labels(
-        "requests",
-        "Requests ended, by status code; 0: the caller left before a response.",
-        ("client", "method", "code", "caller"),
-        (
-            ((client, method, str(code), caller), count)
-            for (client, method, code, caller), count in counters.requests.items()
-        ),
-    )
-    yield counter_by_labels(
-        "upstream_responses",
-        "Responses of the upstream to requests that have ended, by class of status.",
-        ("client", "class"),
-        counters.upstream_responses().items(),
-    )
-    yield histogram_by_client(
-        "request_duration_seconds",
-        "Time from a request's head to the end of its response.",
-        counters.request_seconds,
-    )
-    yield histogram_by_client(
-        "upstream_duration_seconds",
-        "Time from sending a request to the head of the upstream's response.",
-        counters.upstream_seconds,
-    )
-    yield counter("request_bytes", "Body bytes received from callers.", counters.request_bytes)
-    yield counter("response_bytes", "Body bytes relayed to callers.", counters.response_bytes)
-    yield counter(
-        "placeholder_tokens",
-        "Token calls of applications that got a token worth nothing.",
-        counters.placeholder_tokens,
-    )
-
-
-def _failure_families(counters: Counters) -> Iterator[Metric]:
-    yield counter_by_label(
-        "rejected",
-        "Requests that the proxy refused, by error code.",
-        "reason",
-        counters.rejected().items(),
-    )
-    yield counter_by_labels(
-        "error_replies",
-        "Responses of the proxy itself with a status of 500 or more, by error code.",
-        ("client", "reason"),
-        counters.error_replies().items(),
-    )
-    yield counter_by_label(
-        "upstream_errors",
-        "Failures on the outbound path to the upstream, by reason.",
-        "reason",
-        counters.upstream_errors.items(),
-    )
-    yield counter_by_label(
-        "replays",
-        "What became of 401 responses of the upstream, by outcome.",
-        "outcome",
-        counters.replays.items(),
-    )
 
 
 def _load_families(gauges: Gauges) -> Iterator[Metric]:
@@ -209,10 +146,11 @@ def _outbound_families(outbound: OutboundCounters) -> Iterator[Metric]:
         ("client", "outcome"),
         outbound.token_requests.items(),
     )
-    yield histogram_by_client(
+    yield histogram_by_labels(
         "token_request_duration_seconds",
         "Duration of calls of the token endpoint.",
-        outbound.token_seconds,
+        ("client",),
+        (((client,), seconds) for client, seconds in outbound.token_seconds.items()),
     )
     yield counter_by_label(
         "secret_fallbacks",

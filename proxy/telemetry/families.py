@@ -18,7 +18,7 @@ __all__ = [
     "counter_by_labels",
     "gauge",
     "gauge_by_label",
-    "histogram_by_client",
+    "histogram_by_labels",
     "info",
 ]
 
@@ -67,10 +67,12 @@ def info(name: str, text: str, facts: Mapping[str, str]) -> Metric:
     return family
 
 
-def histogram_by_client(name: str, text: str, values: Mapping[str, Histogram]) -> Metric:
-    """Return a histogram for each client."""
-    family = HistogramMetricFamily(_PREFIX + name, text, labels=("client",))
-    for client, histogram in values.items():
+def histogram_by_labels(
+    name: str, text: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], Histogram]]
+) -> Metric:
+    """Return a histogram for each tuple of values, one value for each of `labels`."""
+    family = HistogramMetricFamily(_PREFIX + name, text, labels=labels)
+    for each, histogram in values:
         buckets, total = histogram.samples()
-        family.add_metric((client,), buckets=buckets, sum_value=total)
+        family.add_metric(each, buckets=buckets, sum_value=total)
     return family

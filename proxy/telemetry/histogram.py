@@ -27,7 +27,8 @@ class Histogram:
     def samples(self) -> tuple[list[tuple[str, float]], float]:
         """Return cumulative buckets and the sum, as the exposition format wants them."""
         buckets, total = [], 0
-        for bound, amount in zip((*map(str, BOUNDS), "+Inf"), self._counts, strict=True):
+        names = [*(str(float(bound)) for bound in BOUNDS), "+Inf"]
+        for bound, amount in zip(names, self._counts, strict=True):
             total += amount
             buckets.append((bound, float(total)))
         return buckets, self._sum

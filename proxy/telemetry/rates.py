@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.telemetry.counters import Counters
+from proxy.telemetry.counters import Counters, RouteCounters
 from proxy.telemetry.histogram import BOUNDS
 
 __all__ = ["Rates", "Traffic", "quantile"]
@@ -73,21 +73,22 @@ class Rates:
 
 
 def _totals_of(counters: Counters) -> dict[str, _Totals]:
-    """Sum what is counted by client, method, status code and caller to one row for each client."""
-    durations = counters.request_seconds
-    ended = dict.fromkeys(durations, 0)
-    unsuccessful = dict.fromkeys(durations, 0)
-    errors = dict.fromkeys(durations, 0)
-    for (client, _, code, _), amount in counters.requests.items():
-        ended[client] += amount
+    """Sum what is counted by route, method, status code and caller to one row for each client."""
+    found: dict[str, _Totals] = {}
+    for counted in counters.routes.values():
+        found[counted.client] = found.get(counted.client, _Totals()) + _totals_of_route(counted)
+    return found
+
+
+def _totals_of_route(counted: RouteCounters) -> _Totals:
+    ended = unsuccessful = errors = 0
+    for (_, code, _), amount in counted.requests.items():
+        ended += amount
         if code >= _FIRST_ERROR:
-            unsuccessful[client] += amount
+            unsuccessful += amount
         if code >= _FIRST_SERVER_ERROR:
-            errors[client] += amount
-    return {
-        client: _Totals(ended[client], unsuccessful[client], errors[client], histogram.counts())
-        for client, histogram in durations.items()
-    }
+            errors += amount
+    return _Totals(ended, unsuccessful, errors, counted.request_seconds.counts())
 
 
 def _sum_of(totals: Mapping[str, _Totals]) -> _Totals:

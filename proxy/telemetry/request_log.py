@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from proxy.errors import ERROR_KINDS, ErrorKind, ProxyError
 from proxy.guard.identity import Peer
-from proxy.guard.routing import NO_CLIENT, Route
+from proxy.guard.routing import NO_CLIENT, UNROUTED, Route
 from proxy.http1.body import RequestBody
 from proxy.http1.grammar import METHODS
 from proxy.http1.request import Request
@@ -168,12 +168,12 @@ class RequestLog:
         """Record an exchange that reached its route, however it ended."""
         request = record.request
         seconds = self._monotonic() - record.started
-        client, caller = record.route.client, record.sender.name
+        route, caller = record.route.label, record.sender.name
         status = record.status
         bytes_in = record.body.size
         method = _METHOD_LABELS.get(request.method, "OTHER")
         self._counters.request_finished(
-            client, method, status, caller, seconds, record.head_seconds, bytes_in, record.bytes_out
+            route, method, status, caller, seconds, record.head_seconds, bytes_in, record.bytes_out
         )
         if status >= _FIRST_ERROR or record.outcome != "ok":
             self._note_recent(record, method)
@@ -185,8 +185,8 @@ class RequestLog:
             log.write(
                 {
                     "method": method,
-                    "route": record.route.label,
-                    "client": client,
+                    "route": route,
+                    "client": record.route.client,
                     "caller": record.sender.log_name,
                     "peer": record.peer,
                     "status": record.status,
@@ -233,11 +233,9 @@ class RequestLog:
         kind = error.kind
         known_as = request_id.decode("ascii")
         sender = peer.own if request is None else peer.sender
-        self._counters.error_reply(NO_CLIENT, kind)
+        self._counters.error_reply(UNROUTED, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
-        self._counters.request_finished(
-            NO_CLIENT, method, kind.status, sender.name, 0.0, None, 0, 0
-        )
+        self._counters.request_finished(UNROUTED, method, kind.status, sender.name, 0.0, None, 0, 0)
         if self._spans is not None and request is not None:
             self._spans.refused(request, method, kind, known_as, sender.log_name)
         self._recent.add(

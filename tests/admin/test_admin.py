@@ -74,7 +74,7 @@ class Bench:
         self, *, can_quit: bool = True, start_needs_tokens: bool = False
     ) -> aiohttp.web.Application:
         """Return the application, 7200 seconds after it was made; 3 requests run."""
-        counters = Counters(["default"])
+        counters = Counters({"/": "default"})
         gauges = Gauges(
             in_flight=lambda: 3,
             callers=lambda: 4,

@@ -39,20 +39,20 @@ STATUS = ClientStatus(
     is_on_last_secret=True,
 )
 EXPECTED = {
-    "requests": ("counter", {"client", "method", "code", "caller"}),
-    "upstream_responses": ("counter", {"client", "class"}),
-    "request_duration_seconds": ("histogram", {"client", "le"}),
-    "upstream_duration_seconds": ("histogram", {"client", "le"}),
+    "requests": ("counter", {"client", "route", "method", "code", "caller"}),
+    "upstream_responses": ("counter", {"client", "route", "class"}),
+    "request_duration_seconds": ("histogram", {"client", "route", "le"}),
+    "upstream_duration_seconds": ("histogram", {"client", "route", "le"}),
     "requests_in_flight": ("gauge", set()),
     "known_caller_requests_in_flight": ("gauge", {"caller"}),
     "known_caller_requests_limit": ("gauge", {"caller"}),
     "caller_connections": ("gauge", set()),
     "caller_connections_limit": ("gauge", set()),
-    "request_bytes": ("counter", set()),
-    "response_bytes": ("counter", set()),
+    "request_bytes": ("counter", {"client", "route"}),
+    "response_bytes": ("counter", {"client", "route"}),
     "placeholder_tokens": ("counter", set()),
     "rejected": ("counter", {"reason"}),
-    "error_replies": ("counter", {"client", "reason"}),
+    "error_replies": ("counter", {"client", "route", "reason"}),
     "upstream_errors": ("counter", {"reason"}),
     "upstream_connections": ("gauge", {"state"}),
     "upstream_connections_limit": ("gauge", set()),
@@ -93,13 +93,16 @@ BUSY = replace(
 )
 
 
+ROUTES = {"/a": "a", "/a/b": "a", "/b": "b", "placeholder_token": "none"}
+
+
 def used() -> Exposition:
     """Return the exposition of counters in which everything has happened once."""
-    counters, outbound = Counters(["a", "b"]), OutboundCounters(["a", "b"])
-    counters.request_finished("a", "GET", 200, "shop", 0.01, 0.005, 10, 20)
+    counters, outbound = Counters(ROUTES), OutboundCounters(["a", "b"])
+    counters.request_finished("/a", "GET", 200, "shop", 0.01, 0.005, 10, 20)
     counters.request_finished("none", "OTHER", 400, "none", 0.0, None, 0, 0)
     for kind in ERROR_KINDS:
-        counters.request_finished("a", "POST", kind.status, "none", 1.0, None, 0, 0)
+        counters.request_finished("/a", "POST", kind.status, "none", 1.0, None, 0, 0)
     outbound.token_request("a", "ok", 0.2)
     outbound.token_request("a", "timeout", 10.0)
     outbound.secret_fallback("b")
@@ -109,7 +112,7 @@ def used() -> Exposition:
         counters.replay(outcome)
     counters.handshake_failed()
     for kind in ERROR_KINDS:
-        counters.error_reply("a", kind)
+        counters.error_reply("/a", kind)
     for reason in UPSTREAM_ERROR_REASONS:
         counters.upstream_error(reason)
     files = FileCounters()
@@ -127,13 +130,16 @@ def families(exposition: Exposition) -> dict[str, Metric]:
 
 
 def value(found: dict[str, Metric], name: str, suffix: str = "", **labels: str) -> float:
-    """Return one sample."""
-    (sample,) = [
-        sample.value
+    """Return one sample, or the sum of those that differ by route alone."""
+    samples = [
+        sample
         for sample in found[name].samples
         if sample.name.endswith(name + suffix) and labels.items() <= sample.labels.items()
     ]
-    return float(sample)
+    others = [sample.labels | {"route": ""} for sample in samples]
+    assert others == others[:1] * len(others), name
+    assert others, name
+    return float(sum(sample.value for sample in samples))
 
 
 def test_every_metric_is_there_with_its_labels() -> None:
@@ -151,8 +157,9 @@ def test_the_numbers_are_right() -> None:
     """What was counted is what is told."""
     found = families(used())
     assert value(found, "requests", "_total", client="a", method="GET", code="200") == 1
-    assert value(found, "request_bytes", "_total") == 10
-    assert value(found, "response_bytes", "_total") == 20
+    assert value(found, "request_bytes", "_total", route="/a") == 10
+    assert value(found, "response_bytes", "_total", route="/a") == 20
+    assert value(found, "response_bytes", "_total", route="/b") == 0
     assert value(found, "requests_in_flight") == 4
     assert value(found, "caller_connections") == 5
     assert value(found, "caller_connections_limit") == 60
@@ -183,42 +190,88 @@ def test_the_numbers_are_right() -> None:
     assert {
         sample.labels["reason"]: sample.value
         for sample in found["error_replies"].samples
-        if sample.labels["client"] == "a"
+        if sample.labels["route"] == "/a"
     } == {kind.code: 1.0 for kind in ERROR_KINDS if kind.status >= 500}
     assert {sample.value for sample in found["upstream_errors"].samples} == {1.0}
 
 
 def test_responses_of_the_upstream_are_all_but_our_own() -> None:
     """Whose 5xx it was can be read from one metric each, as in the sum of both."""
-    counters = Counters(["a", "b"])
+    counters = Counters({"/a": "a", "/b": "b", "placeholder_token": "none"})
     for status in (200, 204, 302, 404, 500, 502, 599):
-        counters.request_finished("a", "GET", status, "none", 0.1, 0.1, 0, 0)
-    counters.request_finished("a", "GET", 0, "none", 0.1, None, 0, 0)
+        counters.request_finished("/a", "GET", status, "none", 0.1, 0.1, 0, 0)
+    counters.request_finished("/a", "GET", 0, "none", 0.1, None, 0, 0)
+    counters.request_finished("placeholder_token", "POST", 200, "none", 0.1, None, 0, 0)
     for kind in ERROR_KINDS:
-        counters.error_reply("b", kind)
-        counters.request_finished("b", "GET", kind.status, "none", 0.1, None, 0, 0)
+        counters.error_reply("/b", kind)
+        counters.request_finished("/b", "GET", kind.status, "none", 0.1, None, 0, 0)
     counters.error_reply("none", OVERLOADED)  # of the admin port: no request of a caller
     found = families(
         Exposition(counters, OutboundCounters(["a", "b"]), FileCounters(), SpanCounters(), IDLE)
     )
     amounts = {
-        (sample.labels["client"], sample.labels["class"]): sample.value
+        (sample.labels["route"], sample.labels["class"]): sample.value
         for sample in found["upstream_responses"].samples
         if sample.name.endswith("_total")
     }
     assert amounts == {
-        ("a", "2xx"): 2,
-        ("a", "3xx"): 1,
-        ("a", "4xx"): 1,
-        ("a", "5xx"): 3,
-        **{("b", name): 0 for name in ("2xx", "3xx", "4xx", "5xx")},
+        ("/a", "2xx"): 2,
+        ("/a", "3xx"): 1,
+        ("/a", "4xx"): 1,
+        ("/a", "5xx"): 3,
+        **{("/b", name): 0 for name in ("2xx", "3xx", "4xx", "5xx")},
     }
+
+
+def test_routes_are_told_apart() -> None:
+    """A route's requests are its own, and its client's; those that reached none are of `none`."""
+    counters = Counters(ROUTES)
+    for times, route in enumerate(counters.routes, start=1):
+        for _ in range(times):
+            counters.request_finished(route, "GET", 503, "none", 0.1, 0.1, 7, 8)
+            counters.error_reply(route, OVERLOADED)
+    found = families(
+        Exposition(counters, OutboundCounters(["a", "b"]), FileCounters(), SpanCounters(), IDLE)
+    )
+    labels = {"/a": "a", "/a/b": "a", "/b": "b", "placeholder_token": "none", "none": "none"}
+    for name, suffix, each, forwarded_only in (
+        ("requests", "_total", 1, False),
+        ("request_duration_seconds", "_count", 1, False),
+        ("upstream_duration_seconds", "_count", 1, True),
+        ("request_bytes", "_total", 7, False),
+        ("response_bytes", "_total", 8, False),
+    ):
+        amounts = {
+            (sample.labels["route"], sample.labels["client"]): sample.value
+            for sample in found[name].samples
+            if sample.name.endswith(suffix)
+        }
+        assert amounts == {
+            (route, client): times * each
+            for times, (route, client) in enumerate(labels.items(), start=1)
+            if client != "none" or not forwarded_only
+        }, name
+    assert value(found, "error_replies", "_total", reason="overloaded", route="/a/b") == 2
+    assert (
+        value(found, "rejected", "_total", reason="overloaded") == counters.requests_ended() == 15
+    )
+
+
+def test_a_route_of_any_spelling_is_one_value() -> None:
+    """What a label must not hold as it is, is escaped."""
+    counters = Counters({'/a"b\\c\nd': "a"})
+    found = families(
+        Exposition(counters, OutboundCounters(["a"]), FileCounters(), SpanCounters(), IDLE)
+    )
+    assert value(found, "request_bytes", "_total", route='/a"b\\c\nd') == 0
 
 
 def test_series_exist_from_the_start() -> None:
     """A rate needs a first value: what can be known beforehand starts at zero."""
     found = families(
-        Exposition(Counters(["a"]), OutboundCounters(["a"]), FileCounters(), SpanCounters(), IDLE)
+        Exposition(
+            Counters({"/": "a"}), OutboundCounters(["a"]), FileCounters(), SpanCounters(), IDLE
+        )
     )
     assert {sample.labels["outcome"] for sample in found["token_requests"].samples} == {
         outcome for outcome in OUTCOMES if outcome != "secret_unreadable"
@@ -228,9 +281,10 @@ def test_series_exist_from_the_start() -> None:
     assert value(found, "upstream_responses", "_total", client="a", **{"class": "5xx"}) == 0
     assert value(found, "upstream_errors", "_total", reason="dns") == 0
     assert value(found, "rejected", "_total", reason="host_not_allowed") == 0
-    for client in ("a", "none"):
-        labels = {"client": client, "reason": "overloaded"}
-        assert value(found, "error_replies", "_total", **labels) == 0
+    for client, route in (("a", "/"), ("none", "none")):
+        labels = {"client": client, "route": route}
+        assert value(found, "request_duration_seconds", "_count", **labels) == 0
+        assert value(found, "error_replies", "_total", reason="overloaded", **labels) == 0
     assert value(found, "requests_in_flight") == 0
     assert value(found, "token_waiters") == 0
     assert value(found, "upstream_connections", state="active") == 0
@@ -241,11 +295,11 @@ def test_labels_come_from_closed_sets() -> None:
 
     mypy finds it first: it would report a `type: ignore` here that is not needed.
     """
-    counters = Counters(["a"])
+    counters = Counters({"/a": "a"})
     with pytest.raises(KeyError):
-        counters.error_reply("a", ErrorKind("/a/path", 400, "", "", ""))
+        counters.error_reply("/a", ErrorKind("/a/path", 400, "", "", ""))
     with pytest.raises(KeyError):
-        counters.error_reply("/a/client", OVERLOADED)
+        counters.error_reply("/a/path", OVERLOADED)
     with pytest.raises(KeyError):
         counters.upstream_error("x")  # type: ignore[arg-type]  # no reason
     with pytest.raises(KeyError):
@@ -253,7 +307,7 @@ def test_labels_come_from_closed_sets() -> None:
     with pytest.raises(KeyError):
         OutboundCounters(["a"]).name_lookup("x")  # type: ignore[arg-type]  # no outcome
     with pytest.raises(KeyError):
-        counters.request_finished("x", "GET", 200, "none", 0.0, None, 0, 0)
+        counters.request_finished("/a/path", "GET", 200, "none", 0.0, None, 0, 0)
 
 
 def test_a_histogram_is_cumulative() -> None:

@@ -36,7 +36,7 @@ def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list
         wall=lambda: 0.0,
     )
     recent = RecentErrors(lambda: 0.0)
-    request_log = RequestLog(Counters(["default"]), log, recent, lambda: 0.0)
+    request_log = RequestLog(Counters({"/": "default"}), log, recent, lambda: 0.0)
     headers = MessageHeaders([], {}, 0, frozenset())
     request = Request(
         b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", KnownHead(), names_target=False

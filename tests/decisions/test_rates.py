@@ -39,13 +39,13 @@ class Minute:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.counters = Counters(["a"])
+        self.counters = Counters({"/a": "a", "/b": "a"})
         self.traffic = Traffic(self.counters, lambda: self.now)
 
-    def count(self, amount: int, code: int = 200, client: str = "a") -> None:
+    def count(self, amount: int, code: int = 200, route: str = "/a") -> None:
         """Count requests of 20 ms."""
         for _ in range(amount):
-            self.counters.request_finished(client, "GET", code, "none", 0.02, None, 0, 0)
+            self.counters.request_finished(route, "GET", code, "none", 0.02, None, 0, 0)
 
     def go_on(self, seconds: int) -> None:
         """Let time pass; the notes are taken as in a running proxy."""
@@ -84,10 +84,11 @@ def test_nothing_is_not_divided() -> None:
 
 
 def test_the_total_is_that_of_all_clients() -> None:
-    """Refused requests count in the total, and as those of nobody."""
+    """A client's are those of all its routes; refused requests are nobody's."""
     minute = Minute()
-    minute.count(3)
-    minute.count(2, code=421, client="none")
+    minute.count(2)
+    minute.count(1, route="/b")
+    minute.count(2, code=421, route="none")
     minute.now += 10
     rates, total = minute.traffic.rates(), minute.traffic.total()
     assert (rates["a"].requests, rates["none"].requests, total.requests) == (3, 2, 5)
@@ -97,10 +98,10 @@ def test_the_total_is_that_of_all_clients() -> None:
 def test_a_token_call_of_an_application_is_no_refusal() -> None:
     """It is nobody's as refusals are, and succeeds, or its caller leaves (P1)."""
     minute = Minute()
-    minute.count(5, client="none")
-    minute.count(3, code=0, client="none")
-    minute.count(2, code=403, client="none")
-    minute.count(1, code=503, client="none")
+    minute.count(5, route="none")
+    minute.count(3, code=0, route="none")
+    minute.count(2, code=403, route="none")
+    minute.count(1, code=503, route="none")
     minute.now += 10
     row = minute.traffic.rates()["none"]
     assert (row.requests, row.unsuccessful, row.errors) == (11, 3, 1)

@@ -107,6 +107,26 @@ def test_one_of_a_large_fleet_fails(tmp_path: Path) -> None:
     assert_firing(tmp_path, series, 8, [alert("Errors", "critical", client="auth")])
 
 
+def of_routes(busy: str, quiet: str, failing: str) -> Series:
+    """Yield 40 pods with a busy and a quiet route; in one pod the quiet one fails."""
+    labels = {"client": "auth", "reason": "upstream_closed"}
+    yield from of_fleet(40, "request_duration_seconds_count", busy, client="auth", route="/a")
+    yield from of_fleet(40, "request_duration_seconds_count", quiet, client="auth", route="/b")
+    yield from of_fleet(1, "error_replies_total", failing, route="/b", **labels)
+
+
+def test_a_process_is_judged_by_all_its_routes(tmp_path: Path) -> None:
+    """It fails when most of its requests do, on whichever routes, and not when a small one does."""
+    assert_firing(tmp_path, of_routes("0+10x20", "0+1x20", "0+1x20"), 8, [])
+    labels = {"client": "auth", "reason": "upstream_closed", "route": "/a"}
+    series = itertools.chain(
+        of_routes("0+0.3x20", "0+0.3x20", "0+0.3x20"),
+        of_fleet(1, "error_replies_total", "0+0.3x20", **labels),
+        of_fleet(40, "request_duration_seconds_count", "0+10x20", client="sign", route="/sign"),
+    )
+    assert_firing(tmp_path, series, 8, [alert("Errors", "critical", client="auth")])
+
+
 def test_one_failure_pages_nobody(tmp_path: Path) -> None:
     """One request of a hundred in a quiet night is refused, one fails, Signicat fails one."""
     series = itertools.chain(

@@ -68,7 +68,7 @@ def event(name: str, **members: object) -> str:
             {'signicat_proxy_replays_total{outcome="odd"} in docs/interface/metrics.txt'},
         ),
         ('signicat_proxy_client_ready{client="shop"} 1.0', set()),
-        ('signicat_proxy_request_duration_seconds_bucket{client="a",le="60"} 1.0', set()),
+        ('signicat_proxy_request_duration_seconds_bucket{client="a",le="60.0"} 1.0', set()),
         (
             '{"version": "1", "clients": {"shop": {"mood": 1}}}',
             {"GET /status clients.NAME.mood in docs/interface/admin.txt"},

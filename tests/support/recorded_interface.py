@@ -16,7 +16,7 @@ __all__ = ["FOLDER", "OPEN_LABELS", "members", "recorded", "unrecorded_in"]
 
 FOLDER: Final = ROOT / "docs" / "interface"
 OPEN_LABELS: Final = frozenset(
-    ("build", "caller", "client", "code", "file", "method", "python", "version")
+    ("build", "caller", "client", "code", "file", "method", "python", "route", "version")
 )
 """Labels whose values are not recorded: names that operators give, and what others define."""
 _TABLES_BY_NAME: Final = frozenset(("callers", "certificates", "clients"))

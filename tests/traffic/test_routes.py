@@ -1,6 +1,7 @@
 """Several clients behind one proxy: each path gets the token of its own client."""
 
 import json
+import re
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -122,6 +123,29 @@ async def test_a_refused_token_of_one_client_leaves_the_other_alone(
         assert clients_of(tokens).count("dev-sign-1") == 2
         assert await proxy.metric("requests_total", client="auth", code="200") == 2
         assert await proxy.metric("requests_total", client="sign", code="401") == 1
+
+
+async def test_requests_are_counted_by_route(tokens: TokenServer, config: Path) -> None:
+    """By the path of the route, never by that of the request; refused ones are of none (M)."""
+    async with proxied(tokens, reply(), config_file=config) as (proxy, _):
+        for target in ("/auth/rest", "/sign", "/sign/a", "/sign/documents/7", "/other", "/sign/.."):
+            await proxy.ask(request(f"GET {target}"))
+        assert [
+            await proxy.metric("requests_total", client=client, route=route, code=code)
+            for client, route, code in (
+                ("auth", "/auth/rest", "200"),
+                ("sign", "/sign", "200"),
+                ("auth", "/sign/documents", "200"),
+                ("none", "none", "404"),
+                ("none", "none", "400"),
+            )
+        ] == [1, 2, 1, 1, 1]
+        assert await proxy.metric("request_duration_seconds_count", route="/sign") == 2
+        assert await proxy.metric("upstream_duration_seconds_count", client="auth") == 2
+        told = (await proxy.admin("GET /metrics")).body
+    assert set(re.findall(rb'route="([^"]*)"', told)) == {
+        *(b"/auth/rest", b"/sign", b"/sign/documents", b"none")
+    }
 
 
 def two_clients(tmp_path: Path, sign: str) -> Path:

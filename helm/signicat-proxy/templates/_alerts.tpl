@@ -26,7 +26,7 @@ the alerts' texts are Prometheus' own: nothing in the file is a template of Helm
 
 {{/*
 One rule of the file. Its objectives stand there as (1 - 0.999), le="2.5" and 2.5 seconds.
-Prometheus 3 writes the bound 5 as 5.0, Prometheus 2 as 5.
+The bound 5 is written 5.0; older processes wrote 5, which Prometheus 2 kept.
 */}}
 {{- define "signicat-proxy.rule" -}}
 {{- $rule := .rule -}}
