@@ -14,8 +14,9 @@ from proxy.admin.page import StatusPage
 from proxy.admin.report import Reporter, client_facts, status_json
 from proxy.errors import BAD_REQUEST, ProxyError
 from proxy.telemetry.counters import Counters
-from proxy.telemetry.exposition import CONTENT_TYPE, Exposition
+from proxy.telemetry.exposition import Exposition
 from proxy.telemetry.recent_errors import RecentErrors
+from proxy.telemetry.scrape_format import preferred_format
 
 __all__ = ["create_admin_app"]
 
@@ -109,9 +110,11 @@ class _Admin:
     def _have_had_tokens(self) -> bool:
         return all(status.has_had_token for status in self._clients())
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        """Return the Prometheus exposition."""
-        return web.Response(body=self._exposition.render(), headers={"Content-Type": CONTENT_TYPE})
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Return the metrics, in the format that the scrape prefers."""
+        content_type = preferred_format(",".join(request.headers.getall("Accept", ())))
+        body = self._exposition.render(content_type)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def status(self, _: web.Request) -> web.Response:
         """Return all that is known, as JSON."""

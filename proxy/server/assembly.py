@@ -185,7 +185,7 @@ def _new_request_log(
         later=asyncio.get_running_loop().call_later,
         wall=clock.wall,
     )
-    spans = None if tracer is None else TracedRequests(tracer, clock.monotonic)
+    spans = None if tracer is None else TracedRequests(tracer, counters, clock)
     return RequestLog(counters, access_log, recent, clock.monotonic, spans)
 
 
@@ -202,7 +202,7 @@ def assemble(
     outgoing = Outgoing(settings, names, clock, watch)
     tracing = Traces(traces, settings, clock, log)
     tracer = tracing.tracer
-    token_log = TokenRequestLog(outbound, recent, tracer)
+    token_log = TokenRequestLog(outbound, recent, tracer, clock.wall)
     tokens = tuple(_new_refreshers(settings, outgoing.endpoints, token_log, clock, log))
     guard = Guard.of(settings, watch)
     loop = asyncio.get_running_loop()

@@ -144,6 +144,15 @@ class Counters:
         counted.request_bytes += bytes_in
         counted.response_bytes += bytes_out
 
+    def request_traced(
+        self, route: str, seconds: float, head_seconds: float | None, trace_id: bytes, wall: float
+    ) -> None:
+        """Keep the trace of a request that was counted, beside its durations (O5)."""
+        counted = self.routes[route]
+        counted.request_seconds.traced(seconds, trace_id, wall)
+        if head_seconds is not None:
+            counted.upstream_seconds.traced(head_seconds, trace_id, wall)
+
     def error_reply(self, route: str, kind: ErrorKind) -> None:
         """Count a reply of our own."""
         self.routes[route].own_replies[kind.code] += 1
@@ -200,6 +209,12 @@ class OutboundCounters:
         key = (client, outcome)
         self.token_requests[key] = self.token_requests.get(key, 0) + 1
         self.token_seconds[client].observe(seconds)
+
+    def token_request_traced(
+        self, client: str, seconds: float, trace_id: bytes, wall: float
+    ) -> None:
+        """Keep the trace of a call that was counted, beside its duration (O5)."""
+        self.token_seconds[client].traced(seconds, trace_id, wall)
 
     def secret_fallback(self, client: str) -> None:
         """Count a return to the last secret that worked (T7)."""

@@ -6,7 +6,6 @@ Built last, when everything that it reads exists; nothing on the request path kn
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,6 +15,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from proxy import __version__
@@ -32,11 +32,10 @@ from proxy.telemetry.families import (
     info,
 )
 from proxy.telemetry.request_families import request_families
+from proxy.telemetry.scrape_format import OPENMETRICS, PLAIN
 from proxy.tracing.outcomes import SpanCounters
 
-__all__ = ["CONTENT_TYPE", "Exposition", "Gauges"]
-
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["Exposition", "Gauges"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,14 @@ class Exposition(Collector):
         GCCollector(registry=self._registry)
         self._registry.register(self)
 
-    def render(self) -> bytes:
-        """Return the text exposition (`CONTENT_TYPE`)."""
+    def render(self, content_type: str = PLAIN) -> bytes:
+        """Return the exposition in one of the two formats; exemplars are in `OPENMETRICS` alone."""
+        if content_type == OPENMETRICS:
+            # No name of ours needs escaping; to look at each letter takes half as long again.
+            body: bytes = openmetrics.generate_latest(  # type: ignore[no-untyped-call]  # it has no annotations
+                self._registry, escaping=openmetrics.ALLOWUTF8
+            )
+            return body
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:

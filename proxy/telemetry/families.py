@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from prometheus_client import samples
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -10,7 +11,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from proxy.telemetry.histogram import Histogram
+from proxy.telemetry.histogram import Exemplar, Histogram
 
 __all__ = [
     "counter",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 _PREFIX: Final = "signicat_proxy_"
+_Bucket = tuple[str, float] | tuple[str, float, samples.Exemplar]
 
 
 def counter(name: str, text: str, value: int) -> Metric:
@@ -67,12 +69,24 @@ def info(name: str, text: str, facts: Mapping[str, str]) -> Metric:
     return family
 
 
+def _bucket(bound: str, amount: float, exemplar: Exemplar | None) -> _Bucket:
+    """Return a bucket as the registry wants it; the label is named as OpenTelemetry has it."""
+    if exemplar is None:
+        return bound, amount
+    labels = {"trace_id": exemplar.trace_id.decode("ascii")}
+    return bound, amount, samples.Exemplar(labels, exemplar.seconds, exemplar.wall)
+
+
 def histogram_by_labels(
     name: str, text: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], Histogram]]
 ) -> Metric:
     """Return a histogram for each tuple of values, one value for each of `labels`."""
     family = HistogramMetricFamily(_PREFIX + name, text, labels=labels)
     for each, histogram in values:
-        buckets, total = histogram.samples()
+        counts, total = histogram.samples()
+        buckets = [
+            _bucket(bound, amount, exemplar)
+            for (bound, amount), exemplar in zip(counts, histogram.exemplars(), strict=True)
+        ]
         family.add_metric(each, buckets=buckets, sum_value=total)
     return family

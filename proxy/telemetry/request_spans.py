@@ -3,11 +3,12 @@
 Names are those of OpenTelemetry's HTTP conventions, and `signicat_proxy.*` for what they lack.
 """
 
-from collections.abc import Callable
 from typing import Final
 
+from proxy.clock import Clock
 from proxy.errors import ErrorKind
 from proxy.http1.request import Request
+from proxy.telemetry.counters import Counters
 from proxy.telemetry.request_log import RequestRecord
 from proxy.tracing.ended_span import Attributes
 from proxy.tracing.tracer import RequestTrace, Tracer
@@ -24,13 +25,17 @@ def _method(label: str) -> tuple[str, str]:
 
 
 class TracedRequests:
-    """Makes the facts of the spans of a sampled request, once it is over."""
+    """Makes the facts of the spans of a sampled request, once it is over.
 
-    __slots__ = ("_monotonic", "_tracer")
+    Those that reached a route leave their trace's id beside their durations in `counters`.
+    """
 
-    def __init__(self, tracer: Tracer, monotonic: Callable[[], float]) -> None:
+    __slots__ = ("_clock", "_counters", "_tracer")
+
+    def __init__(self, tracer: Tracer, counters: Counters, clock: Clock) -> None:
         self._tracer = tracer
-        self._monotonic = monotonic
+        self._counters = counters
+        self._clock = clock
 
     def ended(
         self, record: RequestRecord, trace: RequestTrace, method: str, seconds: float
@@ -59,9 +64,11 @@ class TracedRequests:
             error = str(status)
         if error is not None:
             attributes["error.type"] = error
-        now = self._monotonic()
+        now = self._clock.monotonic()
         trace.attempt_over(now, None if outcome == "ok" else outcome)
         self._tracer.request_ended(trace, f"{name} {route}", seconds, now, attributes, error)
+        wall = self._clock.wall()
+        self._counters.request_traced(route, seconds, record.head_seconds, trace.trace_id, wall)
 
     def refused(
         self, request: Request, method: str, kind: ErrorKind, request_id: str, caller: str | None
@@ -81,4 +88,4 @@ class TracedRequests:
             attributes["signicat_proxy.caller"] = caller
         # It is the caller's error, and none of this server's, unless the status says so.
         error = kind.code if kind.status >= _FIRST_SERVER_ERROR else None
-        self._tracer.request_ended(trace, name, 0.0, self._monotonic(), attributes, error)
+        self._tracer.request_ended(trace, name, 0.0, self._clock.monotonic(), attributes, error)

@@ -210,11 +210,14 @@ class Tracer:
             )
         )
 
-    def token_request(self, client: str, outcome: str, seconds: float) -> None:
-        """Hand over the span of a token request, which is a trace of its own: it serves many."""
+    def token_request(self, client: str, outcome: str, seconds: float) -> bytes | None:
+        """Hand over the span of a token request, which is a trace of its own: it serves many.
+
+        Returns the trace's id, None where it is not sampled.
+        """
         trace = self.begin(None)
         if trace is None:
-            return
+            return None
         name, endpoint = self._token_endpoints[client]
         error = None if outcome == "ok" else outcome
         attributes: Attributes = {"http.request.method": "POST", **endpoint}
@@ -234,3 +237,4 @@ class Tracer:
                 error,
             )
         )
+        return trace.trace_id

@@ -20,6 +20,7 @@ from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.rates import Traffic
 from proxy.telemetry.recent_errors import RecentErrors
+from proxy.telemetry.scrape_format import OPENMETRICS
 from proxy.tracing.outcomes import SpanCounters
 from tests.support.source_tree import ROOT
 
@@ -247,6 +248,15 @@ async def test_metrics_are_in_the_text_format(client: Client) -> None:
     async with client.get("/metrics", headers={"Host": "10.1.2.3:8081"}) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         assert "signicat_proxy_build_info" in await answer.text()
+
+
+async def test_metrics_are_in_openmetrics_for_who_prefers_it(client: Client) -> None:
+    """Also where `Accept` is sent in several lines, and to HEAD (O5)."""
+    accept = [("Accept", "text/plain;q=0.5"), ("Accept", "application/openmetrics-text")]
+    for method in ("GET", "HEAD", "OPTIONS"):
+        async with client.request(method, "/metrics", headers=accept) as answer:
+            assert answer.headers["Content-Type"] == OPENMETRICS
+            assert (await answer.read()).endswith(b"# EOF\n") or method == "HEAD"
 
 
 async def test_status_tells_all_but_secrets(client: Client) -> None:

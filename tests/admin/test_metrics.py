@@ -2,10 +2,14 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.errors import ERROR_KINDS, OVERLOADED, ErrorKind
@@ -21,6 +25,7 @@ from proxy.telemetry.counters import (
 )
 from proxy.telemetry.exposition import Exposition, Gauges
 from proxy.telemetry.histogram import Histogram
+from proxy.telemetry.scrape_format import OPENMETRICS, PLAIN, preferred_format
 from proxy.tracing.outcomes import SpanCounters
 from tests.deploy.expressions import assert_names_exist
 
@@ -127,6 +132,20 @@ def families(exposition: Exposition) -> dict[str, Metric]:
     parsed = text_string_to_metric_families(exposition.render().decode())
     prefix = "signicat_proxy_"
     return {f.name.removeprefix(prefix): f for f in parsed if f.name.startswith(prefix)}
+
+
+def openmetrics(body: str) -> list[Metric]:
+    """Return what a body in that format says; fail where the format forbids it."""
+    return list(openmetrics_families(body))  # type: ignore[no-untyped-call]  # it has no annotations
+
+
+def series_in(scraped: Iterable[Metric]) -> set[tuple[str, frozenset[tuple[str, str]]]]:
+    """Return each series: its name and its labels."""
+    return {
+        (sample.name, frozenset(sample.labels.items()))
+        for family in scraped
+        for sample in family.samples
+    }
 
 
 def value(found: dict[str, Metric], name: str, suffix: str = "", **labels: str) -> float:
@@ -308,6 +327,84 @@ def test_labels_come_from_closed_sets() -> None:
         OutboundCounters(["a"]).name_lookup("x")  # type: ignore[arg-type]  # no outcome
     with pytest.raises(KeyError):
         counters.request_finished("/a/path", "GET", 200, "none", 0.0, None, 0, 0)
+
+
+def test_both_formats_name_the_same_series() -> None:
+    """Which one Prometheus asks for changes no name and no label: rules and dashboards hold."""
+    exposition = used()
+    plain = list(text_string_to_metric_families(exposition.render().decode()))
+    body = exposition.render(OPENMETRICS).decode()
+    assert body.endswith("\n# EOF\n")
+    strict = openmetrics(body)
+    assert series_in(plain) == series_in(strict)
+    assert {each.name: each.type for each in plain} == {each.name: each.type for each in strict}
+
+
+def test_a_bucket_keeps_the_last_trace() -> None:
+    """Each its own; what was not traced changes nothing, and the plain format has none (O5)."""
+    counters, outbound = Counters(ROUTES), OutboundCounters(["a", "b"])
+    for seconds, head_seconds in ((0.02, 0.003), (0.021, 0.004), (0.3, None), (100.0, 60.0)):
+        counters.request_finished("/a", "GET", 200, "none", seconds, head_seconds, 0, 0)
+    counters.request_traced("/a", 0.02, 0.003, b"1" * 32, 1.9e9)
+    counters.request_traced("/a", 0.021, 0.004, b"2" * 32, 1.9e9 + 1)
+    counters.request_traced("/a", 100.0, None, b"3" * 32, 1.9e9 + 2.5)
+    outbound.token_request("b", "ok", 0.2)
+    outbound.token_request_traced("b", 0.2, b"4" * 32, 1.9e9)
+    exposition = Exposition(counters, outbound, FileCounters(), SpanCounters(), IDLE)
+    body = exposition.render(OPENMETRICS).decode()
+    assert [
+        (name, labels["le"], exemplar.labels, exemplar.value, float(exemplar.timestamp or 0))
+        for family in openmetrics(body)
+        for name, labels, _, _, exemplar, *_ in family.samples
+        if exemplar is not None
+    ] == [
+        ("signicat_proxy_" + name, le, {"trace_id": trace * 32}, seconds, wall)
+        for name, le, trace, seconds, wall in (
+            ("request_duration_seconds_bucket", "0.025", "2", 0.021, 1.9e9 + 1),
+            ("request_duration_seconds_bucket", "+Inf", "3", 100.0, 1.9e9 + 2.5),
+            ("upstream_duration_seconds_bucket", "0.005", "2", 0.004, 1.9e9 + 1),
+            ("token_request_duration_seconds_bucket", "0.25", "4", 0.2, 1.9e9),
+        )
+    ]
+    assert "trace_id" not in exposition.render().decode()
+
+
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+PREFERENCES = {
+    PROMETHEUS_2: OPENMETRICS,
+    PROMETHEUS_3: OPENMETRICS,
+    f"application/vnd.google.protobuf;q=0.6,{PROMETHEUS_3}": OPENMETRICS,
+    "application/openmetrics-text": OPENMETRICS,
+    'Application/OpenMetrics-Text; Version="1.0.0"; charset=utf-8': OPENMETRICS,
+    "text/plain, application/openmetrics-text": OPENMETRICS,
+    "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5": PLAIN,
+    "application/openmetrics-text;q=0": PLAIN,
+    "application/openmetrics-text;q=high": PLAIN,
+    "application/openmetrics-text;q=2": PLAIN,
+    "application/openmetrics-text;q=nan": PLAIN,
+    "application/openmetrics-text;version=0.0.1": PLAIN,
+    "application/openmetrics-text;version=2.0.0": PLAIN,
+    "application/openmetrics-text;version=x": PLAIN,
+    "application/*": PLAIN,
+    "*/*": PLAIN,
+    "text/html,*/*;q=0.8": PLAIN,
+    ";,;=;q,application/openmetrics-textual": PLAIN,
+    "": PLAIN,
+}
+
+
+@pytest.mark.parametrize(("accept", "expected"), PREFERENCES.items())
+def test_the_format_is_what_the_scrape_prefers(accept: str, expected: str) -> None:
+    """OpenMetrics for who names it and nothing better; everybody else gets what there was."""
+    assert preferred_format(accept) == expected
 
 
 def test_a_histogram_is_cumulative() -> None:

@@ -77,9 +77,16 @@ async def send_for_ever(
 
 @contextlib.asynccontextmanager
 async def scene(
-    folder: Path, *paths: str, has_tls: bool = False, **settings: Any
+    folder: Path,
+    *paths: str,
+    has_tls: bool = False,
+    collector: str | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Scene]:
-    """Run a mock, a proxy with these settings, and a steady caller of each path."""
+    """Run a mock, a proxy with these settings, and a steady caller of each path.
+
+    With the URL of a `collector`, every request is traced.
+    """
     folder.mkdir()  # noqa: ASYNC240 (a folder of the test, in memory)
     secret = folder / "secret"
     secret.write_text(CLIENT_SECRET, "utf-8")
@@ -103,6 +110,8 @@ async def scene(
             access_log="off",
             **settings,
         )
+        if collector is not None:
+            environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
         async with proxy_process(environ, "run", directory=folder) as process:
             port, admin = await process.ports()
             base = f"{'https' if has_tls else 'http'}://127.0.0.1:{port}"

@@ -6,10 +6,11 @@ import itertools
 import json
 import re
 import socket
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -106,6 +107,19 @@ class Watch:
         assert len(found) <= 1, query
         return float(found[0]["value"][1]) if found else None
 
+    async def exemplars(self, query: str) -> list[dict[str, Any]]:
+        """Return the exemplars of the last minutes, each with the labels of its series."""
+        now = time.time()
+        asked = {"query": query, "start": f"{now - 600}", "end": f"{now + 60}"}
+        url = f"{self.url}/api/v1/query_exemplars"
+        async with aiohttp.ClientSession() as session, session.get(url, params=asked) as answer:
+            found = (await answer.json())["data"]
+        return [
+            {**exemplar, "series": series["seriesLabels"]}
+            for series in found
+            for exemplar in series["exemplars"]
+        ]
+
     async def becomes(self, target: int, *names: str, seconds: float = 40.0) -> None:
         """Wait until these alerts of `target`, and no others, are told."""
         told: set[str] = set()
@@ -196,6 +210,7 @@ async def watching(
             f"--config.file={folder}/prometheus.yml",
             f"--storage.tsdb.path={folder}/prometheus",
             f"--web.listen-address=127.0.0.1:{port}",
+            "--enable-feature=exemplar-storage",
             "--log.level=warn",
         ) as process:
             await within(_until_ready(watch.url, process), "Prometheus", 20)
