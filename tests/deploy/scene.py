@@ -13,6 +13,7 @@ import aiohttp
 
 from proxy.mock import MockClient, serve_mock
 from proxy.mock.command import new_mock
+from tests.support.callers import SHOP_KEY, key_file
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment
 from tests.support.tls_callers import ServerFiles
@@ -65,12 +66,15 @@ class Scene:
 
 
 async def send_for_ever(
-    session: aiohttp.ClientSession, url: str, trusted: ssl.SSLContext | None = None
+    session: aiohttp.ClientSession,
+    url: str,
+    trusted: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Send about twenty requests a second, whatever becomes of them."""
     for pause in itertools.repeat(0.05):
         with contextlib.suppress(aiohttp.ClientError):
-            async with session.get(url, ssl=trusted or True) as answer:
+            async with session.get(url, headers=headers, ssl=trusted or True) as answer:
                 await answer.read()
         await asyncio.sleep(pause)
 
@@ -80,17 +84,24 @@ async def scene(
     folder: Path,
     *paths: str,
     has_tls: bool = False,
+    knows_callers: bool = False,
     collector: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[Scene]:
     """Run a mock, a proxy with these settings, and a steady caller of each path.
 
+    `knows_callers`: they prove by a key who they are, and may have 40 requests at a time.
     With the URL of a `collector`, every request is traced.
     """
     folder.mkdir()  # noqa: ASYNC240 (a folder of the test, in memory)
     secret = folder / "secret"
     secret.write_text(CLIENT_SECRET, "utf-8")
-    trusted = None
+    trusted, headers = None, {}
+    if knows_callers:
+        settings["config_file"] = folder / "callers.toml"
+        table = f'[callers.shop]\nkey_file = "{key_file(folder, SHOP_KEY)}"\nmax_in_flight = 40\n'
+        settings["config_file"].write_text(table)
+        headers["Authorization"] = f"Bearer {SHOP_KEY}"
     if has_tls:
         tls = ServerFiles(folder)
         settings |= tls.settings
@@ -116,7 +127,9 @@ async def scene(
             port, admin = await process.ports()
             base = f"{'https' if has_tls else 'http'}://127.0.0.1:{port}"
             traffic = [
-                tasks.create_task(send_for_ever(session, base + path, trusted), name="peer")
+                tasks.create_task(
+                    send_for_ever(session, base + path, trusted, headers), name="peer"
+                )
                 for path in paths
             ]
             try:

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.admin.test_metrics import EXPECTED
 from tests.deploy.expressions import (
     ASKING_VARIABLES,
     DASHBOARD,
@@ -49,19 +50,19 @@ FAULTS = [
 
 def concrete(expression: str, window: str) -> str:
     """Fill in what Grafana would: everything chosen, and a window for rates."""
-    chosen = re.sub(r'"\$(?:cluster|namespace|job|pod|instance|client)"', '".*"', expression)
+    chosen = re.sub(r'"\$(?:cluster|namespace|job|pod|instance|client|route)"', '".*"', expression)
     assert "$" not in chosen.replace("$__rate_interval", "")
     return re.sub(r"\[(?:\$__rate_interval|\d+m)\]", f"[{window}]", chosen)
 
 
 def test_rows_and_variables() -> None:
-    """The dashboard has these rows, and can be turned to any data source, fleet and client."""
+    """The dashboard has these rows, and can be turned to any data source, fleet, client, route."""
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     assert rows == [
         *("Overview", "Tokens", "Requests", "Latency", "Refusals", "Upstream", "Resources")
     ]
     names = [variable["name"] for variable in VARIABLES]
-    assert names == ["datasource", *CHOSEN, "client", "runbook"]
+    assert names == ["datasource", *CHOSEN, "client", "route", "runbook"]
     for variable in ASKING_VARIABLES:
         assert (variable["multi"], variable["includeAll"]) == (True, True)
         assert variable["allValue"] == ".*"  # also where there is no such label
@@ -95,6 +96,24 @@ def test_panels_say_what_they_show(panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         for name, matchers in MATCHERS.findall(target["expr"]):
             assert chosen in matchers or name.startswith("container_"), name
+            assert ("$client" in matchers, "$route" in matchers) == follows(name), name
+
+
+def follows(name: str) -> tuple[bool, bool]:
+    """Say whether a series has the labels that the variables `client` and `route` choose."""
+    base = re.sub(r"_(?:bucket|sum|count|total)$", "", name.removeprefix("signicat_proxy_"))
+    _, labels = EXPECTED.get(base, ("", set[str]()))
+    return "client" in labels, "route" in labels
+
+
+@pytest.mark.parametrize("panel", GRAPHS, ids=lambda panel: str(panel["title"]))
+def test_durations_lead_to_traces(panel: dict[str, Any]) -> None:
+    """A panel of a duration histogram over time asks for its exemplars: once, or points double."""
+    asking = [target for target in panel["targets"] if target.get("exemplar")]
+    shown = " ".join(target["expr"] for target in panel["targets"])
+    has_exemplars = "_duration_seconds_bucket" in shown and panel["type"] != "stat"
+    assert len(asking) == has_exemplars
+    assert all("_duration_seconds_bucket" in target["expr"] for target in asking)
 
 
 def test_the_list_of_alerts_is_of_ours() -> None:
@@ -202,7 +221,7 @@ async def run(command: str, admin: int) -> None:
 async def test_everything_finds_something_at_a_running_proxy(tmp_path: Path) -> None:
     """Names, labels and legends of dashboard, alerts and runbook are those of a real scrape."""
     paths = ("/mock/echo", "/auth/open/connect/token")
-    async with scene(tmp_path / "proxy", *paths, has_tls=True) as running:
+    async with scene(tmp_path / "proxy", *paths, has_tls=True, knows_callers=True) as running:
         await running.break_it(*FAULTS)
         async with watching([running.admin], tmp_path) as watch:
             await all_find_something(watch, [*ASKED, DASHBOARD["annotations"]["list"][1]["expr"]])
