@@ -99,6 +99,13 @@ FULL: Final = merged(
             "batch": {"keySha256": ["fedcba9876543210" * 4, "0123456789abcdef" * 4]},
         },
         "tls": {"secretName": "gateway-tls", "clientCA": {"enabled": True}},
+        "otel": {
+            "endpoint": "http://collector.observability:4318",
+            "headersSecret": {"name": "collector-key"},
+            "sampler": "parentbased_traceidratio",
+            "samplerArg": 0.25,
+            "resourceAttributes": {"deployment.environment.name": "a, b=$(HOME)"},
+        },
         "clients": {
             "auth": {
                 "secretKey": "secret",
@@ -204,6 +211,7 @@ FULL: Final = merged(
             "callers": [peer()],
             "monitoring": [peer()],
             "egress": [peer()],
+            "collector": [peer()],
             "extraIngress": [{"from": [peer()]}],
             "extraEgress": [{"to": [peer()]}],
             "cilium": {"names": ["*.example.com"]},

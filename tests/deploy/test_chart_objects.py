@@ -186,6 +186,7 @@ NUMBERED: Final = {
     "serviceAccount": {"name": "7"},
     "egressProxy": {"secretName": "7", "secretKey": "7"},
     "caBundle": {"configMapName": "7", "key": "7"},
+    "otel": {"endpoint": "http://collector:4318", "headersSecret": {"name": "7", "key": "7"}},
     "sidecar": {"containerName": "7"},
 }
 """Names that YAML takes for numbers, where nothing says that they are text."""

@@ -48,7 +48,7 @@ def read_by_the_proxy(manifests: list[Manifest], folder: Path) -> Settings:
     environ = {
         variable["name"]: as_the_kubelet(variable["value"], folder)
         for variable in container.get("env", [])
-        if "value" in variable
+        if "value" in variable and not variable["name"].startswith("OTEL_")
     }
     assert container["args"] == ["run"]
     if "SIGNICAT_PROXY_CONFIG_FILE" in environ:

@@ -140,6 +140,9 @@ chart's own settings over a file that it does not write, so that ports, probes a
       name: {{ .Values.egressProxy.secretName | quote }}
       key: {{ .Values.egressProxy.secretKey | quote }}
 {{- end }}
+{{- with include "signicat-proxy.otelEnv" . | fromJsonArray }}
+{{ toYaml . }}
+{{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}

@@ -10,6 +10,7 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- include "signicat-proxy.validateEnvironment" . -}}
 {{- include "signicat-proxy.validateEgress" . -}}
 {{- include "signicat-proxy.validateExtras" . -}}
+{{- include "signicat-proxy.validateOtel" . -}}
 {{- if not .Values.image.repository -}}
 {{- fail "image.repository: say where your build of the image is; none is published" -}}
 {{- end -}}
@@ -184,8 +185,16 @@ itself, in the environment or in the file, is no reason for Kubernetes or the pr
 {{- $owned = append $owned (upper .) -}}
 {{- end -}}
 {{- end -}}
+{{- $traced := list -}}
+{{- range include "signicat-proxy.otelEnv" . | fromJsonArray -}}
+{{- $traced = append $traced .name -}}
+{{- end -}}
+{{- $otel := include "signicat-proxy.otelValues" . | fromJson -}}
 {{- $names := list -}}
 {{- range .Values.extraEnv -}}
+{{- if has .name $traced -}}
+{{- fail (printf "extraEnv: %s is set by the chart; give %s instead" .name (get $otel .name | default "another name")) -}}
+{{- end -}}
 {{- $setting := upper .name | trimPrefix "SIGNICAT_PROXY_" -}}
 {{- if and (hasPrefix "SIGNICAT_PROXY_" (upper .name)) (has $setting $owned) -}}
 {{- fail (printf "extraEnv: %s is set by the chart; give %s instead" .name (get $where $setting | default (printf "settings.%s" (lower $setting)))) -}}
