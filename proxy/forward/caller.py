@@ -64,7 +64,9 @@ class CallerConnection(EndingConnection):
     def _identify(self) -> None:
         """Learn whose connection this is, as far as it tells by itself (I1)."""
         facts = peer_facts(self.transport)
-        self._peer = self._context.admission.callers.peer(facts.address, facts.uid, facts.names)
+        self._peer = self._context.admission.callers.peer(
+            facts.address, facts.uid, facts.names, self.scheme.decode()
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what ran for this caller (F7)."""

@@ -74,8 +74,9 @@ class Identity:
 class Peer:
     """Who is at the other end of one connection, and who sent the header block seen last on it.
 
-    `address` is for logs. `own` is who the connection proves to be. `sender` is who the current
-    request is from; only admission changes it, and it is `own` until a request is admitted.
+    `address` and `scheme`, by which its URLs begin, are for those who record requests. `own` is
+    who the connection proves to be. `sender` is who the current request is from; only admission
+    changes it, and it is `own` until a request is admitted.
     The verdict holds for exactly one header block on this very connection, and for one
     generation of the keys (I2). So does whose key the last credentials were, for exactly their
     bytes: other headers may change with each request, and a digest costs as much as a small one.
@@ -90,11 +91,13 @@ class Peer:
         "_proxy_authorization",
         "address",
         "own",
+        "scheme",
         "sender",
     )
 
-    def __init__(self, address: str | None, own: Identity) -> None:
+    def __init__(self, address: str | None, own: Identity, scheme: str = "http") -> None:
         self.address = address
+        self.scheme = scheme
         self.own = own
         self.sender = own
         self._head: KnownHead | None = None

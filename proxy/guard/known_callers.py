@@ -94,18 +94,22 @@ class KnownCallers:
         ]
 
     def peer(
-        self, address: str | None, uid: int | None = None, names: tuple[str, ...] = ()
+        self,
+        address: str | None,
+        uid: int | None = None,
+        names: tuple[str, ...] = (),
+        scheme: str = "http",
     ) -> Peer:
         """Return who is at the other end of a new connection, by its certificate or its user.
 
         A certificate that names two callers proves neither.
         """
         if uid is None and not names:
-            return Peer(address, self.nobody)
+            return Peer(address, self.nobody, scheme)
         found = {self._by_certificate[name] for name in names if name in self._by_certificate}
         if uid is not None and uid in self._by_user:
             found.add(self._by_user[uid])
-        return Peer(address, found.pop() if len(found) == 1 else self.nobody)
+        return Peer(address, found.pop() if len(found) == 1 else self.nobody, scheme)
 
     def identify(self, facts: dict[bytes, bytes], peer: Peer) -> Identity:
         """Return who sent a header block on the connection of `peer`.

@@ -57,7 +57,7 @@ class RequestRecord:
     `status` is 0 until a response's head has gone to the caller; `detail` is set for
     replies of our own; `outcome` is `ok`, a code of table E, `client_left` or
     `client_stalled`. `trace` is there if the request is sampled.
-    `sender` is who the request is from, `peer` the address that it came from.
+    `sender` is who the request is from, `peer` the address and `scheme` what it came by.
     """
 
     __slots__ = (
@@ -71,6 +71,7 @@ class RequestRecord:
         "request",
         "request_id",
         "route",
+        "scheme",
         "sender",
         "started",
         "status",
@@ -92,6 +93,7 @@ class RequestRecord:
         self.request = request
         self.sender = peer.sender
         self.peer = peer.address
+        self.scheme = peer.scheme
         self.route = route
         self.body = body
         self.started = started
@@ -134,7 +136,7 @@ class RequestSpans(Protocol):
         """Take a request that is over."""
 
     def refused(
-        self, request: Request, method: str, kind: ErrorKind, request_id: str, caller: str | None
+        self, request: Request, method: str, kind: ErrorKind, request_id: str, peer: Peer
     ) -> None:
         """Take one that the guard refused."""
 
@@ -237,7 +239,7 @@ class RequestLog:
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
         self._counters.request_finished(UNROUTED, method, kind.status, sender.name, 0.0, None, 0, 0)
         if self._spans is not None and request is not None:
-            self._spans.refused(request, method, kind, known_as, sender.log_name)
+            self._spans.refused(request, method, kind, known_as, peer)
         self._recent.add(
             "refused",
             kind.code,

@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.clock import Clock
 from proxy.errors import ErrorKind
+from proxy.guard.identity import Peer
 from proxy.http1.request import Request
 from proxy.telemetry.counters import Counters
 from proxy.telemetry.request_log import RequestRecord
@@ -48,6 +49,7 @@ class TracedRequests:
             "http.request.method": known_method,
             "http.route": route,
             "url.path": route,
+            "url.scheme": record.scheme,
             "http.request.body.size": record.body.size,
             "http.response.body.size": record.bytes_out,
             "signicat_proxy.client": record.route.client,
@@ -71,7 +73,7 @@ class TracedRequests:
         self._counters.request_traced(route, seconds, record.head_seconds, trace.trace_id, wall)
 
     def refused(
-        self, request: Request, method: str, kind: ErrorKind, request_id: str, caller: str | None
+        self, request: Request, method: str, kind: ErrorKind, request_id: str, peer: Peer
     ) -> None:
         """Hand over the span of a request that the guard refused; it has no route."""
         trace = self._tracer.begin(request.parent, request.known.tracestate)
@@ -81,11 +83,12 @@ class TracedRequests:
         attributes: Attributes = {
             "http.request.method": known_method,
             "http.response.status_code": kind.status,
+            "url.scheme": peer.scheme,
             "error.type": kind.code,
             "signicat_proxy.request_id": request_id,
         }
-        if caller is not None:
-            attributes["signicat_proxy.caller"] = caller
+        if peer.sender.log_name is not None:
+            attributes["signicat_proxy.caller"] = peer.sender.log_name
         # It is the caller's error, and none of this server's, unless the status says so.
         error = kind.code if kind.status >= _FIRST_SERVER_ERROR else None
         self._tracer.request_ended(trace, name, 0.0, self._clock.monotonic(), attributes, error)

@@ -1,6 +1,7 @@
 """A collector of spans for tests: OTLP over HTTP, decoded with OpenTelemetry's own messages."""
 
 import asyncio
+import gzip
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.messages import Message, reply
 from tests.support.peers import ByteServer
+from tests.support.suite_output import keep
 from tests.support.waiting import eventually
 
 __all__ = ["OtlpReceiver", "ReceivedSpan"]
@@ -66,7 +68,8 @@ def _read(span: Span, service: str) -> ReceivedSpan:
 class OtlpReceiver(ByteServer):
     """Takes every batch, or answers with `failure` (a whole answer) while that is set.
 
-    `gate` holds answers back while it is cleared.
+    `gate` holds answers back while it is cleared. `bodies` are all bytes of spans, as they came
+    and unpacked; at the end of a run they are searched for secrets (G7).
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
@@ -75,6 +78,7 @@ class OtlpReceiver(ByteServer):
         self.gate = asyncio.Event()
         self.gate.set()
         self.spans: list[ReceivedSpan] = []
+        self.bodies: list[bytes] = []
 
     @property
     def endpoint(self) -> str:
@@ -87,7 +91,12 @@ class OtlpReceiver(ByteServer):
         await self.gate.wait()
         if self.failure is not None:
             return self.failure
-        batch = ExportTraceServiceRequest.FromString(message.body)
+        body = message.body
+        if message.head.value("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.bodies += (message.body, body)
+        keep(body.decode("latin-1"))
+        batch = ExportTraceServiceRequest.FromString(body)
         for resource in batch.resource_spans:
             service = str(_facts(list(resource.resource.attributes))["service.name"])
             for scope in resource.scope_spans:

@@ -48,6 +48,7 @@ async def test_a_plain_request(tokens: TokenServer) -> None:
             "http.request.method": "GET",
             "http.route": "/",
             "url.path": "/",
+            "url.scheme": "http",
             "http.request.body.size": 0,
             "http.response.body.size": 5,
             "http.response.status_code": 200,
@@ -115,6 +116,7 @@ async def test_a_refusal_is_a_span_without_a_route(tokens: TokenServer) -> None:
         assert server.attributes == {
             "http.request.method": "GET",
             "http.response.status_code": 421,
+            "url.scheme": "http",
             "error.type": "host_not_allowed",
             "signicat_proxy.request_id": "order-17",
         }
