@@ -32,6 +32,8 @@ HARDENING: Final = (
 """How production runs it."""
 
 _TOOLS: Final = ("buildah", "podman", "runc", "conmon", "mmdebstrap", "chroot", "tar")
+# Compose's own command loses the exit code; the collector's package is for Python programs.
+_IN_PACKAGES: Final = {"docker-compose": "compose", "rotel-agent": "rotel"}
 _PATH: Final = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CA_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 _STORAGE: Final = '[storage]\ndriver = "overlay"\nrunroot = "{0}/run"\ngraphroot = "{0}/graph"\n'
@@ -64,17 +66,17 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> fl
 
 def tool(name: str) -> str | None:
     """Return where a program is: beside this Python, or in PATH."""
-    if name == "docker-compose":
-        return _docker_compose()
+    if name in _IN_PACKAGES:
+        return _in_package(name, _IN_PACKAGES[name])
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
 
 
-def _docker_compose() -> str | None:
-    """Return the program itself: the command that its package installs loses the exit code."""
-    package = importlib.util.find_spec("compose")
-    folders = package.submodule_search_locations if package else None
-    return shutil.which("docker-compose", path=folders[0]) if folders else None
+def _in_package(name: str, package: str) -> str | None:
+    """Return the program itself: what a package installs as a command may be another thing."""
+    found = importlib.util.find_spec(package)
+    folders = found.submodule_search_locations if found else None
+    return shutil.which(name, path=folders[0]) if folders else None
 
 
 def missing(names: Sequence[str] = _TOOLS) -> str:
