@@ -146,9 +146,11 @@ def _run(args: argparse.Namespace) -> int:
         from proxy.net.tls import system_trust_hidden
 
         with system_trust_hidden():
+            from proxy.net.notify_socket import NotifySocket
             from proxy.server.process import run_proxy
 
-        return run_proxy(_load(args))
+        notify = NotifySocket.taken_from(os.environ, os.getpid())
+        return run_proxy(_load(args), notify)
     finally:
         gc.enable()
 

@@ -31,6 +31,7 @@ class Demand:
     def __init__(self, sleep: Sleep = _sleep_on_loop) -> None:
         self.is_wanted = False
         self.is_ordered = False
+        self._is_attempting = False
         self._wake = asyncio.Event()
         self._sleep = sleep
 
@@ -48,10 +49,17 @@ class Demand:
     def begin_attempt(self) -> None:
         """Take the orders: one that comes during the attempt is for another."""
         self.is_ordered = False
+        self._is_attempting = True
 
     def end_attempt(self) -> None:
         """Drop the wishes: whoever had one was told how the attempt ended (T4)."""
         self.is_wanted = False
+        self._is_attempting = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an operator's order, or an attempt, is still under way."""
+        return self.is_ordered or self._is_attempting
 
     async def wait(self, seconds: float) -> None:
         """Return as soon as anybody asks from now on, or after so many seconds."""

@@ -94,6 +94,11 @@ class TokenRefresher:
         """Read the secret again and renew at once (SIGHUP, POST /-/refresh)."""
         self._demand.order()
 
+    @property
+    def is_renewing(self) -> bool:
+        """Whether a renewal that was asked for is not over yet, well or not."""
+        return self._demand.is_open
+
     def secrets_in_use(self) -> Iterator[str]:
         """Yield what must never be logged."""
         yield from self._last_tokens

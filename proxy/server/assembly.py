@@ -47,7 +47,13 @@ from proxy.telemetry.token_request_log import TokenRequestLog
 from proxy.tracing.settings import TraceSettings
 from proxy.tracing.tracer import Tracer
 
-__all__ = ["Parts", "assemble", "configured_secrets", "new_admin_app"]
+__all__ = [
+    "Parts",
+    "Spawn",
+    "assemble",
+    "configured_secrets",
+    "new_admin_app",
+]
 
 Spawn = Callable[[Coroutine[None, None, None]], "asyncio.Task[None]"]
 """Starts a task that has a parent."""
@@ -75,6 +81,10 @@ class Parts:
         """Look at all files now, and renew all tokens (SIGHUP)."""
         self.watch.look_now()
         self.renew_tokens()
+
+    def is_reloading(self) -> bool:
+        """Say whether what a reload asks for is not over yet, well or not."""
+        return self.watch.is_due or any(each.is_renewing for each in self.refreshers)
 
     def renew_tokens(self) -> None:
         """Read all secrets again and renew all tokens now."""

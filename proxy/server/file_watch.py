@@ -80,6 +80,7 @@ class FileWatch:
         self._log = log
         self._watched: list[_Watched[Any]] = []
         self._is_ordered = asyncio.Event()
+        self._is_looking = False
 
     def add(self, files: WatchedFiles[T]) -> None:
         """Load files, put them into force, and look at them from now on.
@@ -98,10 +99,18 @@ class FileWatch:
         """Look at once, and tell again of files that cannot be used."""
         self._is_ordered.set()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a look that was asked for is not over yet."""
+        return bool(self._watched) and (self._is_ordered.is_set() or self._is_looking)
+
     async def run(self) -> None:
         """Look until cancelled; nothing that a file holds ends it."""
         while self._watched:
-            await self.look(tries_again=await self._wait())
+            tries_again = await self._wait()
+            self._is_looking = True
+            await self.look(tries_again=tries_again)
+            self._is_looking = False
 
     async def look(self, *, tries_again: bool = False) -> None:
         """Look at every file once; what failed is tried again if it has changed or `tries_again`.

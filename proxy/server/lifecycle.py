@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -15,8 +15,16 @@ from proxy.forward.callers import Callers
 from proxy.forward.context import Context
 from proxy.net.binding import CannotListenError
 from proxy.net.listeners import AdminPort, TrafficPorts
-from proxy.server.assembly import Parts, assemble, configured_secrets, new_admin_app
+from proxy.net.notify_socket import NotifySocket
+from proxy.server.assembly import (
+    Parts,
+    Spawn,
+    assemble,
+    configured_secrets,
+    new_admin_app,
+)
 from proxy.server.guard import placeholder_paths
+from proxy.server.service_manager import ServiceManager
 from proxy.server.traffic import new_traffic_ports
 from proxy.settings.loader import ListenAddress, Settings
 from proxy.settings.risks import risks_of
@@ -68,12 +76,14 @@ async def serve(
     settings_report: Mapping[str, object] | None = None,
     clock: Clock = SYSTEM_CLOCK,
     traces: TraceSettings | None = None,
+    notify: NotifySocket | None = None,
 ) -> int:
     """Run the proxy until it is told to stop; return the exit code.
 
     0 after a stop; 1 when an inner task died (C3) or the start-up deadline passed. Raises
     `CannotListenError` for an address that is in use, and `UnusableFileError`. `settings_report`
     is what the admin port shows of the settings, redacted. Without `traces` nothing is traced.
+    `notify` is where systemd listens, if it does (C5).
     """
     log = logs.log
     unroute = route_library_logs(log)
@@ -83,16 +93,14 @@ async def serve(
             parts = assemble(settings, spawn=spawn, clock=clock, logs=logs, traces=traces)
             traffic = new_traffic_ports(settings, parts.context, clock, parts.watch)
             _watch_secrets(logs, settings, parts)
-            control.on_reload = parts.reload
+            manager = _new_service_manager(parts, notify)
+            control.on_reload = partial(_reload, parts, manager)
             report = settings_report or {}
             admin_app = new_admin_app(parts, settings, settings_report=report, quit_=control.stop)
-            background = [spawn(work) for work in _background(settings, parts, log)]
-            try:
-                await _open_serve_and_drain(settings, control, traffic, parts.context, admin_app)
-            finally:
-                for task in background:
-                    task.cancel()
-                await parts.close(control.hurry)
+            async with _background(settings, parts, manager, spawn, control.hurry):
+                await _open_serve_and_drain(
+                    settings, control, traffic, parts.context, admin_app, manager
+                )
     except BaseExceptionGroup as group:
         return _exit_code(group, log)
     finally:
@@ -100,6 +108,23 @@ async def serve(
         logs.flush()
     log.info("stopped")
     return 0
+
+
+def _new_service_manager(parts: Parts, socket: NotifySocket | None) -> ServiceManager:
+    """Return what tells systemd of this process, on the socket that it has named (C5)."""
+    return ServiceManager(
+        socket,
+        clients=parts.client_statuses,
+        in_flight=parts.context.callers.in_flight,
+        is_reloading=parts.is_reloading,
+        monotonic=parts.clock.monotonic,
+        log=parts.context.log,
+    )
+
+
+def _reload(parts: Parts, manager: ServiceManager) -> None:
+    parts.reload()
+    manager.reloading()
 
 
 def _watch_secrets(logs: Logs, settings: Settings, parts: Parts) -> None:
@@ -113,17 +138,31 @@ def _watch_secrets(logs: Logs, settings: Settings, parts: Parts) -> None:
         logs.redact.watch(file.keys_in_use)
 
 
-def _background(
-    settings: Settings, parts: Parts, log: FilteringBoundLogger
+@contextlib.asynccontextmanager
+async def _background(
+    settings: Settings, parts: Parts, manager: ServiceManager, spawn: Spawn, hurry: asyncio.Event
+) -> AsyncIterator[None]:
+    """Run what goes on beside the requests; if one of them dies, the process does (C3)."""
+    works = [spawn(work) for work in _works(settings, parts, manager)]
+    try:
+        yield
+    finally:
+        for work in works:
+            work.cancel()
+        await parts.close(hurry)
+
+
+def _works(
+    settings: Settings, parts: Parts, manager: ServiceManager
 ) -> Iterator[Coroutine[None, None, None]]:
-    """Yield what runs beside the requests; if one of them dies, the process does (C3)."""
     for refresher in parts.refreshers:
         yield refresher.run()
     yield _sweep(parts.context, settings)
     yield parts.traffic.run()
     yield parts.watch.run()
+    yield manager.run()
     if settings.startup_deadline_seconds is not None:
-        yield _enforce_startup_deadline(parts, settings.startup_deadline_seconds, log)
+        yield _enforce_startup_deadline(parts, settings.startup_deadline_seconds)
 
 
 def _warn_of_risks(settings: Settings, log: FilteringBoundLogger) -> None:
@@ -155,6 +194,7 @@ async def _open_serve_and_drain(
     traffic: TrafficPorts,
     context: Context,
     admin_app: web.Application,
+    manager: ServiceManager,
 ) -> None:
     log = context.log
     admin = AdminPort(admin_app)
@@ -174,9 +214,11 @@ async def _open_serve_and_drain(
         _tell_of_placeholders(settings, log)
         _warn_of_risks(settings, log)
         control.started.set()
+        manager.started()
         await control.stopping.wait()
         log.info("draining", in_flight=context.callers.in_flight())
         context.callers.begin_drain()
+        manager.stopping(settings.shutdown_delay_seconds + settings.drain_seconds)
         await _wait(control.hurry, settings.shutdown_delay_seconds)
         traffic.close()
         await _drain(context.callers, control.hurry, settings.drain_seconds)
@@ -221,14 +263,12 @@ async def _sweep(context: Context, settings: Settings) -> None:
         context.pool.expire(now)
 
 
-async def _enforce_startup_deadline(
-    parts: Parts, seconds: float, log: FilteringBoundLogger
-) -> None:
+async def _enforce_startup_deadline(parts: Parts, seconds: float) -> None:
     """End the process if a client has had no token by then (for Jobs)."""
     await asyncio.sleep(seconds)
     late = [s.client for s in parts.client_statuses() if not s.has_had_token]
     if late:
-        log.critical(
+        parts.context.log.critical(
             "startup_deadline_passed",
             clients=late,
             hint="no token within SIGNICAT_PROXY_STARTUP_DEADLINE_SECONDS",

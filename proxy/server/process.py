@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import uvloop
 
 from proxy.http1.parser import require_c_parsers
+from proxy.net.notify_socket import NotifySocket
 from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import Loaded
 from proxy.settings.report import settings_report
@@ -46,10 +47,11 @@ def listen_to_signals(control: Control) -> None:
     loop.add_signal_handler(signal.SIGHUP, control.reload)
 
 
-def run_proxy(loaded: Loaded) -> NoReturn:
+def run_proxy(loaded: Loaded, notify: NotifySocket | None = None) -> NoReturn:
     """Serve until a signal; end the process with the exit code.
 
-    Raises `MissingCParsersError` and `CannotListenError`.
+    `notify` is where systemd listens, None where it does not. Raises `MissingCParsersError` and
+    `CannotListenError`.
     """
     require_c_parsers()
     harden()
@@ -72,6 +74,7 @@ def run_proxy(loaded: Loaded) -> NoReturn:
             logs=logs,
             settings_report=settings_report(loaded),
             traces=trace_settings,
+            notify=notify,
         )
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

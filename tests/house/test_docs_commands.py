@@ -6,6 +6,7 @@ Ports and the folder of the secrets are replaced; everything else runs as it sta
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -145,25 +146,74 @@ def test_configuration_files_can_be_used(block: CodeBlock, tmp_path: Path) -> No
         assert route.methods is None or METHODS_OF[route.path] <= set(route.methods)
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "systemd"], ids=str)
-def test_units_are_units(block: CodeBlock, tmp_path: Path) -> None:
-    """Systemd finds nothing wrong with a unit, and little that it could reach."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("not installed: systemd-analyze")
-    unit = tmp_path / "signicat-proxy.service"
-    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={BIN}/signicat-proxy", block.text))
-    for command in (("verify",), ("security", "--offline=true", "--threshold=45")):
-        done = subprocess.run(
-            ["systemd-analyze", *command, unit], check=False, capture_output=True, text=True
-        )
-        about = [line for line in done.stderr.splitlines() if unit.name in line]
-        assert (done.returncode, about) == (0, [])
-    assert "RestartPreventExitStatus=2\n" in block.text
+SERVICE_PAGE: Final = "docs/service.md"
+SYSTEMD: Final = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="not installed: systemd-analyze"
+)
+
+
+def units() -> dict[str, str]:
+    """Return the units of the page by their names; their program is where it is here."""
+    shown = re.findall(
+        r"`/etc/systemd/system/([\w.-]+)`[^`]*```systemd\n(.*?)^```",
+        read(SERVICE_PAGE),
+        re.MULTILINE | re.DOTALL,
+    )
+    program = f"ExecStart={BIN}/signicat-proxy"
+    return {name: re.sub(r"(?m)^ExecStart=\S+", program, text) for name, text in shown}
+
+
+def for_older_systemd(unit: str) -> str:
+    """Return a unit with the drop-in that the page shows for systemd 252 or older."""
+    (lines,) = re.findall(r"^printf '\[Service\]\\n(Type=.*)' > ", read(SERVICE_PAGE), re.MULTILINE)
+    return unit.replace("Type=notify-reload\n", str(lines).replace("\\n", "\n"))
+
+
+def complaints(folder: Path, files: Mapping[str, str], *command: str) -> list[str]:
+    """Return what systemd finds wrong with units, each line of it."""
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text, "utf-8")
+    done = subprocess.run(
+        ["systemd-analyze", *command, *(folder / name for name in files)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stderr.splitlines() if any(name in line for name in files)]
+
+
+@SYSTEMD
+def test_units_are_units(tmp_path: Path) -> None:
+    """Systemd finds nothing wrong with the units, and little that they could reach."""
+    version = subprocess.run(["systemctl", "--version"], check=True, capture_output=True, text=True)
+    is_older = int(version.stdout.split()[1]) < 253
+    shown = units()
+    assert len(shown) == sum(block.language == "systemd" for block in BLOCKS)
+    found = complaints(tmp_path / "shown", shown, "verify")
+    if is_older:
+        complaint = "Failed to parse service type, ignoring: notify-reload"
+        assert [line.partition(": ")[2] for line in found] == [complaint]
+    else:
+        assert found == []
+    older = {name: for_older_systemd(unit) for name, unit in shown.items()}
+    assert "Type=notify\n" in older["signicat-proxy.service"]
+    assert complaints(tmp_path / "older", older, "verify") == []
+    service = {"signicat-proxy.service": older["signicat-proxy.service"]}
+    security = ("security", "--offline=true", "--threshold=45")
+    assert complaints(tmp_path / "security", service, *security) == []
+
+
+def test_the_unit_of_the_service_fits_the_proxy() -> None:
+    """It is started again in time, not for wrong settings, and stopped no sooner than it drains."""
+    unit = units()["signicat-proxy.service"]
+    assert "RestartPreventExitStatus=2\n" in unit
     # systemd gives up after five starts in ten seconds.
-    (pause,) = re.findall(r"^RestartSec=(\d+)$", block.text, re.MULTILINE)
+    (pause,) = re.findall(r"^RestartSec=(\d+)$", unit, re.MULTILINE)
     assert int(pause) * 4 > 10
     drain = Settings.model_fields["drain_seconds"].default
-    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", block.text, re.MULTILINE)
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     assert int(seconds) >= drain + 5
 
 
