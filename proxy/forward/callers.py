@@ -10,24 +10,25 @@ __all__ = ["Callers"]
 class Callers:
     """Owns the set of open connections, and whether they are being drained.
 
-    `limit` is how many may be open. `all_gone` is set while there are none.
+    `limit` is how many may be open. `all_gone` is set while there are none. `ends_idle`: those
+    without a request end soon, and so do those still to come.
     """
 
-    __slots__ = ("_ends_idle", "_open", "all_gone", "is_draining", "limit")
+    __slots__ = ("_open", "all_gone", "ends_idle", "is_draining", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.is_draining = False
         self.all_gone = asyncio.Event()
         self.all_gone.set()
-        self._ends_idle = False
+        self.ends_idle = False
         self._open: set[OpenConnection] = set()
 
     def add(self, caller: OpenConnection) -> bool:
         """Count a new connection in; False where it is one too many."""
         self._open.add(caller)
         self.all_gone.clear()
-        if self._ends_idle:  # it was accepted before the ports were closed, and is told after it
+        if self.ends_idle:  # it was accepted before the ports were closed, and is told after it
             caller.drain()
         return len(self._open) <= self.limit
 
@@ -59,8 +60,8 @@ class Callers:
         self.is_draining = True
 
     def end_idle(self) -> None:
-        """End the connections without a request, at the next sweep, and those still to come."""
-        self._ends_idle = True
+        """End the connections without a request, and those still to come, soon."""
+        self.ends_idle = True
         for caller in self._open:
             caller.drain()
 

@@ -191,9 +191,9 @@ class EndingConnection(Connection):
             self._peer_left()
 
     def drain(self) -> None:
-        """End at the next sweep if nothing is running; else the exchange's end ends it (C2)."""
+        """End soon if nothing is running; else the exchange's end ends it (C2)."""
         if self._exchange is None and not self._receive_buffer and not self._is_lingering:
-            self.patience.hasten()
+            self.patience.end_soon()
 
     def abandon(self) -> None:
         """End now: the time to drain is over (C2)."""

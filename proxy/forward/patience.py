@@ -51,6 +51,7 @@ _LINGER_SECONDS: Final = 5.0
 _LONGEST_GOODBYE_SECONDS: Final = 30.0
 _SLOW_READER_BYTES_PER_SECOND: Final = 8 * 1024
 _MOST_BURSTS: Final = 3
+_LAST_IDLE_SECONDS: Final = 1.0
 
 
 class Periods:
@@ -172,6 +173,20 @@ class Patience:
     def _burst_seconds(self, size: int) -> float:
         most = _MOST_BURSTS * self._periods.seconds[READER]
         return min(most, size / _SLOW_READER_BYTES_PER_SECOND)
+
+    def end_soon(self) -> None:
+        """Let an idle wait, or one for a handshake, last for a second in all; asked once.
+
+        Who has just connected, or has just read a response, may be about to send a request.
+        """
+        periods = self._periods
+        if self.awaited == IDLE:
+            self._idle_until -= max(0.0, periods.idle_seconds - _LAST_IDLE_SECONDS)
+            self.deadline = self._idle_until
+        elif self.awaited == HEAD:
+            self.deadline -= max(0.0, periods.seconds[HEAD] - _LAST_IDLE_SECONDS)
+        else:
+            self.hasten()
 
     def hasten(self) -> None:
         """Let the deadline pass at the next look."""

@@ -55,10 +55,9 @@ class TlsCallerConnection(CallerConnection):
             self._context.request_log.handshake_failed(EXPIRED, self._peer)
             self._linger()
             return
-        is_hastened = not self.patience.deadline  # a drain is to end it (C2)
         self.patience.expect_idle()
-        if is_hastened:
-            self.patience.hasten()
+        if self._context.callers.ends_idle:  # it was accepted before the drain (C2)
+            self.drain()
 
     def _bytes_below(self) -> int:
         return cast("TlsStream", self.transport).held

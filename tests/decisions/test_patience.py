@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from proxy.forward.patience import BODY, CLOSING, IDLE, READER, TOKEN, UPLOAD, Patience, Periods
+from proxy.forward.patience import (
+    BODY,
+    CLOSING,
+    HEAD,
+    IDLE,
+    READER,
+    TOKEN,
+    UPLOAD,
+    Patience,
+    Periods,
+)
 
 
 class Clock:
@@ -137,3 +147,41 @@ def test_the_wait_for_a_token_is_the_caches() -> None:
     patience = started(Clock())
     patience.expect(TOKEN)
     assert patience.deadline == math.inf
+
+
+def test_a_drain_lets_a_wait_that_has_just_begun_last_for_a_second() -> None:
+    """Who has just connected, or just read a response, is about to send: nothing is lost (C2)."""
+    for waits, moments in ((0.0, 1.0), (0.4, 0.6), (30.0, 0.0)):
+        clock = Clock()
+        patience = started(clock)
+        patience.expect_idle()
+        clock.now += waits
+        patience.end_soon()
+        assert max(0.0, patience.deadline - clock.now) == pytest.approx(moments)
+        clock.now = patience.deadline
+        assert not patience.may_stay_idle()
+
+
+def test_a_drain_lets_a_handshake_last_for_a_second() -> None:
+    """From the accept on; a reader that has stopped is not waited for (C2)."""
+    clock = Clock()
+    patience = started(clock)
+    patience.expect(HEAD)
+    patience.end_soon()
+    assert patience.deadline == clock.now + 1
+    patience.expect_flow(READER, 0)
+    patience.end_soon()
+    assert patience.deadline == 0
+
+
+def test_a_drain_makes_no_wait_longer() -> None:
+    """CALLER_IDLE_SECONDS and HEAD_TIMEOUT_SECONDS may be shorter than a second (C2)."""
+    clock = Clock()
+    periods = Periods(head_seconds=0.3, idle_seconds=0.2, connect_seconds=5, read_seconds=60)
+    patience = Patience(periods, clock)
+    patience.expect_idle()
+    patience.end_soon()
+    assert patience.deadline == clock.now + 0.2
+    patience.expect(HEAD)
+    patience.end_soon()
+    assert patience.deadline == clock.now + 0.3

@@ -105,7 +105,7 @@ async def test_a_head_that_has_begun_is_heard_out_in_a_drain(tokens: TokenServer
         assert (await proxy.admin("GET /livez")).status == 200
         proxy.stop()
         await within(until_refused(proxy), "the listener to close")
-        assert await caller.stays_silent(1.2)  # longer than it takes to close those that rest
+        assert await caller.stays_silent(1.8)  # longer than it takes to close those that rest
         answer = await caller.ask(rest)
         assert (answer.body, answer.head.value("Connection")) == (b"x", "close")
         assert await caller.read_to_end() == b""
