@@ -60,7 +60,13 @@ def admin_address(
         or _from_toml(config_file or environ.get(_CONFIG_FILE))
         or _DEFAULT
     )
-    return parse_listen_address(text.strip())  # as the settings are read
+    address = parse_listen_address(text.strip())  # as the settings are read
+    if address.inherited is not None:
+        raise ValueError(
+            f"{address} does not tell where that is; write the address of the socket behind "
+            "--admin-listen"
+        )
+    return address
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -216,6 +216,8 @@ def _skipped(client: ClientSettings, why: str, *checks: CheckId) -> Iterator[Res
 async def _port_result(setting: str, address: ListenAddress, timeout_seconds: float) -> Result:
     """Say whether the proxy could listen there, or does so already."""
     target = f"{setting} {address}"
+    if address.inherited is not None:
+        return Result("port", "skipped", target, "its .socket unit has the port")
     try:
         async with asyncio.timeout(timeout_seconds):  # the address may be a name
             found = await asyncio.to_thread(obstacles, setting, address)

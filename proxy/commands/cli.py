@@ -18,6 +18,7 @@ from proxy.settings.errors import ConfigurationError
 from proxy.settings.names import CONFIG_FILE
 
 if TYPE_CHECKING:
+    from proxy.net.inherited import Inherited
     from proxy.settings.loader import Loaded
 
 __all__ = ["main"]
@@ -128,7 +129,7 @@ def _wait_seconds(text: str) -> float:
     return seconds
 
 
-def _load(args: argparse.Namespace) -> "Loaded":
+def _load(args: argparse.Namespace, inherited: "Inherited | None" = None) -> "Loaded":
     from proxy.settings.loader import load
 
     flags = {
@@ -136,7 +137,13 @@ def _load(args: argparse.Namespace) -> "Loaded":
         for name, value in vars(args).items()
         if name.startswith("setting_") and value is not None
     }
-    return load(config_file=args.config, flags=flags, environ=os.environ, directory=Path.cwd())
+    return load(
+        config_file=args.config,
+        flags=flags,
+        environ=os.environ,
+        directory=Path.cwd(),
+        inherited=inherited,
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -146,11 +153,13 @@ def _run(args: argparse.Namespace) -> int:
         from proxy.net.tls import system_trust_hidden
 
         with system_trust_hidden():
+            from proxy.net.inherited import Inherited
             from proxy.net.notify_socket import NotifySocket
             from proxy.server.process import run_proxy
 
         notify = NotifySocket.taken_from(os.environ, os.getpid())
-        return run_proxy(_load(args), notify)
+        inherited = Inherited.taken_from(os.environ, os.getpid())
+        return run_proxy(_load(args, inherited), notify, inherited)
     finally:
         gc.enable()
 

@@ -65,7 +65,7 @@ def _parsed(flag: str, text: str) -> ListenAddress:
         address = parse_listen_address(text)
     except ValueError:
         address = None
-    if address is None or address.path is not None:
+    if address is None or address.host is None:
         raise ValueError(f"{flag}: write host:port, as in {_DEFAULTS[flag]}")
     return address
 

@@ -15,6 +15,8 @@ _HOST_PORT: Final = re.compile(
 _MAX_PORT: Final = 65535
 _UNIX: Final = re.compile(r"unix:(?P<path>.*?)(?P<options>(?:\s*,\s*[A-Za-z]+=[^,]*)*)")
 _MAX_PATH_BYTES: Final = 107
+_SYSTEMD: Final = "systemd"
+_SOCKET_NAME: Final = re.compile(r"[A-Za-z0-9._@-]{1,255}")
 _MODE: Final = re.compile(r"0?[0-7]{3}")
 _OWNER: Final = 0o600
 _DEFAULT_MODE: Final = 0o660
@@ -66,10 +68,13 @@ def _covers(host: str | None, other: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """A host and port, or the path of a Unix socket; `str()` gives back how it is written.
+    """A host and port, the path of a Unix socket, or sockets of systemd.
+
+    `str()` gives back how it is written.
 
     The host `localhost` is both loopback addresses, `*` every address of both families.
     `mode` and `group`, a name or a number, are of the socket, where they are written.
+    `inherited` names sockets that systemd opens; empty: those that no other entry names.
     """
 
     host: str | None
@@ -77,8 +82,11 @@ class ListenAddress:
     path: str | None = None
     mode: int | None = None
     group: str | None = None
+    inherited: str | None = None
 
     def __str__(self) -> str:
+        if self.inherited is not None:
+            return f"{_SYSTEMD}:{self.inherited}" if self.inherited else _SYSTEMD
         if self.path is not None:
             mode = "" if self.mode is None else f",mode={self.mode:04o}"
             return f"unix:{self.path}{mode}" + (f",group={self.group}" if self.group else "")
@@ -91,7 +99,9 @@ class ListenAddress:
 
     @property
     def is_local(self) -> bool:
-        """Can only this machine reach it."""
+        """Can only this machine reach it; of sockets of systemd, their own addresses tell."""
+        if self.inherited is not None:
+            return True
         return self.path is not None or is_loopback(self.host or "")
 
     @property
@@ -113,6 +123,8 @@ class ListenAddress:
 
     def overlaps(self, other: "ListenAddress") -> bool:
         """Say whether only one of two can be listened on, as far as that shows without a lookup."""
+        if self.inherited is not None or other.inherited is not None:
+            return self.inherited == other.inherited
         if self.path is not None or self.port != other.port:
             return self.path is not None and self.path == other.path
         pairs = itertools.product(self.each(), other.each())
@@ -134,15 +146,18 @@ class ListenAddress:
 def parse_listen_address(text: str) -> ListenAddress:
     """Read one entry; raise `ValueError` with a plain reason.
 
-    `host:port`, `[v6]:port`, `*:port` or `unix:/path[,mode=0660][,group=NAME]`.
+    `host:port`, `[v6]:port`, `*:port`, `unix:/path[,mode=0660][,group=NAME]` or
+    `systemd[:NAME]`.
     """
+    if text == _SYSTEMD or text.startswith(f"{_SYSTEMD}:"):
+        return _systemd_address(text)
     if text.startswith("unix:"):
         return _unix_address(text)
     if ",mode=" in text or ",group=" in text:
         raise ValueError("mode and group belong behind a Unix socket, as in unix:/run/a,mode=0660")
     match = _HOST_PORT.fullmatch(text)
     if match is None or int(match["port"]) > _MAX_PORT:
-        raise ValueError("write host:port, [IPv6]:port, *:port or unix:/path")
+        raise ValueError("write host:port, [IPv6]:port, *:port, unix:/path or systemd")
     host = match["v6"] or match["host"]
     if not host:
         raise ValueError("name the host to listen on, as in localhost:8080 (*:8080 for all)")
@@ -151,6 +166,13 @@ def parse_listen_address(text: str) -> ListenAddress:
     except UnicodeError:
         raise ValueError("the host has a part that is empty or longer than 63 letters") from None
     return ListenAddress(host, int(match["port"]))
+
+
+def _systemd_address(text: str) -> ListenAddress:
+    name = text.removeprefix(_SYSTEMD).removeprefix(":")
+    if text != _SYSTEMD and not _SOCKET_NAME.fullmatch(name):
+        raise ValueError("name a socket of systemd by its FileDescriptorName=, as in systemd:web")
+    return ListenAddress(None, None, inherited=name)
 
 
 def _unix_address(text: str) -> ListenAddress:

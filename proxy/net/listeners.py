@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -10,12 +10,14 @@ from aiohttp import web
 
 from proxy.net.addresses import ListenAddress
 from proxy.net.binding import Bound, listen, resolve
+from proxy.net.inherited import InheritedSocket
 from proxy.net.stream import StreamProtocol
 from proxy.net.unix_socket import file_id
 
 __all__ = ["AdminPort", "TrafficPorts"]
 
 _BACKLOG: Final = 1024
+_LONGEST_BACKLOG: Final = 2**31 - 1  # what the kernel allows, as in a .socket unit by default
 _ADMIN_IDLE_SECONDS: Final = 75.0
 _ADMIN_SHUTDOWN_SECONDS: Final = 1.0
 _MAX_ADMIN_CONNECTIONS: Final = 32  # half of the files that are spared for other than callers
@@ -33,21 +35,54 @@ class _Listeners:
         setting: str,
         address: ListenAddress,
         protocol_factory: Callable[[], StreamProtocol],
+        tcp_factory: Callable[[], StreamProtocol] | None = None,
     ) -> Bound:
-        """Listen on all that an entry stands for; raise `CannotListenError`."""
+        """Listen on all that an entry stands for; raise `CannotListenError`.
+
+        `tcp_factory` is for those that are no Unix sockets, if another.
+        """
         looking_up = asyncio.to_thread(resolve, setting, address) if address.is_name else None
         places = address.each() if looking_up is None else await looking_up
         bound = listen(setting, address, places, _BACKLOG)
         if address.path is not None:
             self._files.append((address.path, file_id(address.path)))
         for sock in bound.sockets:
-            self._servers.append(await _accept(protocol_factory, sock))
+            await self._accept(sock, protocol_factory, tcp_factory, _BACKLOG)
         return bound
+
+    async def adopt(
+        self,
+        sockets: Iterable[InheritedSocket],
+        protocol_factory: Callable[[], StreamProtocol],
+        tcp_factory: Callable[[], StreamProtocol] | None = None,
+    ) -> None:
+        """Accept on sockets that systemd listens on, too: their paths are not ours to take away.
+
+        Who connects while nobody accepts waits in their queue.
+        """
+        for each in sockets:
+            await self._accept(each.adopt(), protocol_factory, tcp_factory, _LONGEST_BACKLOG)
+
+    async def _accept(
+        self,
+        sock: socket.socket,
+        protocol_factory: Callable[[], StreamProtocol],
+        tcp_factory: Callable[[], StreamProtocol] | None,
+        backlog: int,
+    ) -> None:
+        """Give each connection of a listening socket a protocol."""
+        loop = asyncio.get_running_loop()
+        is_unix = sock.family == socket.AF_UNIX
+        chosen = protocol_factory if is_unix or tcp_factory is None else tcp_factory
+        factory = cast("Callable[[], asyncio.Protocol]", chosen)
+        create = loop.create_unix_server if is_unix else loop.create_server
+        self._servers.append(await create(factory, sock=sock, backlog=backlog))
 
     def close(self) -> None:
         """Accept nothing more, and take the paths away; open connections stay.
 
-        A path that somebody else has taken over stays too.
+        A path that somebody else has taken over stays too, and so does the queue of a socket
+        that systemd listens on: its next owner accepts those who are in it.
         """
         for path, file in self._files:
             if file is not None and file_id(path) == file:  # compared while the socket is open
@@ -58,22 +93,12 @@ class _Listeners:
         self._servers.clear()
 
 
-async def _accept(
-    protocol_factory: Callable[[], StreamProtocol], sock: socket.socket
-) -> asyncio.Server:
-    """Give each connection of a listening socket a protocol."""
-    loop = asyncio.get_running_loop()
-    factory = cast("Callable[[], asyncio.Protocol]", protocol_factory)
-    if sock.family == socket.AF_UNIX:
-        return await loop.create_unix_server(factory, sock=sock, backlog=_BACKLOG)
-    return await loop.create_server(factory, sock=sock, backlog=_BACKLOG)
-
-
 class TrafficPorts:
     """The listeners of LISTEN.
 
-    `addresses` are the entries with their real ports; `left_out` tells what of them this
-    machine does not have. `tcp_factory` is for those that are no Unix sockets, if another.
+    `addresses` are the entries with their real ports, those of systemd's sockets one by one;
+    `left_out` tells what of them this machine does not have. `tcp_factory` is for those that are
+    no Unix sockets, if another.
     """
 
     def __init__(
@@ -82,15 +107,19 @@ class TrafficPorts:
         tcp_factory: Callable[[], StreamProtocol] | None = None,
     ) -> None:
         self._protocol_factory = protocol_factory
-        self._tcp_factory = tcp_factory or protocol_factory
+        self._tcp_factory = tcp_factory
         self._listeners = _Listeners()
         self.addresses: list[ListenAddress] = []
         self.left_out: list[str] = []
 
-    async def open(self, address: ListenAddress) -> None:
-        """Listen on one more entry; raise `CannotListenError`."""
-        factory = self._tcp_factory if address.path is None else self._protocol_factory
-        bound = await self._listeners.open("LISTEN", address, factory)
+    async def open(self, address: ListenAddress, inherited: Sequence[InheritedSocket] = ()) -> None:
+        """Listen on one more entry, or on the sockets for it; raise `CannotListenError`."""
+        factories = self._protocol_factory, self._tcp_factory
+        if address.inherited is not None:
+            await self._listeners.adopt(inherited, *factories)
+            self.addresses += [each.address for each in inherited]
+            return
+        bound = await self._listeners.open("LISTEN", address, *factories)
         self.addresses.append(bound.address)
         self.left_out += bound.left_out
 
@@ -119,8 +148,13 @@ class AdminPort:
             shutdown_timeout=_ADMIN_SHUTDOWN_SECONDS,
         )
 
-    async def open(self, address: ListenAddress) -> ListenAddress:
-        """Listen; return the entry with its real port; raise `CannotListenError`."""
+    async def open(
+        self, address: ListenAddress, inherited: Sequence[InheritedSocket] = ()
+    ) -> list[ListenAddress]:
+        """Listen, or accept on the sockets for the entry; raise `CannotListenError`.
+
+        Returns the entry with its real port, or the addresses of the sockets.
+        """
         await self._runner.setup()
         requests = cast("web.Server", self._runner.server)  # there since the line above
 
@@ -129,9 +163,12 @@ class AdminPort:
                 too_old.force_close()
             return requests()
 
+        if address.inherited is not None:
+            await self._listeners.adopt(inherited, accept)
+            return [each.address for each in inherited]
         bound = await self._listeners.open("ADMIN_LISTEN", address, accept)
         self.left_out = bound.left_out
-        return bound.address
+        return [bound.address]
 
     async def close(self) -> None:
         """Stop listening and end open admin connections."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.forward.callers import Callers
 from proxy.forward.context import Context
 from proxy.net.binding import CannotListenError
-from proxy.net.listeners import AdminPort, TrafficPorts
+from proxy.net.inherited import NO_SOCKETS, Inherited
+from proxy.net.listeners import AdminPort
 from proxy.net.notify_socket import NotifySocket
 from proxy.server.assembly import (
     Parts,
@@ -23,11 +23,10 @@ from proxy.server.assembly import (
     configured_secrets,
     new_admin_app,
 )
-from proxy.server.guard import placeholder_paths
+from proxy.server.ports import Ports
 from proxy.server.service_manager import ServiceManager
 from proxy.server.traffic import new_traffic_ports
 from proxy.settings.loader import ListenAddress, Settings
-from proxy.settings.risks import risks_of
 from proxy.telemetry.logs import Logs, route_library_logs
 from proxy.tracing.settings import TraceSettings
 
@@ -77,13 +76,14 @@ async def serve(
     clock: Clock = SYSTEM_CLOCK,
     traces: TraceSettings | None = None,
     notify: NotifySocket | None = None,
+    inherited: Inherited = NO_SOCKETS,
 ) -> int:
     """Run the proxy until it is told to stop; return the exit code.
 
     0 after a stop; 1 when an inner task died (C3) or the start-up deadline passed. Raises
-    `CannotListenError` for an address that is in use, and `UnusableFileError`. `settings_report`
-    is what the admin port shows of the settings, redacted. Without `traces` nothing is traced.
-    `notify` is where systemd listens, if it does (C5).
+    `CannotListenError` and `UnusableFileError`. `settings_report` is what the admin port shows
+    of the settings, redacted. Without `traces` nothing is traced. `notify` is where systemd
+    listens, if it does, and `inherited` are its sockets: the settings were checked with them (C5).
     """
     log = logs.log
     unroute = route_library_logs(log)
@@ -97,10 +97,9 @@ async def serve(
             control.on_reload = partial(_reload, parts, manager)
             report = settings_report or {}
             admin_app = new_admin_app(parts, settings, settings_report=report, quit_=control.stop)
+            ports = Ports(settings, traffic, AdminPort(admin_app), inherited, log)
             async with _background(settings, parts, manager, spawn, control.hurry):
-                await _open_serve_and_drain(
-                    settings, control, traffic, parts.context, admin_app, manager
-                )
+                await _open_serve_and_drain(settings, control, ports, parts.context, manager)
     except BaseExceptionGroup as group:
         return _exit_code(group, log)
     finally:
@@ -165,19 +164,6 @@ def _works(
         yield _enforce_startup_deadline(parts, settings.startup_deadline_seconds)
 
 
-def _warn_of_risks(settings: Settings, log: FilteringBoundLogger) -> None:
-    """Name what the settings open up (G1, G2)."""
-    for risk in risks_of(settings):
-        facts = {} if risk.address is None else {"address": risk.address}
-        log.warning(risk.event, setting=risk.setting, **facts, hint=risk.hint)
-
-
-def _tell_of_placeholders(settings: Settings, log: FilteringBoundLogger) -> None:
-    """Say where applications get placeholders, if they do (P1)."""
-    if paths := placeholder_paths(settings):
-        log.info("placeholder_tokens_on", paths=sorted(path.decode() for path in paths))
-
-
 def _exit_code(group: BaseExceptionGroup[BaseException], log: FilteringBoundLogger) -> int:
     """Say which end it was; C3: an inner task that dies ends the process, loudly."""
     cannot_listen, rest = group.split(CannotListenError)
@@ -189,42 +175,23 @@ def _exit_code(group: BaseExceptionGroup[BaseException], log: FilteringBoundLogg
 
 
 async def _open_serve_and_drain(
-    settings: Settings,
-    control: Control,
-    traffic: TrafficPorts,
-    context: Context,
-    admin_app: web.Application,
-    manager: ServiceManager,
+    settings: Settings, control: Control, ports: Ports, context: Context, manager: ServiceManager
 ) -> None:
-    log = context.log
-    admin = AdminPort(admin_app)
     try:
-        control.admin_address = await admin.open(settings.admin_listen)
-        for address in settings.listen:
-            await traffic.open(address)
-        control.listen_addresses[:] = traffic.addresses
-        left_out = [*traffic.left_out, *admin.left_out]
-        log.info(
-            "listening",
-            listen=[str(address) for address in traffic.addresses],
-            admin=str(control.admin_address),
-            upstream=settings.upstream_url,
-            **({"left_out": left_out} if left_out else {}),
-        )
-        _tell_of_placeholders(settings, log)
-        _warn_of_risks(settings, log)
+        await ports.open()
+        control.listen_addresses[:] = ports.traffic_addresses
+        control.admin_address = ports.admin_addresses[0]
         control.started.set()
         manager.started()
         await control.stopping.wait()
-        log.info("draining", in_flight=context.callers.in_flight())
+        context.log.info("draining", in_flight=context.callers.in_flight())
         context.callers.begin_drain()
         manager.stopping(settings.shutdown_delay_seconds + settings.drain_seconds)
         await _wait(control.hurry, settings.shutdown_delay_seconds)
-        traffic.close()
+        ports.close_traffic()
         await _drain(context.callers, control.hurry, settings.drain_seconds)
     finally:
-        traffic.close()
-        await admin.close()
+        await ports.close()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

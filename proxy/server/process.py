@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import uvloop
 
 from proxy.http1.parser import require_c_parsers
+from proxy.net.inherited import NO_SOCKETS, Inherited
 from proxy.net.notify_socket import NotifySocket
 from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import Loaded
@@ -47,10 +48,13 @@ def listen_to_signals(control: Control) -> None:
     loop.add_signal_handler(signal.SIGHUP, control.reload)
 
 
-def run_proxy(loaded: Loaded, notify: NotifySocket | None = None) -> NoReturn:
+def run_proxy(
+    loaded: Loaded, notify: NotifySocket | None = None, inherited: Inherited = NO_SOCKETS
+) -> NoReturn:
     """Serve until a signal; end the process with the exit code.
 
-    `notify` is where systemd listens, None where it does not. Raises `MissingCParsersError` and
+    `notify` is where systemd listens, None where it does not; `inherited` are its sockets, with
+    which the settings were checked. Raises `MissingCParsersError` and
     `CannotListenError`.
     """
     require_c_parsers()
@@ -75,6 +79,7 @@ def run_proxy(loaded: Loaded, notify: NotifySocket | None = None) -> NoReturn:
             settings_report=settings_report(loaded),
             traces=trace_settings,
             notify=notify,
+            inherited=inherited,
         )
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,11 +1,13 @@
 """What the tables of callers must be, together and beside the other settings (I1, I2)."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proxy.files import UnusableFileError
 from proxy.guard.keys import digest_of, read_keys
+from proxy.net.addresses import ListenAddress
+from proxy.net.inherited import Claims
 from proxy.net.peer import KNOWS_UNIX_USERS
 from proxy.settings.caller_table import CallerTable
 from proxy.settings.client_table import SECRET_FILES
@@ -21,8 +23,11 @@ def key_file_setting(caller: str) -> str:
     return setting_name("caller_tables", caller, "key_file")
 
 
-def caller_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
+def caller_errors(
+    settings: Settings, failed: frozenset[str], claims: Claims
+) -> Iterator[SettingError]:
     """Yield every error of the callers; fields in `failed` hold a default and tell nothing."""
+    listen = claims.places(settings.listen)
     if "caller_tables" in failed:
         return
     for name, table in settings.caller_tables.items():
@@ -31,7 +36,7 @@ def caller_errors(settings: Settings, failed: frozenset[str]) -> Iterator[Settin
             yield from _client_errors(name, table, settings)
             yield from _secret_errors(name, table, settings)
         if "listen" not in failed:
-            yield from _place_errors(name, table, settings)
+            yield from _place_errors(name, table, settings, listen)
     yield from _shared_proof_errors(settings)
 
 
@@ -74,11 +79,17 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def _place_errors(name: str, table: CallerTable, settings: Settings) -> Iterator[SettingError]:
-    """Find proofs that no caller can ever show: no port asks for them."""
+def _place_errors(
+    name: str, table: CallerTable, settings: Settings, listen: Sequence[ListenAddress]
+) -> Iterator[SettingError]:
+    """Find proofs that no caller can ever show: no port asks for them.
+
+    What sockets systemd will hand over is not known to each command.
+    """
+    is_known = all(address.inherited is None for address in listen)
     if table.unix_user and not KNOWS_UNIX_USERS:
         yield _error(name, "unix_user", "this system does not tell who is at a Unix socket")
-    elif table.unix_user and not any(address.path for address in settings.listen):
+    elif table.unix_user and is_known and not any(address.path for address in listen):
         yield _error(
             name,
             "unix_user",
@@ -88,7 +99,7 @@ def _place_errors(name: str, table: CallerTable, settings: Settings) -> Iterator
         yield _error(
             name, "certificate", f"needs {setting_name('tls_client_ca_file')}, which verifies it"
         )
-    elif table.certificate and all(address.path for address in settings.listen):
+    elif table.certificate and all(address.path for address in listen):
         yield _error(
             name, "certificate", f"{setting_name('listen')} has no TCP address; only these have TLS"
         )

@@ -1,6 +1,5 @@
 """What settings must be together, and what they name that cannot be used."""
 
-import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,13 +12,14 @@ from proxy.guard.routing import NO_CLIENT
 from proxy.http1.grammar import DEFAULT_PORTS
 from proxy.net.addresses import authority, is_loopback
 from proxy.net.egress import is_bypassed, parse_egress_proxy
+from proxy.net.inherited import NO_SOCKETS, Claims, Inherited
 from proxy.net.tls import client_context
 from proxy.net.tls_server import server_tls_faults
-from proxy.net.unix_socket import group_id, may_give_to
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.caller_checks import caller_errors
 from proxy.settings.client_table import ClientSettings
 from proxy.settings.errors import SettingError
+from proxy.settings.listen_checks import listen_errors, listening
 from proxy.settings.model import Settings
 from proxy.settings.names import setting_name
 from proxy.settings.values import secret as check_secret
@@ -30,20 +30,23 @@ _PREFIXES: Final = {"sandbox": ("sandbox-", "dev-"), "production": ("prod-",)}
 _MAX_NAME: Final = 40
 
 
-def errors_between(settings: Settings, failed: frozenset[str]) -> list[SettingError]:
+def errors_between(
+    settings: Settings, failed: frozenset[str], inherited: Inherited | None = None
+) -> list[SettingError]:
     """Return every error between settings, each once.
 
     Fields in `failed` hold a default in place of what cannot be read: that has
-    been said, and nothing is said of the default.
+    been said, and nothing is said of the default. Without `inherited`, the sockets that
+    systemd will hand over are not known.
     """
+    claims = (inherited or NO_SOCKETS).claims((*settings.listen, settings.admin_listen))
     errors = [
         *_table_name_errors(settings),
-        *caller_errors(settings, failed),
+        *caller_errors(settings, failed, claims),
         *_route_errors(settings, failed),
         *_url_errors(settings),
-        *_listen_errors(settings, failed),
-        *_socket_group_errors(settings, failed),
-        *_own_address_errors(settings, failed),
+        *listen_errors(settings, failed, inherited),
+        *_own_address_errors(settings, failed, claims),
         *_ca_errors(settings),
         *_egress_errors(settings, failed),
         *_tls_errors(settings, failed),
@@ -173,40 +176,11 @@ def _url_errors(settings: Settings) -> Iterator[SettingError]:
             )
 
 
-def _listen_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
-    if failed & {"listen", "admin_listen"}:
-        return
-    listen, admin = setting_name("listen"), setting_name("admin_listen")
-    pairs = [
-        *((listen, one, two) for one, two in itertools.combinations(settings.listen, 2)),
-        *((f"{listen} and {admin}", one, settings.admin_listen) for one in settings.listen),
-    ]
-    for name, one, two in pairs:
-        if one.port != 0 and one.overlaps(two):
-            same = f"{one} stands twice"
-            yield SettingError(name, same if one == two else f"{one} and {two} overlap")
-
-
-def _socket_group_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
-    """Find groups that a Unix socket cannot be given to (I6)."""
-    entries = {"listen": settings.listen, "admin_listen": (settings.admin_listen,)}
-    for name, addresses in entries.items():
-        for group in (address.group for address in addresses):
-            if group is None or name in failed:
-                continue
-            gid = group_id(group)
-            if gid is None:
-                yield SettingError(setting_name(name), f"there is no group {group} on this machine")
-            elif not may_give_to(gid):
-                yield SettingError(
-                    setting_name(name),
-                    f"this user may not give a socket to the group {group}; add the user to it",
-                )
-
-
-def _own_address_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingError]:
+def _own_address_errors(
+    settings: Settings, failed: frozenset[str], claims: Claims
+) -> Iterator[SettingError]:
     """Find what would come back to the proxy itself, on its way or at its end (G10)."""
-    own = {"listen": settings.listen, "admin_listen": (settings.admin_listen,)}
+    own = {name: claims.places(entries) for name, entries in listening(settings).items()}
     for setting, host, port in _destinations(settings):
         for name, addresses in own.items():
             is_own = any(address.is_reached_at(host, port) for address in addresses)

@@ -21,6 +21,7 @@ from typing import Any, Final
 from dotenv import dotenv_values
 
 from proxy.net.addresses import ListenAddress
+from proxy.net.inherited import Inherited
 from proxy.settings.checks import errors_between
 from proxy.settings.client_table import ClientSettings, RouteSettings
 from proxy.settings.errors import ConfigurationError, SettingError
@@ -58,11 +59,13 @@ def load(
     flags: Mapping[str, str] | None = None,
     environ: Mapping[str, str],
     directory: Path,
+    inherited: Inherited | None = None,
 ) -> Loaded:
     """Return the settings; raise `ConfigurationError` with every error there is.
 
     `flags` are by lower-case name; `directory` is where `.env` may be. Without
-    `config_file`, the environment may name one in `CONFIG_FILE`.
+    `config_file`, the environment may name one in `CONFIG_FILE`. `inherited` are the sockets
+    that systemd hands over, None in a command to which it hands none.
     """
     errors: list[SettingError] = []
     links = service_links(environ)
@@ -76,7 +79,7 @@ def load(
     _take_usual_proxy(values, origins, environ)
     checked = validate(values)
     errors += checked.errors
-    errors += errors_between(checked.settings, checked.failed)
+    errors += errors_between(checked.settings, checked.failed, inherited)
     if errors:
         raise ConfigurationError(tuple(errors))
     return Loaded(checked.settings, {name: origins[name] for name in setting_names()})

@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     )
     listen: Listen = _setting(
         "localhost:8080",
-        "Addresses for callers: host:port, [IPv6]:port or unix:/path; localhost: IPv4 and IPv6.",
+        "Addresses for callers: host:port, [IPv6]:port, unix:/path or systemd; localhost: IPv4 and "
+        "IPv6.",
     )
     admin_listen: AdminListen = _setting(
         "localhost:8081", "Address for health, metrics and status."

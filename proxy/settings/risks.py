@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.net.inherited import NO_CLAIMS, Claims
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings import values
 from proxy.settings.model import Settings
@@ -58,11 +59,11 @@ def _known_callers(settings: Settings, name: str, *, is_network: bool) -> str | 
     return "only the callers of [callers] get through; whoever reaches it can try"
 
 
-def _listening_risks(settings: Settings) -> Iterator[Risk]:
+def _listening_risks(settings: Settings, claims: Claims) -> Iterator[Risk]:
     """Yield what reaches further than this machine, or than a group on it (G1, I6)."""
     for name, address in (
-        *(("listen", address) for address in settings.listen),
-        ("admin_listen", settings.admin_listen),
+        *(("listen", address) for address in claims.places(settings.listen)),
+        *(("admin_listen", address) for address in claims.places((settings.admin_listen,))),
     ):
         if not address.is_local:
             is_proved = name == "listen" and settings.tls_client_ca_file is not None
@@ -105,9 +106,9 @@ def _reserve_risks(settings: Settings) -> Iterator[Risk]:
             )
 
 
-def risks_of(settings: Settings) -> Iterator[Risk]:
-    """Yield every risk that the settings take."""
-    yield from _listening_risks(settings)
+def risks_of(settings: Settings, claims: Claims = NO_CLAIMS) -> Iterator[Risk]:
+    """Yield every risk that the settings take, with the sockets of systemd that they claim."""
+    yield from _listening_risks(settings, claims)
     yield from _reserve_risks(settings)
     if "*" in settings.allowed_hosts:
         yield Risk(

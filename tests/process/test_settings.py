@@ -90,7 +90,10 @@ ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
         {"CLIENT_SECRET": "", "CLIENT_SECRET_FILE": "/nonexistent"},
         "CLIENT_SECRET_FILE: cannot read /nonexistent (No such file or directory)",
     ),
-    "listen": ({"LISTEN": "8080"}, "LISTEN: write host:port, [IPv6]:port, *:port or unix:/path"),
+    "listen": (
+        {"LISTEN": "8080"},
+        "LISTEN: write host:port, [IPv6]:port, *:port, unix:/path or systemd",
+    ),
     "listen nowhere": ({"LISTEN": ","}, "LISTEN: must name at least one"),
     "listen anywhere": (
         {"LISTEN": ":8080"},

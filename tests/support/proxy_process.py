@@ -95,11 +95,16 @@ class ProxyProcess:
 
 @contextlib.asynccontextmanager
 async def proxy_process(
-    environ: Mapping[str, str], *arguments: str, directory: Path, prefix: Sequence[str] = ()
+    environ: Mapping[str, str],
+    *arguments: str,
+    directory: Path,
+    prefix: Sequence[str] = (),
+    descriptors: Sequence[int] = (),
 ) -> AsyncIterator[ProxyProcess]:
     """Run `python -m proxy` with these arguments in `directory`; kill it at the end.
 
-    `prefix` is a command that becomes the one it is given, as `nsenter` does.
+    `prefix` is a command that becomes the one it is given, as `nsenter` does. It gets
+    `descriptors`, too.
     Nothing secret may have been written, but by the command whose output is a token.
     """
     process = await asyncio.create_subprocess_exec(
@@ -110,6 +115,7 @@ async def proxy_process(
         env={**_kept("PATH", "COVERAGE", "PYTHON"), **environ},
         stdout=PIPE,
         stderr=STDOUT,
+        pass_fds=descriptors,
     )
     running = ProxyProcess(process)
     async with task_group() as tasks:

@@ -1,13 +1,17 @@
-"""In the place of systemd: a datagram socket to which a service tells its state."""
+"""In the place of systemd: a socket to which a service tells its state, sockets to hand over."""
 
 import contextlib
+import fcntl
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.waiting import eventually
 
-__all__ = ["ServiceManagerStandIn", "service_manager"]
+__all__ = ["ServiceManagerStandIn", "activated", "hand_over", "service_manager"]
 
 Told = dict[str, str]
 
@@ -59,3 +63,50 @@ def service_manager(folder: Path, *, is_abstract: bool = False) -> Iterator[Serv
         sock.bind(f"\0{place}" if is_abstract else place)
         sock.setblocking(False)  # noqa: FBT003
         yield ServiceManagerStandIn(f"@{place}" if is_abstract else place, sock)
+
+
+_FIRST: Final = 3
+_OUT_OF_THE_WAY: Final = 200
+
+
+@contextlib.contextmanager
+def hand_over(
+    sockets: Sequence[tuple[str, socket.socket | int]],
+) -> Iterator[tuple[dict[str, str], tuple[str, ...], list[int]]]:
+    """Provide environment, prefix and descriptors for a process that gets sockets, with names.
+
+    The prefix is a shell that becomes the process: only then is its number known, and are the
+    descriptors where systemd puts them.
+    """
+    given = [each if isinstance(each, int) else each.fileno() for _, each in sockets]
+    copies = [fcntl.fcntl(each, fcntl.F_DUPFD, _OUT_OF_THE_WAY) for each in given]
+    moves = [f"{_FIRST + place}<&{copy} {copy}<&-" for place, copy in enumerate(copies)]
+    script = f'exec {" ".join(moves)}; export LISTEN_PID=$$; exec "$@"'
+    names = ":".join(name for name, _ in sockets)
+    environ = {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names}
+    try:
+        yield environ, ("bash", "-c", script, "bash"), copies
+    finally:
+        for copy in copies:
+            os.close(copy)
+
+
+@contextlib.asynccontextmanager
+async def activated(
+    environ: Mapping[str, str],
+    sockets: Sequence[tuple[str, socket.socket | int]],
+    *,
+    directory: Path,
+) -> AsyncIterator[ProxyProcess]:
+    """Run the proxy with these sockets, as systemd does; it goes on holding them."""
+    with contextlib.ExitStack() as stack:
+        added, prefix, descriptors = stack.enter_context(hand_over(sockets))
+        async with proxy_process(
+            {**environ, **added},
+            "run",
+            directory=directory,
+            prefix=prefix,
+            descriptors=descriptors,
+        ) as process:
+            stack.close()  # of the copies, only the process has one now
+            yield process
