@@ -15,7 +15,6 @@ from typing import Final
 
 import uvloop
 
-from proxy.admin.probe import is_signicat_proxy
 from proxy.check.call import call_path, call_upstream
 from proxy.check.certificate import certificate_results
 from proxy.check.client import (
@@ -34,13 +33,12 @@ from proxy.check.network import (
     destination_key,
     destinations,
 )
+from proxy.check.port import port_result
 from proxy.check.report import Report
 from proxy.check.result import CHECKS, CheckId, Result
-from proxy.check.socket_access import socket_access
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.guard.identity import CallerStatus
 from proxy.http1.parser import require_c_parsers
-from proxy.net.binding import obstacles
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.response import Grant
@@ -95,7 +93,7 @@ class Checker:
         for result in certificate_results(self._settings, self._clock.wall):
             yield result
         for setting, address in self._addresses():
-            yield await _port_result(setting, address, self._settings.connect_timeout_seconds)
+            yield await port_result(setting, address, self._settings.connect_timeout_seconds)
 
     def _settings_results(self) -> Iterator[Result]:
         names = ", ".join(client.name for client in self._settings.clients)
@@ -211,46 +209,6 @@ def _skipped(client: ClientSettings, why: str, *checks: CheckId) -> Iterator[Res
     """Yield `checks` of a client as not tried."""
     for check in checks:
         yield Result(check, "skipped", f"client {client.name}", why)
-
-
-async def _port_result(setting: str, address: ListenAddress, timeout_seconds: float) -> Result:
-    """Say whether the proxy could listen there, or does so already."""
-    target = f"{setting} {address}"
-    if address.inherited is not None:
-        return Result("port", "skipped", target, "its .socket unit has the port")
-    try:
-        async with asyncio.timeout(timeout_seconds):  # the address may be a name
-            found = await asyncio.to_thread(obstacles, setting, address)
-    except TimeoutError:
-        fix = f"Give an address in {setting_name(setting)} instead of a name, or check the DNS."
-        return Result("port", "failed", target, "DNS does not answer", fix)
-    for error in found:
-        if error.is_taken and await asyncio.to_thread(is_signicat_proxy, error.place):
-            continue
-        fix = (
-            f"Stop what listens there (ss -ltnp shows it), or choose another address in "
-            f"{setting_name(setting)}."
-            if error.is_taken
-            else f"Correct {setting_name(setting)}, or what this user may do."
-        )
-        return Result("port", "failed", target, error.reason, fix)
-    detail = "in use by a signicat-proxy that is running" if found else "free"
-    if address.path is None:
-        return Result("port", "ok", target, detail)
-    return _socket_result(setting, address, detail)
-
-
-def _socket_result(setting: str, address: ListenAddress, detail: str) -> Result:
-    """Say who may connect to a Unix socket that can be listened on (I6)."""
-    access = socket_access(address)
-    detail = f"{detail}, {access.text}"
-    if access.obstacle is None or not access.is_meant:
-        return Result("port", "ok", f"{setting} {address}", detail)
-    fix = (
-        f"Give the folder to that group and let it through (chmod g+x {access.obstacle}), or "
-        f"choose a path elsewhere in {setting_name(setting)}."
-    )
-    return Result("port", "warning", f"{setting} {address}", detail, fix)
 
 
 def _configuration_results(error: ConfigurationError) -> Iterator[Result]:

@@ -1,7 +1,5 @@
 """All ports of the process: opened last, told of, closed in order (C1, C2)."""
 
-from collections.abc import Iterator
-
 from structlog.typing import FilteringBoundLogger
 
 from proxy.net.addresses import ListenAddress
@@ -84,17 +82,12 @@ class Ports:
     def _let_go_of_the_rest(self) -> None:
         """Close what no setting asks for, and say so: whoever connects there waits for ever."""
         for each in self._claims.unclaimed:
+            facts = {} if each.fault else {"address": str(each.address)}
             self._log.warning(
                 "systemd_socket_unused",
                 name=each.name,
-                **dict(_place_of(each.address)),
+                **facts,
                 hint=f"write systemd:{each.name} into {setting_name('listen')}, or take it out of "
                 "the .socket unit",
             )
             each.close()
-
-
-def _place_of(address: ListenAddress) -> Iterator[tuple[str, str]]:
-    """Yield where a socket listens, if it does."""
-    if address != ListenAddress(None, None):
-        yield "address", str(address)

@@ -10,6 +10,7 @@ import sys
 from typing import Final, NoReturn
 
 import uvloop
+from structlog.typing import FilteringBoundLogger
 
 from proxy.http1.parser import require_c_parsers
 from proxy.net.inherited import NO_SOCKETS, Inherited
@@ -18,7 +19,7 @@ from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import Loaded
 from proxy.settings.report import settings_report
 from proxy.telemetry.logs import open_logs
-from proxy.tracing.settings import read_trace_settings
+from proxy.tracing.settings import TraceSettings, read_trace_settings
 
 __all__ = ["harden", "listen_to_signals", "run_proxy"]
 
@@ -48,23 +49,26 @@ def listen_to_signals(control: Control) -> None:
     loop.add_signal_handler(signal.SIGHUP, control.reload)
 
 
+def _trace_settings(log: FilteringBoundLogger) -> TraceSettings | None:
+    """Read the OTEL_* variables, and warn of those whose value is of no use."""
+    settings, warnings = read_trace_settings(os.environ)
+    for warning in warnings:
+        log.warning("trace_variable", variable=warning.variable, hint=warning.hint)
+    return settings
+
+
 def run_proxy(
     loaded: Loaded, notify: NotifySocket | None = None, inherited: Inherited = NO_SOCKETS
 ) -> NoReturn:
     """Serve until a signal; end the process with the exit code.
 
     `notify` is where systemd listens, None where it does not; `inherited` are its sockets, with
-    which the settings were checked. Raises `MissingCParsersError` and
-    `CannotListenError`.
+    which the settings were checked. Raises `MissingCParsersError` and `CannotListenError`.
     """
     require_c_parsers()
     harden()
     settings = loaded.settings
     logs = open_logs(level=settings.log_level, log_format=settings.log_format, stream=sys.stderr)
-
-    trace_settings, warnings = read_trace_settings(os.environ)
-    for warning in warnings:
-        logs.log.warning("trace_variable", variable=warning.variable, hint=warning.hint)
 
     async def run() -> int:
         # What is there by now stays: it need not be looked at again, at whatever load.
@@ -77,7 +81,7 @@ def run_proxy(
             control=control,
             logs=logs,
             settings_report=settings_report(loaded),
-            traces=trace_settings,
+            traces=_trace_settings(logs.log),
             notify=notify,
             inherited=inherited,
         )
