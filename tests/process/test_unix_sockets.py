@@ -118,8 +118,8 @@ NO_CALLER: Final = as_user(STRANGER)
 
 
 def of_the_page(folder: Path) -> str:
-    """Return the entry that docs/service.md shows, for this folder and this group."""
-    (entry,) = re.findall(r"^SIGNICAT_PROXY_LISTEN=(.+)$", read("docs/service.md"), re.MULTILINE)
+    """Return the entry that docs/configure.md shows, for this folder and this group."""
+    (entry,) = re.findall(r"^\| `(unix:[^`]+)` \|", read("docs/configure.md"), re.MULTILINE)
     return (
         str(entry)
         .replace("/run/signicat-proxy", str(folder))
@@ -129,7 +129,7 @@ def of_the_page(folder: Path) -> str:
 
 @TWO_USERS
 async def test_the_application_of_another_user_is_let_in(tokens: TokenServer, folder: Path) -> None:
-    """As in docs/service.md: a group for the callers, whatever the umask; others stay out (I6)."""
+    """As in docs/configure.md: a group for the callers, whatever the umask; others stay out (I6)."""
     os.chown(folder, PROXY_USER, PROXY_USER)
     callers, operators = folder / "proxy.sock", folder / "admin.sock"
     async with ByteServer(reply(body=b"x")) as upstream:
