@@ -7,11 +7,11 @@ from xml.sax.saxutils import escape
 from bench.load.figures import Results, ratio
 from bench.load.scenarios import SCENARIOS
 from bench.peers.peer import DIRECT, LOGGED, PROXY, PUMP
+from bench.report.style import STYLE, WIDTH
 from bench.report.targets import ENVOY
 
 __all__ = ["Bar", "chart", "drawn"]
 
-WIDTH = 800
 LABELS = 300  # pixels left of the bars
 ROW = 22
 BAR = 14
@@ -22,17 +22,6 @@ TITLES = (
     "Throughput of signicat-proxy in each scenario, by that of Envoy",
     "GET 1 KiB, 16 connections: throughput of each proxy, by that of Envoy",
 )
-# One colour for this proxy and one for the others, both at least 3:1 on either background.
-STYLE = """\
-text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-.title { font-weight: 600 }
-.own { fill: #0969da } .other { fill: #818b98 }
-.mark { stroke: #1f2328; stroke-width: 1; stroke-dasharray: 3 3 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3 }
-  .own { fill: #4493f8 } .other { fill: #767f8a }
-  .mark { stroke: #e6edf3 }
-}"""
 
 
 @dataclass(frozen=True, slots=True)
