@@ -28,6 +28,7 @@ _CAP_WITH_TOKEN_SECONDS: Final = 30.0
 _CAP_WITHOUT_TOKEN_SECONDS: Final = 15.0
 _RETRY_AFTER_CAP_SECONDS: Final = 300.0
 _RETRY_AFTER_SPREAD: Final = 0.1
+_SPREAD_WITH_TOKEN_SECONDS: Final = 60.0
 _FIRST_PERMANENT_SECONDS: Final = 60.0
 _CAP_PERMANENT_SECONDS: Final = 300.0
 _PERMANENT_JITTER: Final = 0.2
@@ -59,7 +60,7 @@ def transient_delay(
     """Return the wait after the `failures`-th failure in a row that may pass by itself (T5).
 
     Full jitter, so that many proxies do not come back together; the server's
-    `Retry-After` is a lower bound, with up to a tenth more, since it may have told a
+    `Retry-After` is a lower bound, with some time more, since it may have told a
     whole fleet the same moment. `usable_seconds` is how long the token may still be
     sent, 0 without one: the wait ends soon after the token does.
     """
@@ -68,8 +69,23 @@ def transient_delay(
     delay = max(_MIN_DELAY_SECONDS, draw * bound)
     if retry_after is not None:
         asked = min(retry_after, _RETRY_AFTER_CAP_SECONDS)
-        delay = max(delay, asked * (1 + _RETRY_AFTER_SPREAD * draw))
+        delay = max(delay, asked + draw * _spread(asked, usable_seconds))
     return delay
+
+
+def _spread(asked: float, usable_seconds: float) -> float:
+    """Return over how long after `asked` seconds a fleet comes that was told to wait for them.
+
+    Who can still send a token by then leaves the others room: up to a minute, and up to half the
+    time that the token has left, so that another attempt fits in. Who cannot comes within as much
+    time again, or the longest back-off that there is without a token.
+    """
+    left = usable_seconds - asked
+    if left > 0:
+        room = min(left / 2, _SPREAD_WITH_TOKEN_SECONDS)
+    else:
+        room = min(asked, _CAP_WITHOUT_TOKEN_SECONDS)
+    return max(_RETRY_AFTER_SPREAD * asked, room)
 
 
 def permanent_delay(failures: int, draw: float) -> float:

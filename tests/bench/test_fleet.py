@@ -264,6 +264,24 @@ def test_renewals_spread_by_themselves() -> None:
     assert busiest[OURS] < SMALL / 2
 
 
+@pytest.mark.parametrize(
+    ("name", "most", "seconds"), [("retry-after", 2.5, 60.0), ("rate-limit", 6.5, 80.0)]
+)
+def test_a_fleet_that_is_told_a_moment_does_not_come_in_one(
+    name: str, most: float, seconds: float
+) -> None:
+    """T5: after `Retry-After` it asks for a few times the capacity, and gets what there is.
+
+    With a tenth of spread alone it was 4 and 29 times, and the last of them waited for 92 s.
+    """
+    scenario = BY_NAME[name]
+    run = simulate(scenario, OURS, size=1000, seed=1)
+    capacity = scenario.service.capacity / 10
+    told = int(scenario.over_at) + 2  # past the first second of a start
+    assert max(run.calls[told : int(scenario.end)]) <= most * capacity
+    assert figures(run).ready_seconds < seconds
+
+
 # --- figures ---
 
 

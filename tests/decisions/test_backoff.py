@@ -22,7 +22,7 @@ def token(lifetime: float) -> Token:
 # What ended the attempts, and the longest wait after each; a number is the lifetime of a grant.
 STORIES: dict[str, list[tuple[Failure | float, float | None]]] = {
     "failures that may pass": [(DOWN, 1), (DOWN, 2), (DOWN, 4), (DOWN, 8), (DOWN, 15), (DOWN, 15)],
-    "a busy endpoint": [(BUSY, 7.7), (BUSY, 7.7), (BUSY, 7.7), (BUSY, 8), (DOWN, 15)],
+    "a busy endpoint": [(BUSY, 14), (BUSY, 14), (BUSY, 14), (BUSY, 14), (BUSY, 15), (DOWN, 15)],
     "refusals": [(REFUSED, 60), (REFUSED, 120), (REFUSED, 240), (REFUSED, 300), (REFUSED, 300)],
     "a grant ends the row": [(DOWN, 1), (DOWN, 2), (LONG, 390), (DOWN, 1), (DOWN, 2)],
     "a grant ends the row of refusals": [

@@ -104,23 +104,43 @@ def test_back_off_is_short_once_the_token_has_ended(usable: float, bound: float)
     assert delay == pytest.approx(bound)
 
 
-@pytest.mark.parametrize(
-    ("retry_after", "draw", "expected"),
-    [
-        (0.0, 0.0, 0.25),
-        (0.0, 0.5, 2.0),
-        (1.0, 0.5, 2.0),
-        (7.0, 0.0, 7.0),
-        (7.0, 0.5, 7.35),
-        (299.0, 0.5, 313.95),
-        (300.0, ALMOST_ONE, 330.0),
-        (999999999.0, 0.0, 300.0),
-    ],
-)
-def test_retry_after_is_a_lower_bound(retry_after: float, draw: float, expected: float) -> None:
-    """T5: none before `Retry-After` (300 s of it are believed); a fleet spreads over a tenth."""
-    delay = schedule.transient_delay(3, draw, usable_seconds=600, retry_after=retry_after)
-    assert delay == pytest.approx(expected)
+# Retry-After, how long the token may still be sent: the least and the longest wait
+RETRY_AFTER = {
+    # The token outlives the wait: up to a minute more, and half of what the token has left then.
+    (0, 600): (0.25, 60),
+    (7, 600): (7, 67),
+    (7, 20): (7, 13.5),
+    (100, 150): (100, 125),
+    (299, 600): (299, 359),
+    (300, 310): (300, 330),
+    (999999999, 600): (300, 360),
+    # It does not, or there is none: as much again, up to 15 s; always a tenth.
+    (0, 0): (0.25, 4),
+    (1, 0): (1, 4),
+    (7, 0): (7, 14),
+    (7, 7): (7, 14),
+    (15, 10): (15, 30),
+    (100, 0): (100, 115),
+    (200, 180): (200, 220),
+    (999999999, 0): (300, 330),
+}
+
+
+@pytest.mark.parametrize(("asked", "waits"), RETRY_AFTER.items())
+def test_retry_after_is_a_lower_bound(
+    asked: tuple[float, float], waits: tuple[float, float]
+) -> None:
+    """T5: none before `Retry-After` (300 s of it are believed); a fleet spreads after it."""
+    retry_after, usable = asked
+
+    def delay(draw: float) -> float:
+        return schedule.transient_delay(3, draw, usable_seconds=usable, retry_after=retry_after)
+
+    least, longest = waits
+    assert delay(0.0) == least
+    assert delay(ALMOST_ONE) == pytest.approx(longest)
+    # Nobody comes before the moment, and half of a fleet in the first half of the time after it.
+    assert least <= delay(0.5) <= (least + longest) / 2
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ async def test_a_failed_attempt_fails_all_waiters_at_once(rig: RefresherRig) -> 
     for task in waiting:
         error = task.result()
         assert isinstance(error, TokenUnavailableError)
-        assert (error.retry_after_seconds, error.cause) == (8, "connect_failed")
+        assert (error.retry_after_seconds, error.cause) == (11, "connect_failed")
     assert (rig.calls, rig.cache.waiters) == (1, 0)
 
 
@@ -230,9 +230,9 @@ async def test_a_request_during_back_off_causes_no_attempt(rig: RefresherRig) ->
     rig.endpoint.failure = None
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(rig.cache.wait()) for _ in range(10)]
-        await rig.fake.advance(7.3)
+        await rig.fake.advance(10.4)
         assert (rig.calls, rig.cache.waiters) == (1, 10)
-        await rig.fake.advance(0.1)
+        await rig.fake.advance(0.2)
     assert {task.result().value for task in waiting} == {"s3cr3t-token-1"}
     assert rig.calls == 2
 
@@ -480,7 +480,7 @@ async def test_a_401_during_back_off_keeps_the_token(rig: RefresherRig) -> None:
     assert not rig.cache.report_refused(kept)
     assert (rig.cache.current(), rig.calls) == (kept, 2)
     rig.endpoint.failure = None
-    await rig.fake.advance(7)
+    await rig.fake.advance(37)
     renewed = rig.cache.current()
     assert renewed is not None
     assert renewed is not kept

@@ -102,7 +102,7 @@ async def test_a_token_serves_until_its_hard_stop_while_renewal_fails() -> None:
     [
         (DOWN, 0.0, [0.25] * 8),
         (DOWN, 1.0, [1, 2, 4, 8, 15, 15, 15, 15]),
-        (Failure("http_429", retry_after_seconds=7.0), 1.0, [7.7, 7.7, 7.7, 8, 15, 15, 15, 15]),
+        (Failure("http_429", retry_after_seconds=7.0), 1.0, [14, 14, 14, 14, 15, 15, 15, 15]),
         (Failure("http_5xx", retry_after_seconds=9e9), 0.0, [300] * 8),
         (REFUSED, 0.0, [60, 120, 240, 300, 300, 300, 300, 300]),
         (REFUSED, 1.0, [48, 96, 192, 240, 240, 240, 240, 240]),
