@@ -24,6 +24,7 @@ from bench.fleet.timeline import Timeline
 from proxy.clock import Clock
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
+from proxy.oauth.credential import Credential
 from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.refresher import TokenRefresher
@@ -131,7 +132,7 @@ class Sidecar:
 
     # --- what the refresher awaits ---
 
-    async def request(self, secret: str) -> Attempt:
+    async def request(self, secret: Credential) -> Attempt:
         """Make one call, as `TokenEndpoint` of the product does."""
         del secret  # each is valid
         result = await _until(self._call)

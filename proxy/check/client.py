@@ -1,18 +1,17 @@
 """The checks of one API client: its secret, its token, the scope, and the clock."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from proxy.check.copied_values import oddities
 from proxy.check.network import destination_key
 from proxy.check.result import Result
 from proxy.clock import Instant
+from proxy.oauth.credential import Credential
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import Failure, FailureOutcome, Grant, hint, lacks_scope
-from proxy.oauth.secret import SecretUnreadableError
-from proxy.server.outgoing import new_rotation, new_secret_source
+from proxy.oauth.server_clock import server_time
+from proxy.server.credentials import new_rotation
 from proxy.settings.loader import ClientSettings, Settings
 from proxy.settings.names import setting_name
 
@@ -49,21 +48,26 @@ class Asked:
         return self.after.monotonic - self.before.monotonic
 
 
+_PLACES: Final = ("client_key_file", "client_secret_file", "client_secret")
+
+
 def _secret_setting(client: ClientSettings, settings: Settings) -> str:
-    is_file = client.client_secret_file is not None
-    return settings.name_of(client, "client_secret_file" if is_file else "client_secret")
+    """Return the setting of what proves the client."""
+    given = (name for name in _PLACES if getattr(client, name) is not None)
+    return settings.name_of(client, next(given, "client_secret"))
 
 
-def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, str | None]:
-    """Read the secret as the proxy does; return what to say of it, and the secret."""
+def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, Credential | None]:
+    """Read the secret, or the key, as the proxy does; return what to say of it, and itself."""
     setting, target = _secret_setting(client, settings), f"client {client.name}"
-    file = client.client_secret_file
-    try:
-        secret = new_secret_source(client).read()
-    except SecretUnreadableError as error:
+    file = client.client_key_file or client.client_secret_file
+    secret = new_rotation(client, settings).read()
+    if isinstance(secret, Failure):
         fix = f"Check the path in {setting}, that the file is mounted, and that this user may read."
-        return Result("secret", "failed", target, f"{file}: {error}", fix), None
-    odd = [(setting, f"the secret {oddity}") for oddity in oddities(secret)]
+        return Result("secret", "failed", target, f"{file}: {secret.detail}", fix), None
+    odd = []
+    if isinstance(secret, str):
+        odd += [(setting, f"the secret {oddity}") for oddity in oddities(secret)]
     id_setting = settings.name_of(client, "client_id")
     odd += [(id_setting, f"the client id {oddity}") for oddity in oddities(client.client_id)]
     if odd:
@@ -71,6 +75,8 @@ def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, str
         fix = f"Take it out of {names}, unless the Signicat Dashboard shows it too."
         detail = ", ".join(text for _, text in odd)
         return Result("secret", "warning", target, detail, fix), secret
+    if not isinstance(secret, str):
+        return Result("secret", "ok", target, f"{secret.summary}, read from {file}"), secret
     if len(secret) < _SHORTEST_SECRET:
         detail = f"the secret has fewer than {_SHORTEST_SECRET} characters"
         return Result("secret", "warning", target, detail, _IF_SHORT.format(setting)), secret
@@ -78,33 +84,22 @@ def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, str
     return Result("secret", "ok", target, detail), secret
 
 
-def previous_secret(client: ClientSettings, asked: Asked) -> str | None:
+def previous_secret(client: ClientSettings, settings: Settings, asked: Asked) -> Credential | None:
     """Return what the proxy would ask with after `asked`, which it asked with the configured one.
 
     None where that was granted, or refused for a reason that no other secret can change (T7).
     """
-    rotation = new_rotation(client)
+    rotation = new_rotation(client, settings)
     refusal = asked.attempt.result
     if isinstance(rotation.read(), Failure) or not isinstance(refusal, Failure):
         return None
     return rotation.fallback(refusal)
 
 
-def _server_time(date: str | None) -> float | None:
-    """Return the Unix time of a `Date` header, None where it cannot be read."""
-    if date is None:
-        return None
-    try:
-        read = parsedate_to_datetime(date)
-        return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
 def clock_result(asked: Asked, client: ClientSettings) -> Result:
     """Compare the clock of this machine with that of the token endpoint."""
     target = destination_key(client.token_url)[1]
-    theirs = _server_time(asked.attempt.date)
+    theirs = server_time(asked.attempt.date)
     if theirs is None:
         return Result("clock", "skipped", target, "the token endpoint's response has no valid Date")
     skew = (asked.before.wall + asked.after.wall) / 2 - theirs

@@ -41,6 +41,7 @@ from proxy.guard.identity import CallerStatus
 from proxy.http1.parser import require_c_parsers
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
+from proxy.oauth.credential import Credential, secrets_of
 from proxy.oauth.response import Grant
 from proxy.oauth.token import Token
 from proxy.server.assembly import configured_secrets
@@ -134,7 +135,6 @@ class Checker:
             for result in _skipped(client, str(why_not), "clock", "token", "scope", "call"):
                 yield result
             return
-        self.secrets.add(secret)
         asked = await self._ask_for_token(client, secret)
         if client.token_url not in self._clocks_seen:
             self._clocks_seen.add(client.token_url)
@@ -155,22 +155,23 @@ class Checker:
         token = Token.granted(grant.access_token, grant.lifetime_seconds, asked.before, draw=0.0)
         yield await self._call_result(client, token)
 
-    async def _ask_for_token(self, client: ClientSettings, secret: str) -> Asked:
+    async def _ask_for_token(self, client: ClientSettings, secret: Credential) -> Asked:
+        self.secrets.update(secrets_of(secret))
         names = NameCache(clock=self._clock)  # empty, so that the system is asked afresh
         endpoint = new_token_endpoint(client, self._settings, self._tls, self._clock, names)
         before = self._clock.now()
         try:
             attempt = await endpoint.request(secret)
         finally:
+            self.secrets.update(secrets_of(secret))  # with the proof that was made
             await endpoint.close()
         return Asked(attempt, before, self._clock.now())
 
     async def _ask_with_previous(self, client: ClientSettings, refused: Asked) -> Asked | None:
         """Ask as the proxy would after a refusal; None where that brings no token either (T7)."""
-        previous = previous_secret(client, refused)
+        previous = previous_secret(client, self._settings, refused)
         if previous is None:
             return None
-        self.secrets.add(previous)
         asked = await self._ask_for_token(client, previous)
         return asked if isinstance(asked.attempt.result, Grant) else None
 

@@ -10,7 +10,8 @@ from proxy.clock import SYSTEM_CLOCK
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.response import Failure, Grant
-from proxy.server.outgoing import new_rotation, new_token_endpoint
+from proxy.server.credentials import new_rotation
+from proxy.server.outgoing import new_token_endpoint
 from proxy.settings.loader import ClientSettings, Settings
 
 __all__ = ["print_token"]
@@ -54,7 +55,7 @@ async def _ask(client: ClientSettings, settings: Settings) -> Grant | Failure:
     tls = client_context(settings.ca_file)
     names = NameCache(clock=SYSTEM_CLOCK)
     endpoint = new_token_endpoint(client, settings, tls, SYSTEM_CLOCK, names)
-    secrets = new_rotation(client)
+    secrets = new_rotation(client, settings)
     secret = secrets.read()
     try:
         result = secret if isinstance(secret, Failure) else (await endpoint.request(secret)).result

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 from urllib.parse import quote_plus, urlencode
 
@@ -17,11 +17,14 @@ from proxy import __version__
 from proxy.net.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
+from proxy.oauth.credential import Credential
 from proxy.oauth.response import Failure, FailureOutcome, Grant, read_response
+from proxy.oauth.server_clock import skew_text
 
 __all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
 
-ClientAuth = Literal["client_secret_basic", "client_secret_post"]
+ClientAuth = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]
+_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _MAX_BODY: Final = 1 << 20
 _TRACE_ID: Final = frozenset("0123456789abcdefABCDEF-")
 _MAX_TRACE_ID: Final = 64
@@ -158,7 +161,7 @@ class TokenEndpoint:
         """The scope that is asked for."""
         return self._scope
 
-    def _request(self, secret: str) -> tuple[dict[str, str], bytes]:
+    def _request(self, secret: Credential) -> tuple[dict[str, str], bytes]:
         """Return headers and body; the credentials go one way only (RFC 6749 §2.3)."""
         form = {"grant_type": "client_credentials"}
         if self._scope:
@@ -168,7 +171,11 @@ class TokenEndpoint:
             "Content-Type": "application/x-www-form-urlencoded",
             "User-Agent": f"signicat-proxy/{__version__}",
         }
-        if self._client_auth == "client_secret_basic":
+        if not isinstance(secret, str):
+            # The assertion says who asks (RFC 7523 §2.2).
+            assertion = secret.assertion(self._client_id, self._url, self._wall())
+            form |= {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
+        elif self._client_auth == "client_secret_basic":
             headers["Authorization"] = basic_credentials(self._client_id, secret)
         else:
             form |= {"client_id": self._client_id, "client_secret": secret}
@@ -186,7 +193,7 @@ class TokenEndpoint:
             )
         return self._session
 
-    async def request(self, secret: str) -> Attempt:
+    async def request(self, secret: Credential) -> Attempt:
         """Ask for one token; every way to fail is an `Attempt` with a `Failure`.
 
         Raises nothing but `CancelledError`, whatever the library or the event loop may raise:
@@ -200,7 +207,7 @@ class TokenEndpoint:
         except Exception as error:  # noqa: BLE001 (see above; the outcome names it)
             return Attempt(_cause_of(error, self._egress))
 
-    async def _post(self, secret: str) -> Attempt:
+    async def _post(self, secret: Credential) -> Attempt:
         headers, form = self._request(secret)
         proxy = None if self._egress is None else self._egress.url
         proxy_headers = _proxy_headers(self._egress)
@@ -223,7 +230,17 @@ class TokenEndpoint:
                     too_large = Failure("unusable_answer", detail="the response is over 1 MiB")
                     return Attempt(too_large, trace_id)
             result = read_response(response.status, response.headers, body, wall=self._wall())
-            return Attempt(result, trace_id, response.headers.get("Date"))
+            date = response.headers.get("Date")
+            if not isinstance(secret, str):
+                result = self._with_skew(result, date)
+            return Attempt(result, trace_id, date)
+
+    def _with_skew(self, result: Grant | Failure, date: str | None) -> Grant | Failure:
+        """Say of a refusal that the clocks are apart, where they are: nothing else tells (T12)."""
+        if not isinstance(result, Failure) or not result.is_permanent:
+            return result
+        facts = filter(None, (result.detail, skew_text(date, self._wall())))
+        return replace(result, detail=", ".join(facts) or None)
 
     async def close(self) -> None:
         """Close the connections."""

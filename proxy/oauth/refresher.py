@@ -1,7 +1,7 @@
 """The one writer of a client's token: renews it in the background (T1 to T9)."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -10,9 +10,10 @@ from structlog.typing import FilteringBoundLogger
 from proxy.clock import Clock, Instant
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
+from proxy.oauth.credential import Credential
 from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import Attempt
-from proxy.oauth.response import HINTS, Failure, Grant, Outcome, lacks_scope
+from proxy.oauth.response import HINTS, Failure, FailureOutcome, Grant, Outcome, lacks_scope
 from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.token import ClientState, ClientStatus, Token
 
@@ -31,7 +32,7 @@ class Endpoint(Protocol):
     def scope(self) -> str:
         """The scope that is asked for."""
 
-    async def request(self, secret: str) -> Attempt:
+    async def request(self, secret: Credential) -> Attempt:
         """Ask for one token; never raises but for cancellation."""
 
 
@@ -73,6 +74,7 @@ class TokenRefresher:
         draw: Callable[[], float],
         metrics: TokenMetrics,
         log: FilteringBoundLogger,
+        hints: Mapping[FailureOutcome, str] = HINTS,
     ) -> None:
         self._cache = cache
         self._backoff = backoff
@@ -83,6 +85,7 @@ class TokenRefresher:
         self._draw = draw
         self._metrics = metrics
         self._log = log.bind(client=cache.client)
+        self._hints = hints
         self._last_success_wall: float | None = None
         self._warned_scope: str | None = None
         # A request may still be sending the one before.
@@ -181,7 +184,7 @@ class TokenRefresher:
             outcome=failure.outcome,
             detail=failure.detail,
             trace_id=trace_id,
-            hint=f"{instead}; {HINTS['invalid_client']}",
+            hint=f"{instead}; {self._hints['invalid_client']}",
         )
         self._metrics.secret_fallback(self._cache.client)
 
@@ -194,7 +197,7 @@ class TokenRefresher:
                 hint="no other secret can be tried; check SIGNICAT_PROXY_PREVIOUS_SECRET_FILE",
             )
 
-    async def _request(self, secret: str) -> _Call:
+    async def _request(self, secret: Credential) -> _Call:
         """Make one token request and count it; a granted token is stored."""
         sent = self._clock.now()
         attempt = await self._endpoint.request(secret)
@@ -228,7 +231,7 @@ class TokenRefresher:
         if not lacks_scope(grant, self._endpoint.scope) or grant.scope == self._warned_scope:
             return
         self._warned_scope = grant.scope
-        self._log.warning("scope_not_granted", hint=HINTS["invalid_scope"])
+        self._log.warning("scope_not_granted", hint=self._hints["invalid_scope"])
 
     def _failed(self, failure: Failure, trace_id: str | None, seconds: float) -> None:
         self._backoff.failed(
@@ -247,7 +250,7 @@ class TokenRefresher:
             duration_seconds=round(seconds, 4),
             consecutive_failures=self._backoff.failures,
             next_attempt_seconds=self._rounded_until_due(),
-            hint=HINTS.get(failure.outcome),
+            hint=self._hints.get(failure.outcome),
         )
 
     def _rounded_until_due(self) -> float | None:

@@ -20,6 +20,7 @@ __all__ = [
     "Outcome",
     "hint",
     "lacks_scope",
+    "log_hints",
     "read_response",
 ]
 
@@ -102,20 +103,26 @@ def hint(outcome: FailureOutcome, name_of: Callable[[str], str]) -> str | None:
     """Return what an operator can do about an outcome, None where it passes by itself.
 
     `name_of` says what a setting is called; it gets the name of its field, and
-    `client_secret` for the one of the two that is in use.
+    `client_secret` for the one that is in use of those that prove the client.
     """
     text = _HINTS.get(outcome)
     return None if text is None else text.format_map(_Names(name_of))
 
 
-def _in_environment(field: str) -> str:
-    return f"SIGNICAT_PROXY_{field.upper()}" + ("(_FILE)" if field == "client_secret" else "")
+def log_hints(proof: str = "client_secret(_file)") -> Mapping[FailureOutcome, str]:
+    """Return the hints of the log, where settings have their names in the environment.
+
+    `proof` is the field of the setting that proves the client.
+    """
+
+    def name_of(field: str) -> str:
+        return f"SIGNICAT_PROXY_{(proof if field == 'client_secret' else field).upper()}"
+
+    return {outcome: str(hint(outcome, name_of)) for outcome in _HINTS}
 
 
-HINTS: Final[Mapping[FailureOutcome, str]] = {
-    outcome: str(hint(outcome, _in_environment)) for outcome in _HINTS
-}
-"""The hints of the log, where settings have their names in the environment."""
+HINTS: Final = log_hints()
+"""The hints of the log for a client with a secret."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from proxy.oauth.credential import Credential, CredentialSource, secrets_of
 from proxy.oauth.response import Failure
-from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.oauth.secret import SecretUnreadableError
 
 __all__ = ["SecretRotation"]
 
@@ -11,20 +12,21 @@ __all__ = ["SecretRotation"]
 class SecretRotation:
     """What has become of one client's secrets; `source` gives the configured one.
 
+    A key, or a certificate with its key, is a secret like any other here.
     `previous` gives the one that was configured before: it is asked with only while no secret
     has worked in this process, so that a start in the middle of a rotation gets tokens too.
     The client's refresher is the only one to call what changes anything. Each attempt begins
     with `read`, may go on with `fallback`, and `worked` says which of them brought a token.
     """
 
-    def __init__(self, source: SecretSource, previous: SecretSource | None = None) -> None:
+    def __init__(self, source: CredentialSource, previous: CredentialSource | None = None) -> None:
         self._source = source
         self._previous = previous
-        self._configured: str | None = None  # as read for this attempt; None: unreadable
-        self._tried: str | None = None  # the last one that could be read
-        self._good: str | None = None
+        self._configured: Credential | None = None  # as read for this attempt; None: unreadable
+        self._tried: Credential | None = None  # the last one that could be read
+        self._good: Credential | None = None
         self._is_refused = False  # the configured one, in the last attempt
-        self._tried_before: str | None = None  # the last one that `previous` gave
+        self._tried_before: Credential | None = None  # the last one that `previous` gave
         self._is_on_fallback = False
         self.previous_error: str | None = None
         """Why the previous secret could not be read when it was needed last; else None."""
@@ -64,7 +66,7 @@ class SecretRotation:
         previous = _read_or_none(self._previous)
         return previous is not None and previous != self._tried_before
 
-    def read(self) -> str | Failure:
+    def read(self) -> Credential | Failure:
         """Return the configured secret, to be tried now, or why it cannot be read.
 
         Where there may be another to go on with, an unreadable one counts as refused: permanent.
@@ -77,7 +79,7 @@ class SecretRotation:
             return Failure("secret_unreadable", is_permanent=is_permanent, detail=str(error))
         return self._configured
 
-    def fallback(self, failure: Failure) -> str | None:
+    def fallback(self, failure: Failure) -> Credential | None:
         """Return the secret to go on with, if `failure` of the configured one calls for it.
 
         What is said of the scope is said of the client: no other secret gets more.
@@ -88,7 +90,7 @@ class SecretRotation:
         secret = self._good or self._read_previous()
         return None if secret == self._configured else secret
 
-    def _read_previous(self) -> str | None:
+    def _read_previous(self) -> Credential | None:
         self.previous_error = self._tried_before = None
         if self._previous is None:
             return None
@@ -98,7 +100,7 @@ class SecretRotation:
             self.previous_error = str(error)
         return self._tried_before
 
-    def worked(self, secret: str) -> None:
+    def worked(self, secret: Credential) -> None:
         """Learn that a token was granted for `secret`."""
         self._is_on_fallback = secret != self._configured
         self._good = secret
@@ -107,11 +109,10 @@ class SecretRotation:
     def in_use(self) -> Iterator[str]:
         """Yield what must never be logged: all secrets that may still be sent."""
         for secret in (self._tried, self._good, self._tried_before):
-            if secret is not None:
-                yield secret
+            yield from secrets_of(secret)
 
 
-def _read_or_none(source: SecretSource) -> str | None:
+def _read_or_none(source: CredentialSource) -> Credential | None:
     try:
         return source.read()
     except SecretUnreadableError:

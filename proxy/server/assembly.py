@@ -30,9 +30,10 @@ from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import TokenEndpoint
 from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.token import ClientStatus
+from proxy.server.credentials import Credentials, hints_for
 from proxy.server.file_watch import FileWatch
 from proxy.server.guard import Guard, counted_routes
-from proxy.server.outgoing import Outgoing, new_rotation
+from proxy.server.outgoing import Outgoing
 from proxy.server.tracing import Traces
 from proxy.settings.loader import Settings
 from proxy.telemetry.access_log import AccessLog
@@ -130,10 +131,12 @@ def _limits(settings: Settings) -> Limits:
 def _new_refreshers(
     settings: Settings,
     endpoints: Iterable[TokenEndpoint],
+    watch: FileWatch,
     request_log: TokenRequestLog,
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Iterator[tuple[TokenCache, TokenRefresher]]:
+    credentials = Credentials(settings, watch)
     draw = random.SystemRandom().random
     for client, endpoint in zip(settings.clients, endpoints, strict=True):
         backoff, demand = Backoff(), Demand()
@@ -150,11 +153,12 @@ def _new_refreshers(
             backoff=backoff,
             demand=demand,
             endpoint=endpoint,
-            secrets=new_rotation(client),
+            secrets=credentials.rotation(client, demand.order),
             clock=clock,
             draw=draw,
             metrics=request_log,
             log=log,
+            hints=hints_for(client),
         )
         yield cache, refresher
 
@@ -213,7 +217,7 @@ def assemble(
     tracing = Traces(traces, settings, clock, log)
     tracer = tracing.tracer
     token_log = TokenRequestLog(outbound, recent, tracer, clock.wall)
-    tokens = tuple(_new_refreshers(settings, outgoing.endpoints, token_log, clock, log))
+    tokens = tuple(_new_refreshers(settings, outgoing.endpoints, watch, token_log, clock, log))
     guard = Guard.of(settings, watch)
     loop = asyncio.get_running_loop()
     turns = Turns(loop, clock.monotonic)

@@ -1,4 +1,4 @@
-"""From settings to the parts that reach out: secret, token endpoint, connections."""
+"""From settings to the parts that reach out: token endpoint, connections."""
 
 import ssl
 from collections.abc import Iterator
@@ -19,8 +19,6 @@ from proxy.net.egress import (
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
 from proxy.oauth.endpoint import TokenEndpoint
-from proxy.oauth.rotation import SecretRotation
-from proxy.oauth.secret import SecretSource
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.settings.loader import ClientSettings, Settings
 
@@ -29,8 +27,6 @@ __all__ = [
     "egress_for",
     "host_and_port",
     "new_dialer",
-    "new_rotation",
-    "new_secret_source",
     "new_token_endpoint",
     "new_upstream_dialer",
 ]
@@ -54,22 +50,6 @@ def _on_the_way(url: str, egress_url: str | None, settings: Settings) -> EgressP
     if egress_url is None or is_bypassed(*host_and_port(url), settings.no_proxy):
         return None
     return parse_egress_proxy(egress_url)
-
-
-def new_secret_source(client: ClientSettings) -> SecretSource:
-    """Return where the client's secret is read from."""
-    value = client.client_secret
-    return SecretSource(
-        value=None if value is None else value.get_secret_value(), path=client.client_secret_file
-    )
-
-
-def new_rotation(client: ClientSettings) -> SecretRotation:
-    """Return the client's secrets, of which none has been tried yet."""
-    previous = client.previous_secret_file
-    return SecretRotation(
-        new_secret_source(client), None if previous is None else SecretSource(path=previous)
-    )
 
 
 def new_token_endpoint(

@@ -15,14 +15,13 @@ from proxy.net.egress import is_bypassed, parse_egress_proxy
 from proxy.net.inherited import NO_SOCKETS, Claims, Inherited
 from proxy.net.tls import client_context
 from proxy.net.tls_server import server_tls_faults
-from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.caller_checks import caller_errors
 from proxy.settings.client_table import ClientSettings
+from proxy.settings.credential_checks import credential_errors
 from proxy.settings.errors import SettingError
 from proxy.settings.listen_checks import listen_errors, listening
 from proxy.settings.model import Settings
 from proxy.settings.names import setting_name
-from proxy.settings.values import secret as check_secret
 
 __all__ = ["errors_between"]
 
@@ -63,38 +62,7 @@ def _client_errors(
     if not client.client_id and "client_id" not in failed:
         yield SettingError(settings.name_of(client, "client_id"), "is required")
     yield from _environment_errors(client, settings)
-    if failed & {"client_secret", "client_secret_file"}:
-        return
-    name = settings.name_of(client, "client_secret")
-    file_name = settings.name_of(client, "client_secret_file")
-    if client.client_secret is not None and client.client_secret_file is not None:
-        yield SettingError(name, f"give it or {file_name}, not both")
-    elif client.client_secret is None and client.client_secret_file is None:
-        yield SettingError(name, f"is required, or a file in {file_name}")
-    elif client.client_secret_file is not None:
-        yield from _secret_file_errors(client, file_name)
-    yield from _previous_secret_errors(client, settings)
-
-
-def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[SettingError]:
-    path = client.client_secret_file
-    try:
-        check_secret(SecretSource(path=path).read())
-    except SecretUnreadableError as error:
-        yield SettingError(name, f"cannot read {path} ({error})")
-    except ValueError as error:
-        yield SettingError(name, f"the secret in {path} {error}")
-
-
-def _previous_secret_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
-    """Find a reserve that is none; one that is not there is no error, but a risk (T7)."""
-    previous, current = client.previous_secret_file, client.client_secret_file
-    if previous is not None and previous == current:
-        yield SettingError(
-            settings.name_of(client, "previous_secret_file"),
-            f"is the file of {settings.name_of(client, 'client_secret_file')}; give the secret "
-            "before that one",
-        )
+    yield from credential_errors(client, settings, failed)
 
 
 def _environment_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:

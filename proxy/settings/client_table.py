@@ -14,6 +14,7 @@ __all__ = [
     "ClientId",
     "ClientSettings",
     "ClientTable",
+    "KeyId",
     "Methods",
     "RouteSettings",
     "RouteTable",
@@ -22,11 +23,14 @@ __all__ = [
     "Word",
 ]
 
-SECRET_FILES: Final = ("client_secret_file", "previous_secret_file")
+SECRET_FILES: Final = ("client_secret_file", "previous_secret_file", "client_key_file")
 """The settings of a client whose files nobody else may know."""
+_PROOFS: Final = ("client_secret", "client_secret_file", "client_key_file")
 
 Word = BeforeValidator(values.word)
-ClientAuth = Annotated[Literal["client_secret_basic", "client_secret_post"], Word]
+ClientAuth = Annotated[
+    Literal["client_secret_basic", "client_secret_post", "private_key_jwt"], Word
+]
 
 
 def _checked_secret(value: SecretStr) -> SecretStr:
@@ -35,6 +39,7 @@ def _checked_secret(value: SecretStr) -> SecretStr:
 
 Url = Annotated[str, AfterValidator(values.url)]
 ClientId = Annotated[str, AfterValidator(values.client_id)]
+KeyId = Annotated[str, AfterValidator(values.key_id)]
 Secret = Annotated[SecretStr, AfterValidator(_checked_secret)]
 Methods = Annotated[tuple[str, ...], BeforeValidator(values.words(values.method))]
 
@@ -46,9 +51,16 @@ class ClientTable(Table):
     client_secret: Secret | None = None
     client_secret_file: Path | None = None
     previous_secret_file: Path | None = None
+    client_key_file: Path | None = None
+    client_key_id: KeyId | None = None
     client_auth: ClientAuth | None = None
     token_url: Url | None = None
     scope: str | None = None
+
+    @property
+    def has_own_proof(self) -> bool:
+        """Whether it proves itself: then nothing that proves another client is its own."""
+        return any(getattr(self, name) is not None for name in _PROOFS)
 
 
 class RouteTable(Table):
@@ -67,6 +79,8 @@ class ClientSettings(Table):
     client_secret: SecretStr | None
     client_secret_file: Path | None
     previous_secret_file: Path | None
+    client_key_file: Path | None
+    client_key_id: str | None
     client_auth: ClientAuth
     token_url: str
     scope: str

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from proxy.net.addresses import ListenAddress
 from proxy.net.egress import read_egress_url
 from proxy.net.tls_server import TlsFiles
+from proxy.oauth.key_file import KeyFile
 from proxy.settings import values
 from proxy.settings.caller_table import CallerTable
 from proxy.settings.client_table import (
@@ -24,6 +25,7 @@ from proxy.settings.client_table import (
     ClientId,
     ClientSettings,
     ClientTable,
+    KeyId,
     Methods,
     RouteSettings,
     RouteTable,
@@ -83,6 +85,12 @@ class Settings(BaseSettings):
     )
     previous_secret_file: Path | None = _setting(
         None, "File with the secret before that one; tried at a start where the new one is refused."
+    )
+    client_key_file: Path | None = _setting(
+        None, "The client's private key (PEM or JWK), with private_key_jwt; read when it changes."
+    )
+    client_key_id: KeyId | None = _setting(
+        None, "Its id, the kid that the server knows it by; a JWK may hold it itself."
     )
     client_auth: ClientAuth = _setting(
         "client_secret_basic", "How the client authenticates at the token endpoint."
@@ -214,6 +222,17 @@ class Settings(BaseSettings):
             return None
         return TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file)
 
+    def key_file(self, client: ClientSettings) -> KeyFile | None:
+        """Return where a client's private key is, None where it proves itself otherwise."""
+        if client.client_auth != "private_key_jwt" or client.client_key_file is None:
+            return None
+        setting = self.file_of(client, "client_key_file")
+        # Where there is none, it is wanted beside the file: clients that share one share both.
+        id_setting = f"{setting.removesuffix('file')}id"
+        if client.client_key_id is not None:
+            id_setting = self.file_of(client, "client_key_id")
+        return KeyFile(client.client_key_file, setting, client.client_key_id, id_setting)
+
     @property
     def clients(self) -> tuple[ClientSettings, ...]:
         """The API clients, complete; the flat settings alone are the client `default`."""
@@ -222,14 +241,15 @@ class Settings(BaseSettings):
         return tuple(self._complete(name, table) for name, table in self.client_tables.items())
 
     def _complete(self, name: str, table: ClientTable) -> ClientSettings:
-        own_secret = table.client_secret is not None or table.client_secret_file is not None
-        source = table if own_secret else self
+        source = table if table.has_own_proof else self
         return ClientSettings(
             name=name,
             client_id=table.client_id or self.client_id or "",
             client_secret=source.client_secret,
             client_secret_file=source.client_secret_file,
             previous_secret_file=table.previous_secret_file or source.previous_secret_file,
+            client_key_file=source.client_key_file,
+            client_key_id=table.client_key_id or source.client_key_id,
             client_auth=table.client_auth or self.client_auth,
             token_url=table.token_url or self.token_url,
             scope=self.scope if table.scope is None else table.scope,
@@ -241,10 +261,23 @@ class Settings(BaseSettings):
         What the client's table leaves out has the name of the setting that it
         comes from; what stands nowhere has that of its place in the table.
         """
+        return setting_name(*self.place_of(client, name))
+
+    def place_of(self, client: ClientSettings, name: str) -> tuple[str, ...]:
+        """Return the field that a client's setting comes from, and its keys there."""
         table = self.client_tables.get(client.name)
-        if table is None or (getattr(table, name) is None and getattr(self, name) is not None):
-            return setting_name(name)
-        return setting_name("client_tables", client.name, name)
+        if table is None:
+            return (name,)
+        is_flat = getattr(table, name) is None and getattr(self, name) is not None
+        # A client that proves itself takes no proof from elsewhere.
+        if is_flat and getattr(client, name) is not None:
+            return (name,)
+        return ("client_tables", client.name, name)
+
+    def file_of(self, client: ClientSettings, name: str) -> str:
+        """Return what a client's file is called in `UnusableFileError.file`."""
+        field, *keys = self.place_of(client, name)
+        return setting_name(field, *keys) if keys else field
 
     @property
     def routes(self) -> tuple[RouteSettings, ...]:

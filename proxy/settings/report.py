@@ -41,9 +41,15 @@ def _caller_text(table: CallerTable) -> str:
 
 def _client_text(client: ClientSettings) -> str:
     """Return a client's id and where its secrets are, as one line."""
-    text = f"{client.client_id}, secret: {client.client_secret_file or 'value'}"
-    previous = client.previous_secret_file
-    return text if previous is None else f"{text}, previous secret: {previous}"
+    if client.client_auth == "private_key_jwt":
+        facts = {"key": client.client_key_file, "key id": client.client_key_id}
+    else:
+        facts = {
+            "secret": client.client_secret_file or "value",
+            "previous secret": client.previous_secret_file,
+        }
+    told = (f"{name}: {value}" for name, value in facts.items() if value is not None)
+    return ", ".join((client.client_id, *told))
 
 
 def settings_report(loaded: Loaded) -> Mapping[str, object]:

@@ -19,6 +19,7 @@ __all__ = [
     "client_id",
     "egress_proxy",
     "key_digest",
+    "key_id",
     "listen_address",
     "listen_addresses",
     "method",
@@ -45,6 +46,7 @@ _URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+")
 _DNS_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _NO_USER_HERE: Final = 65534  # the kernel's overflowuid, mostly "nobody" (user_namespaces(7))
 _LARGEST_UID: Final = 2**32 - 2
+_MAX_KEY_ID: Final = 256
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -103,6 +105,13 @@ def client_id(value: str) -> str:
     """Check a client id: visible ASCII."""
     if not _VISIBLE.fullmatch(value):
         raise ValueError("must be visible ASCII without blanks")
+    return value
+
+
+def key_id(value: str) -> str:
+    """Check the id of a key, which is text of any kind (RFC 7515 §4.1.4)."""
+    if not value or not value.isprintable() or len(value) > _MAX_KEY_ID:
+        raise ValueError(f"must be up to {_MAX_KEY_ID} printable characters")
     return value
 
 

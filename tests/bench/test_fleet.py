@@ -22,6 +22,7 @@ from bench.fleet.scenarios import SCENARIOS, Scenario
 from bench.fleet.sidecar import SecretFile, Sidecar, World
 from bench.fleet.simulation import Run, simulate
 from bench.fleet.timeline import Timeline
+from proxy.oauth.credential import Credential
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.refresher import TokenRefresher
 from proxy.oauth.response import Failure, Grant
@@ -69,7 +70,7 @@ class ScriptOnLoop:
         self._fake, self._began = fake, fake.monotonic
         self._results = iter(results)
 
-    async def request(self, secret: str) -> Attempt:
+    async def request(self, secret: Credential) -> Attempt:
         """Make one call."""
         del secret
         self.asked_at.append(self._fake.monotonic - self._began)

@@ -17,6 +17,7 @@ from proxy.check.response import meaning_of
 from proxy.oauth.response import HINTS, FailureOutcome, hint
 from proxy.settings.loader import Settings
 from tests.support.checking import check, settings_for
+from tests.support.client_keys import AssertionServer, ec_key, jwk
 from tests.support.messages import Message, reply
 from tests.support.peers import ByteServer
 from tests.support.running_proxy import CLIENT_SECRET
@@ -459,3 +460,34 @@ async def test_a_previous_secret_that_is_missing(tokens: TokenServer) -> None:
     (warning,) = [r for r in results.of("settings") if r.state == "warning"]
     assert results.failed == []
     assert warning.target == "SIGNICAT_PROXY_PREVIOUS_SECRET_FILE"
+
+
+@pytest.mark.parametrize(("ahead_seconds", "is_granted"), [(0, True), (300, False)])
+async def test_a_client_with_a_key(
+    tmp_path: Path, ahead_seconds: float, *, is_granted: bool
+) -> None:
+    """T12: the key is named by algorithm and id; a clock that is off is said to be the cause."""
+    path = tmp_path / "key"
+    path.write_text(json.dumps(jwk(ec_key(), kid="k1")))
+    async with AssertionServer("dev-tester-1", {"k1": ec_key()}) as tokens:
+        tokens.ahead_seconds = ahead_seconds
+        settings = settings_for(
+            upstream=tokens.url,
+            token_url=tokens.token_url,
+            client_secret="",
+            client_auth="private_key_jwt",
+            client_key_file=path,
+        )
+        results = await check(settings, with_call=False)
+        assertion = tokens.assertions[0]
+    secret, token = results.one("secret"), results.one("token")
+    assert (secret.state, secret.detail) == ("ok", f"ES256, kid k1, read from {path}")
+    assert assertion not in repr(results)
+    if is_granted:
+        assert token.state == "ok"
+        return
+    assert results.failed == ["token"]
+    assert token.detail.startswith("invalid_client, this machine's clock is ")
+    assert "s behind the server's, and an assertion is valid for a minute" in token.detail
+    assert "SIGNICAT_PROXY_CLIENT_KEY_FILE" in (token.fix or "")
+    assert results.one("clock").state == "warning"

@@ -52,7 +52,7 @@ def with_previous(path: Path, previous: Path) -> SecretRotation:
 def attempt(rotation: SecretRotation, accepted: str, failure: Failure) -> tuple[str, ...]:
     """Make one attempt as the refresher does; return the secrets it was made with."""
     secret = rotation.read()
-    tried = () if isinstance(secret, Failure) else (secret,)
+    tried = () if isinstance(secret, Failure) else (str(secret),)
     if secret in accepted.split():
         rotation.worked(str(secret))
         return tried
@@ -61,7 +61,7 @@ def attempt(rotation: SecretRotation, accepted: str, failure: Failure) -> tuple[
         return tried
     if fallback in accepted.split():
         rotation.worked(fallback)
-    return (*tried, fallback)
+    return (*tried, str(fallback))
 
 
 # What the file holds, the secrets that are accepted: those it is asked with, and whether the

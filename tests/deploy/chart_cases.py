@@ -113,6 +113,7 @@ FULL: Final = merged(
                 "previousSecretKey": "previous",
                 "previousSecretFile": "/vault/secrets/auth-before",
                 "volume": {"csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True}},
+                "keyId": "k1",
                 "clientAuth": "client_secret_post",
                 "tokenUrl": "https://api.signicat.com/auth/open/connect/token",
                 "scope": "signicat-api",
@@ -254,7 +255,7 @@ FULL: Final = merged(
 def fitting(values: dict[str, Any]) -> dict[str, Any]:
     """Return the full values with one place of the secret for each client, and of each key."""
     found: dict[str, Any] = copy.deepcopy(values)
-    for place in ("secretFile", "previousSecretFile", "volume"):
+    for place in ("secretFile", "previousSecretFile", "keyId", "volume"):
         del found["clients"]["auth"][place]
     del found["callers"]["shop"]["keySha256"]
     return found

@@ -211,6 +211,8 @@ FIXED: Final = {
     "client_secret": "never in values: the Secret of clients.NAME.secretName",
     "client_secret_file": "clients.NAME.secretName, secretFile or volume",
     "previous_secret_file": "clients.NAME.previousSecretKey or previousSecretFile",
+    "client_key_file": "clients.NAME.secretName, secretFile or volume",
+    "client_key_id": "clients.NAME.keyId",
     "listen": "ports.traffic",
     "admin_listen": "ports.admin",
     "allowed_hosts": "extraAllowedHosts",

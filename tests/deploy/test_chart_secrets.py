@@ -141,9 +141,56 @@ def test_the_previous_secret_is_where_its_secret_is() -> None:
     assert variables["SIGNICAT_PROXY_PREVIOUS_SECRET_FILE"] == "/run/secrets/shop/previous-secret"
 
 
+JWT: Final = {"clientAuth": "private_key_jwt"}
+
+
+def test_a_private_key_is_where_a_secret_would_be() -> None:
+    """T12: a Secret, a volume of another kind or a file, and the id of the key beside it."""
+    manifests = rendered(secretName="signicat-shop", keyId="k1", **JWT)
+    folder = "/run/secrets/shop"
+    assert setting(manifests, "client_key_file") == f"{folder}/client-key"
+    assert setting(manifests, "client_key_id") == "k1"
+    assert setting(manifests, "client_auth") == "private_key_jwt"
+    assert setting(manifests, "client_secret_file") is None
+    pod = pod_of(manifests)
+    (volume,) = [v["secret"] for v in pod["volumes"] if v["name"] == "signicat-secret-shop"]
+    assert volume["items"] == [{"key": "client-key", "path": "client-key"}]
+    named = rendered(secretName="a", secretKey="jwk", **JWT)
+    (volume,) = [v["secret"] for v in pod_of(named)["volumes"] if "secret" in v]
+    assert volume["items"] == [{"key": "jwk", "path": "client-key"}]
+    csi = rendered(volume=CSI, secretKey="jwk", **JWT)
+    assert setting(csi, "client_key_file") == f"{folder}/jwk"
+    agent = rendered(secretFile="/vault/key", **JWT)
+    assert setting(agent, "client_key_file") == "/vault/key"
+
+
+def test_the_method_of_all_clients_is_that_of_each() -> None:
+    """T12: it may stand in the settings, and a client may have another."""
+    clients = {"shop": {"clientId": "sandbox-a", "secretName": "a"}}
+    values = {**GATEWAY_VALUES, "clients": clients, "routes": []}
+    manifests = render({**values, "settings": {"client_auth": "private_key_jwt"}})
+    assert setting(manifests, "client_key_file") == "/run/secrets/shop/client-key"
+    clients["shop"]["clientAuth"] = "client_secret_post"
+    manifests = render({**values, "settings": {"client_auth": "private_key_jwt"}})
+    assert setting(manifests, "client_secret_file") == "/run/secrets/shop/client-secret"
+    pod = pod_of(render_application({**SIDECAR_VALUES, "clients": client(secretName="a", **JWT)}))
+    (sidecar,) = pod["initContainers"]
+    variables = {entry["name"]: entry.get("value") for entry in sidecar["env"]}
+    assert variables["SIGNICAT_PROXY_CLIENT_KEY_FILE"] == "/run/secrets/shop/client-key"
+    assert "SIGNICAT_PROXY_CLIENT_SECRET_FILE" not in variables
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
+        (
+            {"secretName": "a", "keyId": "k1"},
+            "clients.shop.keyId: is of no use with the clientAuth client_secret_basic",
+        ),
+        (
+            {"secretName": "a", "previousSecretKey": "b", **JWT},
+            "clients.shop: a previous secret is of no use with the clientAuth private_key_jwt",
+        ),
         (
             {"secretName": "a", "previousSecretKey": "client-secret"},
             "previousSecretKey: client-secret is the key of the secret itself",

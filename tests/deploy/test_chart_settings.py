@@ -299,7 +299,7 @@ CLIENT_SAMPLES: Final = (
     ({"clientId": "<&>é"}, False),
     ({"clientId": "a b"}, False),
     ({"clientId": ""}, False),
-    ({"clientAuth": "private_key_jwt"}, False),
+    ({"clientAuth": "client_secret_jwt"}, False),
     ({"scope": ""}, False),
 )
 

@@ -1,6 +1,6 @@
 // A certified OAuth server on a free port of loopback, for the end-to-end tests.
-// Clients, secrets and the tokens' lifetime come as JSON in OIDC_TEST; the first
-// line written is {"port": …}.
+// Clients with what proves them, and the tokens' lifetime, come as JSON in OIDC_TEST; the
+// first line written is {"port": …}.
 import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
@@ -9,10 +9,8 @@ const { clients, lifetimeSeconds, tokenPath } = JSON.parse(process.env.OIDC_TEST
 const AUDIENCE = 'https://api.signicat.com';
 
 const configuration = {
-  clients: clients.map(({ id, secret, method }) => ({
-    client_id: id,
-    client_secret: secret,
-    token_endpoint_auth_method: method,
+  clients: clients.map((client) => ({
+    ...client,
     grant_types: ['client_credentials'],
     redirect_uris: [],
     response_types: [],
@@ -20,6 +18,7 @@ const configuration = {
   })),
   routes: { token: tokenPath },
   scopes: ['signicat-api'],
+  enabledJWA: { clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256'] },
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },

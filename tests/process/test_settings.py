@@ -54,9 +54,9 @@ ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
     "whole": ({"MAX_REPLAY_BYTES": "1.5"}, f"MAX_REPLAY_BYTES: {WHOLE}"),
     "boolean": ({"ADMIN_QUIT": "maybe"}, "ADMIN_QUIT: must be true or false"),
     "choice": ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: must be debug, info, warning or error"),
-    "choice of two": (
+    "choice of several": (
         {"CLIENT_AUTH": "none"},
-        "CLIENT_AUTH: must be client_secret_basic or client_secret_post",
+        "CLIENT_AUTH: must be client_secret_basic, client_secret_post or private_key_jwt",
     ),
     "no url": ({"UPSTREAM_URL": "api.signicat.com"}, f"UPSTREAM_URL: {URL}"),
     "url with query": (

@@ -14,6 +14,7 @@ from structlog.typing import EventDict, FilteringBoundLogger
 from proxy.clock import Clock
 from proxy.oauth.backoff import Backoff
 from proxy.oauth.cache import TokenCache
+from proxy.oauth.credential import Credential
 from proxy.oauth.demand import Demand
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.refresher import TokenRefresher
@@ -117,11 +118,11 @@ class ScriptedEndpoint:
         self.refused: set[str] = set()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.asked: list[tuple[str, float]] = []
+        self.asked: list[tuple[Credential, float]] = []
         self.grants = 0
         self._fake = fake
 
-    async def request(self, secret: str) -> Attempt:
+    async def request(self, secret: Credential) -> Attempt:
         """Answer one call."""
         self.asked.append((secret, self._fake.monotonic))
         await self.gate.wait()

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -50,17 +50,24 @@ async def _port(process: Process) -> int:
 
 
 @contextlib.asynccontextmanager
-async def oidc_server(secret: str) -> AsyncIterator[str]:
-    """Run the server for both clients of `OIDC_CLIENTS`; yield the URL of its token endpoint."""
+async def oidc_server(secret: str, *more: Mapping[str, object]) -> AsyncIterator[str]:
+    """Run the server for both clients of `OIDC_CLIENTS`; yield the URL of its token endpoint.
+
+    `more` are clients beside them, by OpenID Connect's names of their metadata.
+    """
     node = required_program("node")
     if not (_FOLDER / "node_modules" / "oidc-provider").is_dir():
         _missing("tests/oidc/node_modules is missing: `make test` installs it with npm")
     clients = [
-        {"id": client_id, "secret": secret, "method": method}
+        {
+            "client_id": client_id,
+            "client_secret": secret,
+            "token_endpoint_auth_method": method,
+        }
         for method, client_id in OIDC_CLIENTS.items()
     ]
     options = {
-        "clients": clients,
+        "clients": [*clients, *more],
         "lifetimeSeconds": LIFETIME_SECONDS,
         "tokenPath": _TOKEN_PATH,
     }

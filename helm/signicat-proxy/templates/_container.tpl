@@ -72,7 +72,7 @@ volumeMounts:
   {{- range $name, $client := .Values.clients }}
   {{- if not $client.secretFile }}
   - name: signicat-secret-{{ $name }}
-    mountPath: {{ include "signicat-proxy.secretFile" (list $name $client) | dir }}
+    mountPath: {{ include "signicat-proxy.secretFile" (list $ $name $client) | dir }}
     readOnly: true
   {{- end }}
   {{- end }}
@@ -134,7 +134,7 @@ secret again, so a rotated Secret is used without a restart.
   {{- toYaml $client.volume | nindent 2 }}
 {{- else if $client.secretName }}
 - name: signicat-secret-{{ $name }}
-  {{- include "signicat-proxy.secretVolume" (list $client (include "signicat-proxy.secretMode" $root)) | nindent 2 }}
+  {{- include "signicat-proxy.secretVolume" (list $root $client) | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- if include "signicat-proxy.hasFile" . }}
@@ -159,15 +159,18 @@ secret again, so a rotated Secret is used without a restart.
 {{- end }}
 
 {{/*
-A client's Secret as the source of a volume: the list of the client and the mode. The previous
+A client's Secret as the source of a volume: the list of the root and the client. The previous
 secret may be missing, as it is after a rotation: that keeps no pod from starting.
 */}}
 {{- define "signicat-proxy.secretVolume" -}}
-{{- $client := index . 0 -}}
-{{- $items := list (dict "key" (default "client-secret" $client.secretKey) "path" "client-secret") -}}
+{{- $root := index . 0 -}}
+{{- $client := index . 1 -}}
+{{- $mode := include "signicat-proxy.secretMode" $root -}}
+{{- $usual := include "signicat-proxy.secretName" (include "signicat-proxy.clientAuth" .) -}}
+{{- $items := list (dict "key" (default $usual $client.secretKey) "path" $usual) -}}
 {{- if $client.previousSecretKey -}}
 projected:
-  defaultMode: {{ index . 1 }}
+  defaultMode: {{ $mode }}
   sources:
     - secret:
         name: {{ $client.secretName | quote }}
@@ -182,7 +185,7 @@ projected:
 {{- else -}}
 secret:
   secretName: {{ $client.secretName | quote }}
-  defaultMode: {{ index . 1 }}
+  defaultMode: {{ $mode }}
   items:
     {{- toYaml $items | nindent 4 }}
 {{- end -}}

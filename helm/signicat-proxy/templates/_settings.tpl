@@ -21,11 +21,24 @@ yes
 {{- concat $hosts .Values.extraAllowedHosts | toJson -}}
 {{- end }}
 
-{{/* Where a client's secret is: the list of its name and its values. */}}
-{{- define "signicat-proxy.secretFile" -}}
-{{- $name := index . 0 -}}
+{{/* How a client proves itself: the list of the root and its values. */}}
+{{- define "signicat-proxy.clientAuth" -}}
+{{- $root := index . 0 -}}
 {{- $client := index . 1 -}}
-{{- $key := $client.volume | empty | ternary "client-secret" (default "client-secret" $client.secretKey) -}}
+{{- coalesce $client.clientAuth $root.Values.settings.client_auth "client_secret_basic" -}}
+{{- end }}
+
+{{/* What the file in a client's Secret is called, in the Secret by default and where it is mounted. */}}
+{{- define "signicat-proxy.secretName" -}}
+{{- eq . "private_key_jwt" | ternary "client-key" "client-secret" -}}
+{{- end }}
+
+{{/* Where what proves a client is: the list of the root, its name and its values. */}}
+{{- define "signicat-proxy.secretFile" -}}
+{{- $name := index . 1 -}}
+{{- $client := index . 2 -}}
+{{- $usual := include "signicat-proxy.secretName" (include "signicat-proxy.clientAuth" (list (index . 0) $client)) -}}
+{{- $key := $client.volume | empty | ternary $usual (default $usual $client.secretKey) -}}
 {{- default (printf "/run/secrets/%s/%s" $name $key) $client.secretFile -}}
 {{- end }}
 
@@ -63,7 +76,10 @@ yes
 
 {{/* One client's own settings, as JSON. */}}
 {{- define "signicat-proxy.clientSettings" -}}
-{{- $found := dict "client_id" .client.clientId "client_secret_file" (include "signicat-proxy.secretFile" (list .name .client)) -}}
+{{- $found := dict "client_id" .client.clientId -}}
+{{- $isKey := eq (include "signicat-proxy.clientAuth" (list .root .client)) "private_key_jwt" -}}
+{{- $_ := set $found ($isKey | ternary "client_key_file" "client_secret_file") (include "signicat-proxy.secretFile" (list .root .name .client)) -}}
+{{- with .client.keyId -}}{{- $_ := set $found "client_key_id" . -}}{{- end -}}
 {{- with include "signicat-proxy.previousSecretFile" (list .name .client) -}}{{- $_ := set $found "previous_secret_file" . -}}{{- end -}}
 {{- if .client.clientAuth -}}{{- $_ := set $found "client_auth" .client.clientAuth -}}{{- end -}}
 {{- if .client.tokenUrl -}}{{- $_ := set $found "token_url" .client.tokenUrl -}}{{- end -}}
@@ -79,7 +95,7 @@ yes
 {{- range $name, $client := .Values.clients }}
 
 [clients.{{ $name }}]
-{{- range $key, $value := include "signicat-proxy.clientSettings" (dict "name" $name "client" $client) | fromJson }}
+{{- range $key, $value := include "signicat-proxy.clientSettings" (dict "root" $ "name" $name "client" $client) | fromJson }}
 {{ $key }} = {{ toJson $value }}
 {{- end }}
 {{- end }}
@@ -113,7 +129,7 @@ chart's own settings over a file that it does not write, so that ports, probes a
 {}
 {{- else -}}
 {{- $name := keys .Values.clients | first -}}
-{{- $own := include "signicat-proxy.clientSettings" (dict "name" $name "client" (get .Values.clients $name)) | fromJson -}}
+{{- $own := include "signicat-proxy.clientSettings" (dict "root" . "name" $name "client" (get .Values.clients $name)) | fromJson -}}
 {{- merge $own $flat | toJson -}}
 {{- end -}}
 {{- end }}

@@ -1,0 +1,120 @@
+"""What proves a client must be: given once, for the method in use, and readable (T7, T12)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.files import UnusableFileError
+from proxy.oauth.key_file import EXTRA_MISSING, load_key
+from proxy.oauth.secret import SecretSource, SecretUnreadableError
+from proxy.settings.client_table import ClientSettings
+from proxy.settings.errors import SettingError
+from proxy.settings.model import Settings
+from proxy.settings.names import setting_name
+from proxy.settings.values import secret as check_secret
+
+__all__ = ["credential_errors"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """What a method of CLIENT_AUTH takes: fields that it needs, and others that it uses."""
+
+    needs: tuple[str, ...]
+    uses: tuple[str, ...] = ()
+
+
+_SECRET: Final = _Method((), ("client_secret", "client_secret_file", "previous_secret_file"))
+_METHODS: Final = {
+    "client_secret_basic": _SECRET,
+    "client_secret_post": _SECRET,
+    "private_key_jwt": _Method(("client_key_file",), ("client_key_id",)),
+}
+_FIELDS: Final = tuple(
+    dict.fromkeys(field for each in _METHODS.values() for field in (*each.needs, *each.uses))
+)
+
+
+def credential_errors(
+    client: ClientSettings, settings: Settings, failed: frozenset[str]
+) -> Iterator[SettingError]:
+    """Yield every error in what proves a client; fields in `failed` hold a default."""
+    if "client_auth" in failed:
+        return
+    method = _METHODS[client.client_auth]
+    yield from _misplaced_errors(client, settings, method, failed)
+    if method is _SECRET:
+        yield from _secret_errors(client, settings, failed)
+    elif not failed & {*method.needs, *method.uses}:
+        yield from _key_errors(client, settings)
+
+
+def _misplaced_errors(
+    client: ClientSettings, settings: Settings, method: _Method, failed: frozenset[str]
+) -> Iterator[SettingError]:
+    """Find what the method needs and lacks, and what is given for another one."""
+    auth = f"{settings.name_of(client, 'client_auth')}={client.client_auth}"
+    lacks = [field for field in method.needs if getattr(client, field) is None]
+    for field in lacks:
+        if field not in failed:
+            yield SettingError(settings.name_of(client, field), f"is required with {auth}")
+    for field in _FIELDS:
+        if field in (*method.needs, *method.uses) or getattr(client, field) is None:
+            continue
+        # What all clients share is right for others, where this one lacks its own.
+        is_shared = client.name in settings.client_tables and settings.place_of(client, field) == (
+            field,
+        )
+        if not (is_shared and lacks):
+            text = f"is of no use with {auth}; leave it out, or change that"
+            yield SettingError(settings.name_of(client, field), text)
+
+
+def _secret_errors(
+    client: ClientSettings, settings: Settings, failed: frozenset[str]
+) -> Iterator[SettingError]:
+    if failed & {"client_secret", "client_secret_file"}:
+        return
+    name = settings.name_of(client, "client_secret")
+    file_name = settings.name_of(client, "client_secret_file")
+    if client.client_secret is not None and client.client_secret_file is not None:
+        yield SettingError(name, f"give it or {file_name}, not both")
+    elif client.client_secret is None and client.client_secret_file is None:
+        yield SettingError(name, f"is required, or a file in {file_name}")
+    elif client.client_secret_file is not None:
+        yield from _secret_file_errors(client, file_name)
+    yield from _previous_secret_errors(client, settings)
+
+
+def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[SettingError]:
+    path = client.client_secret_file
+    try:
+        check_secret(SecretSource(path=path).read())
+    except SecretUnreadableError as error:
+        yield SettingError(name, f"cannot read {path} ({error})")
+    except ValueError as error:
+        yield SettingError(name, f"the secret in {path} {error}")
+
+
+def _previous_secret_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
+    """Find a reserve that is none; one that is not there is no error, but a risk (T7)."""
+    previous, current = client.previous_secret_file, client.client_secret_file
+    if previous is not None and previous == current:
+        yield SettingError(
+            settings.name_of(client, "previous_secret_file"),
+            f"is the file of {settings.name_of(client, 'client_secret_file')}; give the secret "
+            "before that one",
+        )
+
+
+def _key_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
+    file = settings.key_file(client)
+    if file is None:
+        return
+    try:
+        load_key(file)
+    except UnusableFileError as error:
+        setting = error.file if "." in error.file else setting_name(error.file)
+        yield SettingError(setting, error.reason)
+    except ImportError:
+        yield SettingError(settings.name_of(client, "client_auth"), EXTRA_MISSING)

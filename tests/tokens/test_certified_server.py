@@ -1,0 +1,84 @@
+"""A client that proves itself without a secret, before the certified `oidc-provider` (T12)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.bearer_upstream import BearerUpstream
+from tests.support.client_keys import Key, ec_key, jwk, pem, rsa_key
+from tests.support.messages import request
+from tests.support.oidc_server import oidc_server
+from tests.support.running_proxy import running_proxy
+from tests.support.waiting import within
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("no_leaks")]
+
+CLIENT = "dev-proved-1"
+ALGORITHMS: dict[str, Key] = {"RS256": rsa_key(), "PS256": rsa_key("pss"), "ES256": ec_key()}
+
+
+def public_members(name: str) -> dict[str, object]:
+    """Return the public half of a key, as the server knows it."""
+    members = jwk(ALGORITHMS[name], kid=name, alg=name, use="sig")
+    private = {"d", "p", "q", "dp", "dq", "qi"}
+    return {key: value for key, value in members.items() if key not in private}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+async def test_private_key_jwt(tmp_path: Path, algorithm: str) -> None:
+    """T12: it verifies signature and claims, and refuses an assertion that it has seen before."""
+    known = {
+        "client_id": CLIENT,
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [public_members(name) for name in ALGORITHMS]},
+    }
+    path = tmp_path / "key"
+    key = ALGORITHMS[algorithm]
+    is_jwk = algorithm == "PS256"
+    path.write_text(json.dumps(jwk(key, kid=algorithm, alg=algorithm)) if is_jwk else pem(key))
+    upstream = BearerUpstream()
+    async with (
+        upstream.run() as url,
+        oidc_server("s3cret-of-others", known) as token_url,
+        running_proxy(
+            upstream=url,
+            token_url=token_url,
+            client_id=CLIENT,
+            client_secret="",
+            client_auth="private_key_jwt",
+            client_key_file=path,
+            client_key_id=algorithm,
+        ) as proxy,
+    ):
+        for number in range(1, 4):
+            await within(proxy.metric_becomes(number, "token_requests_total", outcome="ok"), "it")
+            assert (await proxy.ask(request("GET /echo"))).status == 200
+            proxy.control.reload()
+        assert await proxy.metric("token_requests_total") >= 3
+    assert (upstream.refused, upstream.clients) == (0, {CLIENT})
+
+
+async def test_a_key_that_the_server_does_not_know(tmp_path: Path) -> None:
+    """T12: the right client and `kid`, signed by another key: no token, whatever the proxy says."""
+    known = {
+        "client_id": CLIENT,
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [public_members("RS256")]},
+    }
+    path = tmp_path / "key"
+    path.write_text(pem(rsa_key("other")))
+    async with (
+        oidc_server("s3cret-of-others", known) as token_url,
+        running_proxy(
+            upstream="https://up.test",
+            token_url=token_url,
+            client_id=CLIENT,
+            client_secret="",
+            client_auth="private_key_jwt",
+            client_key_file=path,
+            client_key_id="RS256",
+        ) as proxy,
+    ):
+        await proxy.metric_becomes(1, "token_requests_total", outcome="invalid_client")
+        assert await proxy.metric("token_requests_total", outcome="ok") == 0
