@@ -1,4 +1,4 @@
-"""The checks of what callers are shown in TLS: the days left, and the names."""
+"""The checks of certificates: the days left, and the names that callers use."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -8,11 +8,13 @@ from typing import Final
 from proxy.check.result import Result
 from proxy.files import UnusableFileError
 from proxy.net.tls import ENDS_SOON_DAYS
+from proxy.net.tls_client import ClientTlsFiles, load_client_certificate
 from proxy.net.tls_server import load_server_tls
 from proxy.settings.model import Settings
-from proxy.settings.names import setting_name
+from proxy.settings.names import file_name, setting_name
+from proxy.settings.proof_files import proof_files
 
-__all__ = ["certificate_results"]
+__all__ = ["certificate_results", "client_certificate_results"]
 
 _DAY: Final = 86_400
 
@@ -47,11 +49,32 @@ def certificate_results(settings: Settings, wall: Callable[[], float]) -> Iterat
         )
 
 
+def client_certificate_results(settings: Settings, wall: Callable[[], float]) -> Iterator[Result]:
+    """Yield a result for each certificate that proves a client at the token endpoint (T12)."""
+    files = (proof_files(client, settings) for client in settings.clients)
+    for each in dict.fromkeys(files):
+        if not isinstance(each, ClientTlsFiles):
+            continue
+        setting = each.pair.cert_setting
+        try:
+            end = load_client_certificate(each, wall).end
+        except UnusableFileError as error:  # it has changed since the settings were read
+            fix = f"Correct the file in {file_name(error.file)}."
+            yield Result("certificate", "failed", _target(error.file), error.reason, fix)
+            continue
+        day = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d")
+        yield _days_result(setting, f"valid until {day}", (end - wall()) / _DAY)
+
+
+def _target(file: str) -> str:
+    return file if "." in file else file.upper()
+
+
 def _days_result(file: str, detail: str, days: float) -> Result:
     if days > ENDS_SOON_DAYS:
-        return Result("certificate", "ok", file.upper(), detail)
-    fix = f"Replace the file in {setting_name(file)}; no restart is needed."
-    return Result("certificate", "warning", file.upper(), detail, fix)
+        return Result("certificate", "ok", _target(file), detail)
+    fix = f"Replace the file in {file_name(file)}; no restart is needed."
+    return Result("certificate", "warning", _target(file), detail, fix)
 
 
 def _is_covered(host: str, names: tuple[str, ...]) -> bool:

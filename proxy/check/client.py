@@ -6,7 +6,7 @@ from typing import Final
 from proxy.check.copied_values import oddities
 from proxy.check.network import destination_key
 from proxy.check.result import Result
-from proxy.clock import Instant
+from proxy.clock import Clock, Instant
 from proxy.oauth.credential import Credential
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import Failure, FailureOutcome, Grant, hint, lacks_scope
@@ -48,7 +48,7 @@ class Asked:
         return self.after.monotonic - self.before.monotonic
 
 
-_PLACES: Final = ("client_key_file", "client_secret_file", "client_secret")
+_PLACES: Final = ("client_cert_file", "client_key_file", "client_secret_file", "client_secret")
 
 
 def _secret_setting(client: ClientSettings, settings: Settings) -> str:
@@ -57,11 +57,13 @@ def _secret_setting(client: ClientSettings, settings: Settings) -> str:
     return settings.name_of(client, next(given, "client_secret"))
 
 
-def read_secret(client: ClientSettings, settings: Settings) -> tuple[Result, Credential | None]:
-    """Read the secret, or the key, as the proxy does; return what to say of it, and itself."""
+def read_secret(
+    client: ClientSettings, settings: Settings, clock: Clock
+) -> tuple[Result, Credential | None]:
+    """Read the secret, key or certificate as the proxy does; return what to say of it, and it."""
     setting, target = _secret_setting(client, settings), f"client {client.name}"
-    file = client.client_key_file or client.client_secret_file
-    secret = new_rotation(client, settings).read()
+    file = client.client_cert_file or client.client_key_file or client.client_secret_file
+    secret = new_rotation(client, settings, clock).read()
     if isinstance(secret, Failure):
         fix = f"Check the path in {setting}, that the file is mounted, and that this user may read."
         return Result("secret", "failed", target, f"{file}: {secret.detail}", fix), None

@@ -6,6 +6,7 @@ own setting allows.
 """
 
 import asyncio
+import contextlib
 import os
 import ssl
 import sys
@@ -16,7 +17,7 @@ from typing import Final
 import uvloop
 
 from proxy.check.call import call_path, call_upstream
-from proxy.check.certificate import certificate_results
+from proxy.check.certificate import certificate_results, client_certificate_results
 from proxy.check.client import (
     Asked,
     clock_result,
@@ -37,10 +38,12 @@ from proxy.check.port import port_result
 from proxy.check.report import Report
 from proxy.check.result import CHECKS, CheckId, Result
 from proxy.clock import SYSTEM_CLOCK, Clock
+from proxy.files import UnusableFileError
 from proxy.guard.identity import CallerStatus
 from proxy.http1.parser import require_c_parsers
 from proxy.net.name_cache import NameCache
 from proxy.net.tls import client_context
+from proxy.net.tls_client import ClientTlsFiles, load_client_certificate
 from proxy.oauth.credential import Credential, secrets_of
 from proxy.oauth.response import Grant
 from proxy.oauth.token import Token
@@ -51,6 +54,7 @@ from proxy.server.process import harden
 from proxy.settings.errors import ConfigurationError
 from proxy.settings.loader import ClientSettings, ListenAddress, Loaded, Settings
 from proxy.settings.names import setting_name
+from proxy.settings.proof_files import proof_files
 from proxy.settings.risks import risks_of
 from proxy.telemetry.redaction import Redactor
 
@@ -93,6 +97,8 @@ class Checker:
                 yield result
         for result in certificate_results(self._settings, self._clock.wall):
             yield result
+        for result in client_certificate_results(self._settings, self._clock.wall):
+            yield result
         for setting, address in self._addresses():
             yield await port_result(setting, address, self._settings.connect_timeout_seconds)
 
@@ -120,14 +126,24 @@ class Checker:
         is_upstream = destination.url == settings.upstream_url
         if not is_upstream and key[0] == "http" and egress_for(destination.url, settings):
             return [Result("egress_proxy", "skipped", destination.place, _PLAIN_THROUGH_EGRESS)]
-        results = await check_outbound_path(destination, settings, self._tls, self._clock.wall)
+        tls = self._tls if is_upstream else self._tls_to_token_endpoint(key)
+        results = await check_outbound_path(destination, settings, tls, self._clock.wall)
         for result in results:
             if result.state == "failed":
                 self._unreachable[key] = f"{result.check} of {destination.place} failed"
         return results
 
+    def _tls_to_token_endpoint(self, key: DestinationKey) -> ssl.SSLContext:
+        """Return a context with the certificate that is shown there, where a client has one."""
+        for client in self._settings.clients:
+            files = proof_files(client, self._settings)
+            if isinstance(files, ClientTlsFiles) and destination_key(client.token_url) == key:
+                with contextlib.suppress(UnusableFileError):  # told where the client is looked at
+                    return load_client_certificate(files, self._clock.wall).context
+        return self._tls
+
     async def _client_results(self, client: ClientSettings) -> AsyncIterator[Result]:
-        result, secret = read_secret(client, self._settings)
+        result, secret = read_secret(client, self._settings, self._clock)
         yield result
         place = destination_key(client.token_url)
         why_not = "secret failed" if secret is None else self._unreachable.get(place)

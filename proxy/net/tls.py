@@ -18,6 +18,7 @@ __all__ = [
     "peer_names",
     "system_trust_hidden",
     "trust",
+    "trust_in",
 ]
 
 ENDS_SOON_DAYS: Final = 14
@@ -102,13 +103,18 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     which would write the session keys that protect tokens to a file.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust_in(context, ca_file)
+    return context
+
+
+def trust_in(context: ssl.SSLContext, ca_file: Path | None) -> None:
+    """Make of a new client's context what `client_context` returns."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        return context
-    trust(context, "ca_file", ca_file)
-    return context
+    else:
+        trust(context, "ca_file", ca_file)
 
 
 def trust(context: ssl.SSLContext, file: str, path: Path) -> None:

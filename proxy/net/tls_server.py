@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.files import UnusableFileError, read_file
+from proxy.files import UnusableFileError
 from proxy.net.tls import names_in, trust
+from proxy.net.tls_pair import IGNORE_TIME, CertificatePair, end_of, pair_faults, shake_hands
 
 __all__ = ["ServerTls", "TlsFiles", "load_server_tls", "server_tls_faults"]
 
@@ -15,8 +16,6 @@ _CERT: Final = "tls_cert_file"
 _KEY: Final = "tls_key_file"
 _CLIENT_CA: Final = "tls_client_ca_file"
 _PROTOCOLS: Final = ["http/1.1"]
-_IGNORE_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for
-_MOST_FLIGHTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,14 @@ class TlsFiles:
     key: Path
     client_ca: Path | None = None
 
+    @property
+    def pair(self) -> CertificatePair:
+        """What callers are shown."""
+        return CertificatePair(self.cert, self.key, _CERT, _KEY)
+
     def paths(self) -> Mapping[str, Path]:
         """Return the files by their settings."""
-        found = {_CERT: self.cert, _KEY: self.key}
+        found = self.pair.paths()
         return found if self.client_ca is None else found | {_CLIENT_CA: self.client_ca}
 
 
@@ -55,9 +59,9 @@ def load_server_tls(files: TlsFiles, wall: Callable[[], float]) -> ServerTls:
     is a little late would refuse it for good.
     """
     context = _new_context()
-    _load_pair(context, files)
+    files.pair.load_into(context)
     certificate = _shown_by(files)
-    ends = {_CERT: _end_of(certificate)}
+    ends = {_CERT: end_of(certificate)}
     if ends[_CERT] <= wall():
         raise UnusableFileError(_CERT, f"the certificate has expired ({certificate['notAfter']})")
     if files.client_ca is not None:
@@ -74,43 +78,9 @@ def _new_context() -> ssl.SSLContext:
     return context
 
 
-def _load_pair(context: ssl.SSLContext, files: TlsFiles) -> None:
-    for fault in _faults_of_form(files):
-        raise fault
-    try:
-        context.load_cert_chain(files.cert, files.key, password=_no_passphrase)
-    except ssl.SSLError as error:
-        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
-            reason = "the key does not belong to the certificate in TLS_CERT_FILE"
-            raise UnusableFileError(_KEY, reason) from error
-        if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL"):
-            raise UnusableFileError(_CERT, "the key of a certificate is too short") from error
-        raise UnusableFileError(*_damaged(files)) from error
-    except (OSError, ValueError) as error:
-        raise UnusableFileError(_KEY, "the pair cannot be read") from error
-
-
-def _faults_of_form(files: TlsFiles) -> Iterator[UnusableFileError]:
-    """Yield what is wrong with certificate and key, each looked at for itself."""
-    try:
-        if b"-----BEGIN CERTIFICATE-----" not in read_file(_CERT, files.cert):
-            yield UnusableFileError(_CERT, "no certificate in PEM form in this file")
-    except UnusableFileError as error:
-        yield error
-    try:
-        key = read_file(_KEY, files.key)
-    except UnusableFileError as error:
-        yield error
-        return
-    if b"PRIVATE KEY-----" not in key:
-        yield UnusableFileError(_KEY, "no private key in PEM form in this file")
-    elif b"ENCRYPTED PRIVATE KEY" in key or b"4,ENCRYPTED" in key:
-        yield UnusableFileError(_KEY, "the key is encrypted; give it without a passphrase")
-
-
 def server_tls_faults(files: TlsFiles, wall: Callable[[], float]) -> Iterator[UnusableFileError]:
     """Yield all that is wrong with the files, not only what loading them meets first."""
-    faults = list(_faults_of_form(files))
+    faults = list(pair_faults(files.pair))
     yield from faults
     if not faults:
         try:
@@ -122,20 +92,6 @@ def server_tls_faults(files: TlsFiles, wall: Callable[[], float]) -> Iterator[Un
             _demand_certificates(_new_context(), files.client_ca, wall)
         except UnusableFileError as error:
             yield error
-
-
-def _no_passphrase() -> str:
-    """Keep OpenSSL from asking at the terminal."""
-    return ""
-
-
-def _damaged(files: TlsFiles) -> tuple[str, str]:
-    """Say which of the two files OpenSSL cannot read."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(files.cert)
-    except (ssl.SSLError, OSError):
-        return _CERT, "the certificate is damaged"
-    return _KEY, "the private key is damaged, or of a kind that TLS does not know"
 
 
 def _demand_certificates(context: ssl.SSLContext, path: Path, wall: Callable[[], float]) -> float:
@@ -151,14 +107,10 @@ def _demand_certificates(context: ssl.SSLContext, path: Path, wall: Callable[[],
     context.verify_mode = ssl.CERT_REQUIRED
     # An authority below another one is trusted by itself: who names it means it alone.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    last_end = max(map(_end_of, authorities))
+    last_end = max(map(end_of, authorities))
     if last_end <= wall():
         raise UnusableFileError(_CLIENT_CA, "every authority in this file has expired")
     return last_end
-
-
-def _end_of(certificate: Mapping[str, Any]) -> float:
-    return float(ssl.cert_time_to_seconds(certificate["notAfter"]))
 
 
 def _shown_by(files: TlsFiles) -> Mapping[str, Any]:
@@ -169,30 +121,15 @@ def _shown_by(files: TlsFiles) -> Mapping[str, Any]:
     """
     server, client = _new_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        server.load_cert_chain(files.cert, files.key, password=_no_passphrase)
+        files.pair.load_into(server)
         client.load_verify_locations(files.cert)
         client.check_hostname = False
         client.verify_flags = ssl.VerifyFlags(
-            client.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN | _IGNORE_TIME
+            client.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN | IGNORE_TIME
         )
-        return _handshake(server, client) or {}
+        return shake_hands(server, client)[1].getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         reason = f"callers would refuse the certificate ({error.verify_message})"
         raise UnusableFileError(_CERT, reason) from error
     except (ssl.SSLError, OSError, ValueError) as error:
         raise UnusableFileError(_CERT, "no handshake succeeds with this certificate") from error
-
-
-def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> Mapping[str, Any] | None:
-    """Let two sides shake hands; return the server's certificate as the client has verified it."""
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    caller = client.wrap_bio(down, up)
-    sides = (caller, server.wrap_bio(up, down, server_side=True))
-    for flight in range(_MOST_FLIGHTS):
-        try:
-            sides[flight % 2].do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-        if sides[flight % 2] is caller:
-            return caller.getpeercert()
-    raise ssl.SSLError("the handshake does not end")

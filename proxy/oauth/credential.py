@@ -1,7 +1,9 @@
-"""What proves a client at the token endpoint: a secret, or a key that signs (T7, T12)."""
+"""What proves a client: a secret, a key that signs, or a certificate (T7, T12)."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
+
+from proxy.net.tls_client import ClientCertificate
 
 __all__ = ["Credential", "CredentialSource", "HeldCredential", "SigningKey", "secrets_of"]
 
@@ -26,7 +28,7 @@ class SigningKey(Protocol):
         ...
 
 
-Credential = str | SigningKey
+Credential = str | SigningKey | ClientCertificate
 """A secret is its text."""
 
 

@@ -17,14 +17,18 @@ from proxy import __version__
 from proxy.net.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
+from proxy.net.tls_client import ClientCertificate
 from proxy.oauth.credential import Credential
 from proxy.oauth.response import Failure, FailureOutcome, Grant, read_response
 from proxy.oauth.server_clock import skew_text
 
 __all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
 
-ClientAuth = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]
+ClientAuth = Literal[
+    "client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"
+]
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_PERHAPS: Final = "perhaps the server refuses the client's certificate"
 _MAX_BODY: Final = 1 << 20
 _TRACE_ID: Final = frozenset("0123456789abcdefABCDEF-")
 _MAX_TRACE_ID: Final = 64
@@ -88,6 +92,20 @@ def _cause_of(error: Exception, egress: EgressProxy | None) -> Failure:
         case _:
             return Failure("connection_lost", detail=f"unexpected {type(error).__name__}")
     return Failure(outcome, detail=detail)
+
+
+def _may_be_refusal(error: Exception) -> bool:
+    """Say whether a call may have failed as servers make it that refuse a certificate in TLS.
+
+    They send an alert, or just hang up, in the handshake or after it.
+    """
+    if isinstance(
+        error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientProxyConnectionError
+    ):
+        return False
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return isinstance(error.os_error, ConnectionResetError | ssl.SSLError)
+    return isinstance(error, ssl.SSLError | aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
 
 
 class _Resolver(AbstractResolver):
@@ -171,7 +189,9 @@ class TokenEndpoint:
             "Content-Type": "application/x-www-form-urlencoded",
             "User-Agent": f"signicat-proxy/{__version__}",
         }
-        if not isinstance(secret, str):
+        if isinstance(secret, ClientCertificate):
+            form["client_id"] = self._client_id  # the handshake is the proof (RFC 8705 §2)
+        elif not isinstance(secret, str):
             # The assertion says who asks (RFC 7523 §2.2).
             assertion = secret.assertion(self._client_id, self._url, self._wall())
             form |= {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
@@ -205,10 +225,14 @@ class TokenEndpoint:
         except TimeoutError:
             return Attempt(Failure("timeout", detail=f"{self._timeout_seconds:g} seconds"))
         except Exception as error:  # noqa: BLE001 (see above; the outcome names it)
-            return Attempt(_cause_of(error, self._egress))
+            failure = _cause_of(error, self._egress)
+            if isinstance(secret, ClientCertificate) and _may_be_refusal(error):
+                failure = replace(failure, detail=_PERHAPS, may_be_refusal=True)
+            return Attempt(failure)
 
     async def _post(self, secret: Credential) -> Attempt:
         headers, form = self._request(secret)
+        tls = secret.context if isinstance(secret, ClientCertificate) else self._tls
         proxy = None if self._egress is None else self._egress.url
         proxy_headers = _proxy_headers(self._egress)
         if self._url.startswith("http:"):  # no tunnel: the request itself goes to the proxy
@@ -220,7 +244,7 @@ class TokenEndpoint:
             allow_redirects=False,
             proxy=proxy,
             proxy_headers=proxy_headers,
-            ssl=self._tls,  # part of what tells connections apart: another needs a new one
+            ssl=tls,  # part of what tells connections apart: another needs a new one
         ) as response:
             trace_id = valid_trace_id(response.headers.get("x-trace-id"))
             body = b""
@@ -231,7 +255,7 @@ class TokenEndpoint:
                     return Attempt(too_large, trace_id)
             result = read_response(response.status, response.headers, body, wall=self._wall())
             date = response.headers.get("Date")
-            if not isinstance(secret, str):
+            if not isinstance(secret, str | ClientCertificate):
                 result = self._with_skew(result, date)
             return Attempt(result, trace_id, date)
 

@@ -24,6 +24,10 @@ class KeyFile:
     key_id: str | None
     key_id_setting: str
 
+    def paths(self) -> dict[str, Path]:
+        """Return the file by its setting."""
+        return {self.setting: self.path}
+
 
 def load_key(file: KeyFile) -> SigningKey:
     """Return the key; raise `UnusableFileError`, or `ImportError` without the extra `jwt`."""

@@ -144,13 +144,15 @@ class Failure:
     """An attempt that gave no token.
 
     `is_permanent`: only a person can fix it (T6). `detail` is safe text for the log;
-    `retry_after_seconds` is what the server asked for (T5).
+    `retry_after_seconds` is what the server asked for (T5). `may_be_refusal`: it may pass by
+    itself, and may as well be how a server refuses a certificate: another is worth a try (T12).
     """
 
     outcome: FailureOutcome
     is_permanent: bool = False
     detail: str | None = None
     retry_after_seconds: float | None = None
+    may_be_refusal: bool = False
 
 
 def _retry_after(value: str | None, wall: float) -> float | None:

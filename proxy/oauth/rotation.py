@@ -84,7 +84,8 @@ class SecretRotation:
 
         What is said of the scope is said of the client: no other secret gets more.
         """
-        if not failure.is_permanent or failure.outcome == "invalid_scope":
+        is_refusal = failure.is_permanent or failure.may_be_refusal
+        if not is_refusal or failure.outcome == "invalid_scope":
             return None
         self._is_refused = True
         secret = self._good or self._read_previous()

@@ -136,7 +136,7 @@ def _new_refreshers(
     clock: Clock,
     log: FilteringBoundLogger,
 ) -> Iterator[tuple[TokenCache, TokenRefresher]]:
-    credentials = Credentials(settings, watch)
+    credentials = Credentials(settings, clock, watch)
     draw = random.SystemRandom().random
     for client, endpoint in zip(settings.clients, endpoints, strict=True):
         backoff, demand = Backoff(), Demand()

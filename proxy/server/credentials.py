@@ -3,24 +3,38 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
+from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.files import UnusableFileError
-from proxy.oauth.credential import Credential, CredentialSource, HeldCredential
+from proxy.net.tls_client import ClientCertificate, ClientTlsFiles, load_client_certificate
+from proxy.oauth.credential import Credential, CredentialSource, HeldCredential, SigningKey
 from proxy.oauth.key_file import KeyFile, load_key
 from proxy.oauth.response import HINTS, FailureOutcome, log_hints
 from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.settings.loader import ClientSettings, Settings
+from proxy.settings.proof_files import ProofFiles, proof_files
 
-__all__ = ["Credentials", "hints_for", "new_rotation"]
+__all__ = ["Credentials", "hints_for", "load_proof", "new_rotation"]
+
+_PROOFS: Final = {"private_key_jwt": "client_key_file", "tls_client_auth": "client_cert_file"}
+
+
+def load_proof(files: ProofFiles, clock: Clock) -> SigningKey | ClientCertificate:
+    """Return the key, or the certificate; raise `UnusableFileError`."""
+    if isinstance(files, KeyFile):
+        return load_key(files)
+    return load_client_certificate(files, clock.wall)
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadNow:
-    """A key as it stands in its file now: for commands, which ask once."""
+    """A key, or a certificate, as it is in its file now: for commands, which ask once."""
 
-    file: KeyFile
+    files: ProofFiles
+    clock: Clock
 
     @property
     def may_change(self) -> bool:
@@ -28,7 +42,7 @@ class _ReadNow:
 
     def read(self) -> Credential:
         try:
-            return load_key(self.file)
+            return load_proof(self.files, self.clock)
         except UnusableFileError as error:
             raise SecretUnreadableError(error.reason) from None
 
@@ -45,36 +59,47 @@ def _rotation(client: ClientSettings, source: CredentialSource) -> SecretRotatio
     return SecretRotation(source, None if previous is None else SecretSource(path=previous))
 
 
-def new_rotation(client: ClientSettings, settings: Settings) -> SecretRotation:
+def new_rotation(
+    client: ClientSettings, settings: Settings, clock: Clock = SYSTEM_CLOCK
+) -> SecretRotation:
     """Return what proves a client, of which nothing has been tried yet; files are read now."""
-    file = settings.key_file(client)
-    return _rotation(client, _secret_source(client) if file is None else _ReadNow(file))
+    files = proof_files(client, settings)
+    source = _secret_source(client) if files is None else _ReadNow(files, clock)
+    return _rotation(client, source)
 
 
 def hints_for(client: ClientSettings) -> Mapping[FailureOutcome, str]:
     """Return the hints of the log for this client, which name what proves it."""
-    return log_hints("client_key_file") if client.client_auth == "private_key_jwt" else HINTS
+    proof = _PROOFS.get(client.client_auth)
+    return HINTS if proof is None else log_hints(proof)
 
 
 class Credentials:
-    """Owns the keys that are in force; `watch` looks at their files (C4).
+    """Owns the keys and certificates that are in force; `watch` looks at their files (C4).
 
-    Clients that share a file share what is in it. Raises `UnusableFileError`.
+    Clients that share files share what is in them. Raises `UnusableFileError`.
     """
 
-    def __init__(self, settings: Settings, watch: FileWatch) -> None:
+    def __init__(self, settings: Settings, clock: Clock, watch: FileWatch) -> None:
         self._settings = settings
-        self._held: dict[KeyFile, HeldCredential] = {}
-        for file in map(settings.key_file, settings.clients):
-            if file is not None and file not in self._held:
-                held = self._held[file] = HeldCredential()
-                files = WatchedFiles({file.setting: file.path}, partial(load_key, file), held.put)
-                watch.add(files)
+        self._counters = watch.counters
+        self._held: dict[ProofFiles, HeldCredential] = {}
+        for client in settings.clients:
+            files = proof_files(client, settings)
+            if files is not None and files not in self._held:
+                self._held[files] = HeldCredential()
+                load, use = partial(load_proof, files, clock), partial(self._put, files)
+                watch.add(WatchedFiles(files.paths(), load, use))
+
+    def _put(self, files: ProofFiles, proof: SigningKey | ClientCertificate) -> None:
+        if isinstance(files, ClientTlsFiles) and isinstance(proof, ClientCertificate):
+            self._counters.certificate_ends_at(files.pair.cert_setting, proof.end)
+        self._held[files].put(proof)
 
     def rotation(self, client: ClientSettings, on_change: Callable[[], None]) -> SecretRotation:
-        """Return what proves a client; `on_change` is called where its file holds another key."""
-        file = self._settings.key_file(client)
-        if file is None:
+        """Return what proves a client; `on_change` is called where its files hold another one."""
+        files = proof_files(client, self._settings)
+        if files is None:
             return _rotation(client, _secret_source(client))
-        self._held[file].tell(on_change)
-        return _rotation(client, self._held[file])
+        self._held[files].tell(on_change)
+        return _rotation(client, self._held[files])

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from proxy.files import UnusableFileError, read_file
-from proxy.settings.names import setting_name
+from proxy.settings.names import file_name
 from proxy.telemetry.counters import FileCounters
 
 __all__ = ["FileWatch", "WatchedFiles"]
@@ -149,7 +149,7 @@ class FileWatch:
             self.counters.reload_failed(error.file)
             self._log.warning(
                 "file_not_reloaded",
-                setting=_written(error.file),
+                setting=file_name(error.file),
                 reason=error.reason,
                 hint="what was read before is still used; replace the file",
             )
@@ -157,10 +157,5 @@ class FileWatch:
         if loaded is None:
             return False
         watched.files.use(loaded[0])
-        self._log.info("file_reloaded", setting=[_written(file) for file in watched.files.paths])
+        self._log.info("file_reloaded", setting=[file_name(file) for file in watched.files.paths])
         return True
-
-
-def _written(file: str) -> str:
-    """Return the name of a setting as people write it; keys of a table stay as they are."""
-    return file if "." in file else setting_name(file)

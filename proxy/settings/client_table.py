@@ -25,11 +25,12 @@ __all__ = [
 
 SECRET_FILES: Final = ("client_secret_file", "previous_secret_file", "client_key_file")
 """The settings of a client whose files nobody else may know."""
-_PROOFS: Final = ("client_secret", "client_secret_file", "client_key_file")
+_PROOFS: Final = ("client_secret", "client_secret_file", "client_key_file", "client_cert_file")
 
 Word = BeforeValidator(values.word)
 ClientAuth = Annotated[
-    Literal["client_secret_basic", "client_secret_post", "private_key_jwt"], Word
+    Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"],
+    Word,
 ]
 
 
@@ -53,6 +54,7 @@ class ClientTable(Table):
     previous_secret_file: Path | None = None
     client_key_file: Path | None = None
     client_key_id: KeyId | None = None
+    client_cert_file: Path | None = None
     client_auth: ClientAuth | None = None
     token_url: Url | None = None
     scope: str | None = None
@@ -81,6 +83,7 @@ class ClientSettings(Table):
     previous_secret_file: Path | None
     client_key_file: Path | None
     client_key_id: str | None
+    client_cert_file: Path | None
     client_auth: ClientAuth
     token_url: str
     scope: str

@@ -1,16 +1,19 @@
 """What proves a client must be: given once, for the method in use, and readable (T7, T12)."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from proxy.files import UnusableFileError
+from proxy.net.tls_client import ClientTlsFiles, client_tls_faults
 from proxy.oauth.key_file import EXTRA_MISSING, load_key
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.client_table import ClientSettings
 from proxy.settings.errors import SettingError
 from proxy.settings.model import Settings
-from proxy.settings.names import setting_name
+from proxy.settings.names import file_name
+from proxy.settings.proof_files import proof_files
 from proxy.settings.values import secret as check_secret
 
 __all__ = ["credential_errors"]
@@ -29,6 +32,7 @@ _METHODS: Final = {
     "client_secret_basic": _SECRET,
     "client_secret_post": _SECRET,
     "private_key_jwt": _Method(("client_key_file",), ("client_key_id",)),
+    "tls_client_auth": _Method(("client_cert_file", "client_key_file")),
 }
 _FIELDS: Final = tuple(
     dict.fromkeys(field for each in _METHODS.values() for field in (*each.needs, *each.uses))
@@ -46,7 +50,7 @@ def credential_errors(
     if method is _SECRET:
         yield from _secret_errors(client, settings, failed)
     elif not failed & {*method.needs, *method.uses}:
-        yield from _key_errors(client, settings)
+        yield from _file_errors(client, settings)
 
 
 def _misplaced_errors(
@@ -107,14 +111,24 @@ def _previous_secret_errors(client: ClientSettings, settings: Settings) -> Itera
         )
 
 
-def _key_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
-    file = settings.key_file(client)
-    if file is None:
-        return
-    try:
-        load_key(file)
-    except UnusableFileError as error:
-        setting = error.file if "." in error.file else setting_name(error.file)
-        yield SettingError(setting, error.reason)
-    except ImportError:
-        yield SettingError(settings.name_of(client, "client_auth"), EXTRA_MISSING)
+def _file_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
+    """Find a key, or a certificate, that cannot be used."""
+    files = proof_files(client, settings)
+    if isinstance(files, ClientTlsFiles):
+        for fault in client_tls_faults(files, time.time):
+            yield _unusable(fault)
+        if client.token_url.startswith("http:"):
+            auth = f"{settings.name_of(client, 'client_auth')}={client.client_auth}"
+            text = f"must be https:// with {auth}: the proof is part of TLS"
+            yield SettingError(settings.name_of(client, "token_url"), text)
+    elif files is not None:
+        try:
+            load_key(files)
+        except UnusableFileError as error:
+            yield _unusable(error)
+        except ImportError:
+            yield SettingError(settings.name_of(client, "client_auth"), EXTRA_MISSING)
+
+
+def _unusable(error: UnusableFileError) -> SettingError:
+    return SettingError(file_name(error.file), error.reason)

@@ -17,7 +17,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from proxy.net.addresses import ListenAddress
 from proxy.net.egress import read_egress_url
 from proxy.net.tls_server import TlsFiles
-from proxy.oauth.key_file import KeyFile
 from proxy.settings import values
 from proxy.settings.caller_table import CallerTable
 from proxy.settings.client_table import (
@@ -87,10 +86,13 @@ class Settings(BaseSettings):
         None, "File with the secret before that one; tried at a start where the new one is refused."
     )
     client_key_file: Path | None = _setting(
-        None, "The client's private key (PEM or JWK), with private_key_jwt; read when it changes."
+        None, "The client's private key, in place of a secret; read when it changes."
     )
     client_key_id: KeyId | None = _setting(
         None, "Its id, the kid that the server knows it by; a JWK may hold it itself."
+    )
+    client_cert_file: Path | None = _setting(
+        None, "Certificate and chain (PEM) of that key, with tls_client_auth; read when it changes."
     )
     client_auth: ClientAuth = _setting(
         "client_secret_basic", "How the client authenticates at the token endpoint."
@@ -222,17 +224,6 @@ class Settings(BaseSettings):
             return None
         return TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file)
 
-    def key_file(self, client: ClientSettings) -> KeyFile | None:
-        """Return where a client's private key is, None where it proves itself otherwise."""
-        if client.client_auth != "private_key_jwt" or client.client_key_file is None:
-            return None
-        setting = self.file_of(client, "client_key_file")
-        # Where there is none, it is wanted beside the file: clients that share one share both.
-        id_setting = f"{setting.removesuffix('file')}id"
-        if client.client_key_id is not None:
-            id_setting = self.file_of(client, "client_key_id")
-        return KeyFile(client.client_key_file, setting, client.client_key_id, id_setting)
-
     @property
     def clients(self) -> tuple[ClientSettings, ...]:
         """The API clients, complete; the flat settings alone are the client `default`."""
@@ -250,6 +241,7 @@ class Settings(BaseSettings):
             previous_secret_file=table.previous_secret_file or source.previous_secret_file,
             client_key_file=source.client_key_file,
             client_key_id=table.client_key_id or source.client_key_id,
+            client_cert_file=source.client_cert_file,
             client_auth=table.client_auth or self.client_auth,
             token_url=table.token_url or self.token_url,
             scope=self.scope if table.scope is None else table.scope,

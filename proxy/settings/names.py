@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["CONFIG_FILE", "PREFIX", "TABLES", "setting_name"]
+__all__ = ["CONFIG_FILE", "PREFIX", "TABLES", "file_name", "setting_name"]
 
 PREFIX: Final = "SIGNICAT_PROXY_"
 """What the names of all environment variables begin with."""
@@ -27,3 +27,11 @@ def setting_name(field: str, *keys: str | int) -> str:
     """
     table = TABLES.get(field)
     return PREFIX + field.upper() if table is None else ".".join((table, *map(str, keys)))
+
+
+def file_name(file: str) -> str:
+    """Return the name of a setting as people write it, of one as `UnusableFileError.file` has it.
+
+    Keys of a table stay as they are.
+    """
+    return file if "." in file else setting_name(file)

@@ -43,6 +43,8 @@ def _client_text(client: ClientSettings) -> str:
     """Return a client's id and where its secrets are, as one line."""
     if client.client_auth == "private_key_jwt":
         facts = {"key": client.client_key_file, "key id": client.client_key_id}
+    elif client.client_auth == "tls_client_auth":
+        facts = {"certificate": client.client_cert_file, "key": client.client_key_file}
     else:
         facts = {
             "secret": client.client_secret_file or "value",

@@ -1,15 +1,18 @@
 """`signicat-proxy check` and the API clients: secret, clock, token, scope, one authorised call."""
 
 import contextlib
+import datetime as dt
 import email.utils
 import json
 import os
 import re
+import ssl
 import time
 from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
+import trustme
 
 from proxy.check.call import call_path
 from proxy.check.copied_values import oddities
@@ -17,6 +20,7 @@ from proxy.check.response import meaning_of
 from proxy.oauth.response import HINTS, FailureOutcome, hint
 from proxy.settings.loader import Settings
 from tests.support.checking import check, settings_for
+from tests.support.client_certificates import CertificateServer, ClientFiles, server_side
 from tests.support.client_keys import AssertionServer, ec_key, jwk
 from tests.support.messages import Message, reply
 from tests.support.peers import ByteServer
@@ -491,3 +495,36 @@ async def test_a_client_with_a_key(
     assert "s behind the server's, and an assertion is valid for a minute" in token.detail
     assert "SIGNICAT_PROXY_CLIENT_KEY_FILE" in (token.fix or "")
     assert results.one("clock").state == "warning"
+
+
+@pytest.mark.parametrize(("days", "state"), [(400, "ok"), (5, "warning")])
+async def test_a_client_with_a_certificate(tmp_path: Path, days: int, state: str) -> None:
+    """T12: TLS, token and the days left are checked with what the token endpoint wants to see."""
+    ca, files = trustme.CA(), ClientFiles(tmp_path)
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days, hours=1)
+    serial = files.rotate(not_after=end)
+    tls = server_side(ca, files.ca)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2  # whose handshake says so if there is none
+    async with (
+        CertificateServer("dev-tester-1", tls) as tokens,
+        ByteServer(reply()) as upstream,
+    ):
+        settings = settings_for(
+            upstream=upstream.url,
+            token_url=tokens.token_url,
+            ca_file=tmp_path / "ca.pem",
+            **files.settings,
+        )
+        results = await check(settings, with_call=False)
+    assert results.failed == []
+    day = f"{end:%Y-%m-%d}"
+    secret = results.one("secret")
+    assert secret.detail == f"a certificate valid until {day}, read from {files.cert}"
+    assert [result.state for result in results.of("tls")] == ["skipped", "ok"]
+    assert (results.one("token").state, tokens.serials) == ("ok", [serial])
+    (ending,) = [r for r in results.of("certificate") if r.target == "CLIENT_CERT_FILE"]
+    assert (ending.state, ending.detail) == (state, f"valid until {day}")
+    if state == "warning":
+        assert "SIGNICAT_PROXY_CLIENT_CERT_FILE" in (ending.fix or "")

@@ -114,6 +114,7 @@ FULL: Final = merged(
                 "previousSecretFile": "/vault/secrets/auth-before",
                 "volume": {"csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True}},
                 "keyId": "k1",
+                "certFile": "/vault/secrets/auth.crt",
                 "clientAuth": "client_secret_post",
                 "tokenUrl": "https://api.signicat.com/auth/open/connect/token",
                 "scope": "signicat-api",
@@ -255,7 +256,7 @@ FULL: Final = merged(
 def fitting(values: dict[str, Any]) -> dict[str, Any]:
     """Return the full values with one place of the secret for each client, and of each key."""
     found: dict[str, Any] = copy.deepcopy(values)
-    for place in ("secretFile", "previousSecretFile", "keyId", "volume"):
+    for place in ("secretFile", "previousSecretFile", "keyId", "certFile", "volume"):
         del found["clients"]["auth"][place]
     del found["callers"]["shop"]["keySha256"]
     return found

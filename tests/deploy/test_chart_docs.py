@@ -213,6 +213,7 @@ FIXED: Final = {
     "previous_secret_file": "clients.NAME.previousSecretKey or previousSecretFile",
     "client_key_file": "clients.NAME.secretName, secretFile or volume",
     "client_key_id": "clients.NAME.keyId",
+    "client_cert_file": "clients.NAME.secretName, certFile or volume",
     "listen": "ports.traffic",
     "admin_listen": "ports.admin",
     "allowed_hosts": "extraAllowedHosts",

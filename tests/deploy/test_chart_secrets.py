@@ -164,6 +164,25 @@ def test_a_private_key_is_where_a_secret_would_be() -> None:
     assert setting(agent, "client_key_file") == "/vault/key"
 
 
+MTLS: Final = {"clientAuth": "tls_client_auth"}
+
+
+def test_a_certificate_comes_as_cert_manager_makes_it() -> None:
+    """T12: a Secret with `tls.crt` and `tls.key`, a volume with these, or two files."""
+    manifests = rendered(secretName="shop-client", **MTLS)
+    folder = "/run/secrets/shop"
+    assert setting(manifests, "client_cert_file") == f"{folder}/tls.crt"
+    assert setting(manifests, "client_key_file") == f"{folder}/tls.key"
+    assert setting(manifests, "client_secret_file") is None
+    (volume,) = [v["secret"] for v in pod_of(manifests)["volumes"] if "secret" in v]
+    assert volume["items"] == [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
+    csi = rendered(volume=CSI, **MTLS)
+    assert setting(csi, "client_cert_file") == f"{folder}/tls.crt"
+    agent = rendered(secretFile="/vault/key", certFile="/vault/cert", **MTLS)
+    assert setting(agent, "client_cert_file") == "/vault/cert"
+    assert setting(agent, "client_key_file") == "/vault/key"
+
+
 def test_the_method_of_all_clients_is_that_of_each() -> None:
     """T12: it may stand in the settings, and a client may have another."""
     clients = {"shop": {"clientId": "sandbox-a", "secretName": "a"}}
@@ -186,6 +205,18 @@ def test_the_method_of_all_clients_is_that_of_each() -> None:
         (
             {"secretName": "a", "keyId": "k1"},
             "clients.shop.keyId: is of no use with the clientAuth client_secret_basic",
+        ),
+        (
+            {"secretFile": "/a", **MTLS},
+            "clients.shop.certFile: give the path of the certificate beside that of its key",
+        ),
+        (
+            {"secretName": "a", "certFile": "/a", **MTLS},
+            "certFile: goes with secretFile and the clientAuth tls_client_auth",
+        ),
+        (
+            {"secretName": "a", "secretKey": "b", **MTLS},
+            "secretKey: with tls_client_auth, the Secret or volume has tls.crt and tls.key",
         ),
         (
             {"secretName": "a", "previousSecretKey": "b", **JWT},

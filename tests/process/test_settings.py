@@ -56,7 +56,10 @@ ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
     "choice": ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: must be debug, info, warning or error"),
     "choice of several": (
         {"CLIENT_AUTH": "none"},
-        "CLIENT_AUTH: must be client_secret_basic, client_secret_post or private_key_jwt",
+        (
+            "CLIENT_AUTH: must be client_secret_basic, client_secret_post, private_key_jwt or "
+            "tls_client_auth"
+        ),
     ),
     "no url": ({"UPSTREAM_URL": "api.signicat.com"}, f"UPSTREAM_URL: {URL}"),
     "url with query": (

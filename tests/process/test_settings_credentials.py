@@ -1,5 +1,6 @@
 """What proves a client: given once, for the method in use, and usable; else exit 2 (T12)."""
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -8,15 +9,23 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from proxy.settings.errors import ConfigurationError
 from proxy.settings.loader import Loaded, load
 from proxy.settings.names import PREFIX
 from proxy.settings.report import settings_report, settings_table
+from tests.support.client_certificates import ClientFiles, write_self_signed
 from tests.support.client_keys import ec_key, jwk, pem, public, rsa_key
 from tests.support.source_tree import ROOT
 
 SECRET = "s3cret-of-the-test"
+MTLS = {
+    "CLIENT_ID": "sandbox-a",
+    "CLIENT_AUTH": "tls_client_auth",
+    "CLIENT_CERT_FILE": "{}/client.crt",
+    "CLIENT_KEY_FILE": "{}/client.key",
+}
 JWT = {"CLIENT_ID": "sandbox-a", "CLIENT_AUTH": "private_key_jwt"}
 
 
@@ -35,6 +44,14 @@ def folder(tmp_path: Path) -> Path:
     }
     for name, content in contents.items():
         (tmp_path / name).write_text(content)
+    ClientFiles(tmp_path)
+    (tmp_path / "other").mkdir()
+    ClientFiles(tmp_path / "other")
+    (tmp_path / "old").mkdir()
+    ClientFiles(tmp_path / "old").rotate(not_after=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    pair = tmp_path / "server.crt", tmp_path / "server.key"
+    write_self_signed(*pair, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    write_self_signed(tmp_path / "self.crt", tmp_path / "self.key")
     return tmp_path
 
 
@@ -116,8 +133,62 @@ ERRORS: dict[str, tuple[dict[str, str], list[str]]] = {
     "a method that there is not": (
         {"CLIENT_ID": "a", "CLIENT_AUTH": "client_secret_jwt", "CLIENT_KEY_FILE": "{}/jwk"},
         [
-            "CLIENT_AUTH: must be client_secret_basic, client_secret_post or private_key_jwt",
+            (
+                "CLIENT_AUTH: must be client_secret_basic, client_secret_post, private_key_jwt or "
+                "tls_client_auth"
+            ),
         ],
+    ),
+    "no certificate and no key": (
+        {"CLIENT_ID": "a", "CLIENT_AUTH": "tls_client_auth"},
+        [
+            "CLIENT_CERT_FILE: is required with CLIENT_AUTH=tls_client_auth",
+            "CLIENT_KEY_FILE: is required with CLIENT_AUTH=tls_client_auth",
+        ],
+    ),
+    "a certificate for a client that signs": (
+        {**MTLS, "CLIENT_AUTH": "private_key_jwt", "CLIENT_KEY_FILE": "{}/jwk"},
+        [f"CLIENT_CERT_FILE: {USELESS.format('private_key_jwt')}"],
+    ),
+    "an id for a certificate": (
+        {**MTLS, "CLIENT_KEY_ID": "k1"},
+        [f"CLIENT_KEY_ID: {USELESS.format('tls_client_auth')}"],
+    ),
+    "a secret and a certificate": (
+        {**MTLS, "CLIENT_SECRET": SECRET},
+        [f"CLIENT_SECRET: {USELESS.format('tls_client_auth')}"],
+    ),
+    "the key of another certificate": (
+        {**MTLS, "CLIENT_KEY_FILE": "{}/other/client.key"},
+        ["CLIENT_KEY_FILE: the key does not belong to the certificate in CLIENT_CERT_FILE"],
+    ),
+    "a JWK for a certificate": (
+        {**MTLS, "CLIENT_KEY_FILE": "{}/jwk"},
+        ["CLIENT_KEY_FILE: no private key in PEM form in this file"],
+    ),
+    "no files": (
+        {**MTLS, "CLIENT_CERT_FILE": "{}/x", "CLIENT_KEY_FILE": "{}/y"},
+        [
+            "CLIENT_CERT_FILE: cannot be read (No such file or directory)",
+            "CLIENT_KEY_FILE: cannot be read (No such file or directory)",
+        ],
+    ),
+    "an expired certificate": (
+        {**MTLS, "CLIENT_CERT_FILE": "{}/old/client.crt", "CLIENT_KEY_FILE": "{}/old/client.key"},
+        ["CLIENT_CERT_FILE: the certificate has expired (Jan  1 00:00:00 2020 GMT)"],
+    ),
+    "a certificate for servers": (
+        {**MTLS, "CLIENT_CERT_FILE": "{}/server.crt", "CLIENT_KEY_FILE": "{}/server.key"},
+        [
+            (
+                "CLIENT_CERT_FILE: the token endpoint would refuse the certificate (unsuitable "
+                "certificate purpose)"
+            )
+        ],
+    ),
+    "no TLS": (
+        {**MTLS, "TOKEN_URL": "http://127.0.0.1:9/t"},
+        ["TOKEN_URL: must be https:// with CLIENT_AUTH=tls_client_auth: the proof is part of TLS"],
     ),
     "everything at once": (
         {**JWT, "CLIENT_ID": "", "CLIENT_KEY_FILE": "{}/small.pem", "CLIENT_SECRET": SECRET},
@@ -206,6 +277,37 @@ def test_the_reports_tell_the_file_and_no_key(folder: Path) -> None:
     report = json.dumps(settings_report(found))
     for line in pem(rsa_key()).splitlines():
         assert line not in text + report
+
+
+def test_a_certificate_that_nobody_signed_is_good(folder: Path) -> None:
+    """T12: for self_signed_tls_client_auth the server knows the certificate itself."""
+    files = {"CLIENT_CERT_FILE": "{}/self.crt", "CLIENT_KEY_FILE": "{}/self.key"}
+    found = loaded(folder, **{**MTLS, **files})
+    text = f"sandbox-a, certificate: {folder}/self.crt, key: {folder}/self.key"
+    assert text in settings_table(found)
+
+
+def test_the_certificate_of_a_table_names_it(folder: Path) -> None:
+    """T12: its own pair, none of outside."""
+    config = """
+    client_id = "x"
+    client_auth = "tls_client_auth"
+    client_cert_file = "{}/client.crt"
+    client_key_file = "{}/client.key"
+    [clients.a]
+    [clients.b]
+    client_cert_file = "{}/other/client.crt"
+    """
+    assert errors(folder, config + ROUTES) == [
+        "clients.b.client_key_file: is required with CLIENT_AUTH=tls_client_auth",
+    ]
+    config += 'client_key_file = "{}/client.key"\n'
+    assert errors(folder, config + ROUTES) == [
+        (
+            "clients.b.client_key_file: the key does not belong to the certificate in "
+            "clients.b.client_cert_file"
+        ),
+    ]
 
 
 def command(folder: Path, *arguments: str, code: str = "", **environ: str) -> tuple[int, str]:

@@ -46,6 +46,7 @@ class ConnectProxy:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.requests: list[ConnectRequest] = []
+        self.shown: list[bool] = []  # whether each client showed a certificate
         self.port = 0
         self.asked = asyncio.Event()
         self._hosts = hosts
@@ -87,6 +88,8 @@ class ConnectProxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        secured = writer.get_extra_info("ssl_object")
+        self.shown.append(secured is not None and bool(secured.getpeercert()))
         try:
             await self._answer_request(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -50,10 +50,13 @@ async def _port(process: Process) -> int:
 
 
 @contextlib.asynccontextmanager
-async def oidc_server(secret: str, *more: Mapping[str, object]) -> AsyncIterator[str]:
+async def oidc_server(
+    secret: str, *more: Mapping[str, object], tls: Mapping[str, str] | None = None
+) -> AsyncIterator[str]:
     """Run the server for both clients of `OIDC_CLIENTS`; yield the URL of its token endpoint.
 
-    `more` are clients beside them, by OpenID Connect's names of their metadata.
+    `more` are clients beside them, by OpenID Connect's names of their metadata. With `tls` (PEM:
+    `cert`, `key`, and `ca` for clients) it speaks TLS and asks for certificates.
     """
     node = required_program("node")
     if not (_FOLDER / "node_modules" / "oidc-provider").is_dir():
@@ -69,6 +72,7 @@ async def oidc_server(secret: str, *more: Mapping[str, object]) -> AsyncIterator
     options = {
         "clients": [*clients, *more],
         "lifetimeSeconds": LIFETIME_SECONDS,
+        "tls": tls,
         "tokenPath": _TOKEN_PATH,
     }
     process = await asyncio.create_subprocess_exec(
@@ -81,7 +85,7 @@ async def oidc_server(secret: str, *more: Mapping[str, object]) -> AsyncIterator
     )
     try:
         port = await within(_port(process), "the OAuth server")
-        yield f"http://127.0.0.1:{port}{_TOKEN_PATH}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}{_TOKEN_PATH}"
     finally:
         process.kill()
         await process.communicate()

@@ -79,6 +79,12 @@ class Channel:
         return secured.version(), secured.selected_alpn_protocol()
 
     @property
+    def has_shown(self) -> bool:
+        """Whether the peer has shown a certificate that was verified."""
+        secured: ssl.SSLObject | None = self._writer.get_extra_info("ssl_object")
+        return secured is not None and bool(secured.getpeercert())
+
+    @property
     def shown_serial(self) -> int:
         """The serial number of the certificate that the peer has shown."""
         secured: ssl.SSLObject = self._writer.get_extra_info("ssl_object")

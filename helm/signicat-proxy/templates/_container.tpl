@@ -166,8 +166,12 @@ secret may be missing, as it is after a rotation: that keeps no pod from startin
 {{- $root := index . 0 -}}
 {{- $client := index . 1 -}}
 {{- $mode := include "signicat-proxy.secretMode" $root -}}
-{{- $usual := include "signicat-proxy.secretName" (include "signicat-proxy.clientAuth" .) -}}
+{{- $auth := include "signicat-proxy.clientAuth" . -}}
+{{- $usual := include "signicat-proxy.secretName" $auth -}}
 {{- $items := list (dict "key" (default $usual $client.secretKey) "path" $usual) -}}
+{{- if eq $auth "tls_client_auth" -}}
+{{- $items = prepend $items (dict "key" "tls.crt" "path" "tls.crt") -}}
+{{- end -}}
 {{- if $client.previousSecretKey -}}
 projected:
   defaultMode: {{ $mode }}

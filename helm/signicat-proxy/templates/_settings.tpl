@@ -30,7 +30,7 @@ yes
 
 {{/* What the file in a client's Secret is called, in the Secret by default and where it is mounted. */}}
 {{- define "signicat-proxy.secretName" -}}
-{{- eq . "private_key_jwt" | ternary "client-key" "client-secret" -}}
+{{- get (dict "private_key_jwt" "client-key" "tls_client_auth" "tls.key") . | default "client-secret" -}}
 {{- end }}
 
 {{/* Where what proves a client is: the list of the root, its name and its values. */}}
@@ -77,8 +77,12 @@ yes
 {{/* One client's own settings, as JSON. */}}
 {{- define "signicat-proxy.clientSettings" -}}
 {{- $found := dict "client_id" .client.clientId -}}
-{{- $isKey := eq (include "signicat-proxy.clientAuth" (list .root .client)) "private_key_jwt" -}}
-{{- $_ := set $found ($isKey | ternary "client_key_file" "client_secret_file") (include "signicat-proxy.secretFile" (list .root .name .client)) -}}
+{{- $auth := include "signicat-proxy.clientAuth" (list .root .client) -}}
+{{- $file := include "signicat-proxy.secretFile" (list .root .name .client) -}}
+{{- $_ := set $found (hasPrefix "client_secret" $auth | ternary "client_secret_file" "client_key_file") $file -}}
+{{- if eq $auth "tls_client_auth" -}}
+{{- $_ := set $found "client_cert_file" (default (printf "%s/tls.crt" (dir $file)) .client.certFile) -}}
+{{- end -}}
 {{- with .client.keyId -}}{{- $_ := set $found "client_key_id" . -}}{{- end -}}
 {{- with include "signicat-proxy.previousSecretFile" (list .name .client) -}}{{- $_ := set $found "previous_secret_file" . -}}{{- end -}}
 {{- if .client.clientAuth -}}{{- $_ := set $found "client_auth" .client.clientAuth -}}{{- end -}}

@@ -99,6 +99,15 @@ Every template that a user can reach includes this one, so nothing is rendered f
 {{- if and $client.keyId (ne $auth "private_key_jwt") -}}
 {{- fail (printf "clients.%s.keyId: is of no use with the clientAuth %s" $name $auth) -}}
 {{- end -}}
+{{- if and $client.certFile (not (and (eq $auth "tls_client_auth") $client.secretFile)) -}}
+{{- fail (printf "clients.%s.certFile: goes with secretFile and the clientAuth tls_client_auth" $name) -}}
+{{- end -}}
+{{- if and (eq $auth "tls_client_auth") $client.secretFile (not $client.certFile) -}}
+{{- fail (printf "clients.%s.certFile: give the path of the certificate beside that of its key" $name) -}}
+{{- end -}}
+{{- if and (eq $auth "tls_client_auth") $client.secretKey -}}
+{{- fail (printf "clients.%s.secretKey: with tls_client_auth, the Secret or volume has tls.crt and tls.key" $name) -}}
+{{- end -}}
 {{- if and (or $client.previousSecretKey $client.previousSecretFile) (not (hasPrefix "client_secret" $auth)) -}}
 {{- fail (printf "clients.%s: a previous secret is of no use with the clientAuth %s" $name $auth) -}}
 {{- end -}}
@@ -181,9 +190,9 @@ A variable beside the settings must not change one of them unseen: that the char
 itself, in the environment or in the file, is no reason for Kubernetes or the proxy to complain.
 */}}
 {{- define "signicat-proxy.validateExtras" -}}
-{{- $where := dict "CONFIG_FILE" "existingConfigMap" "CLIENT_ID" "clients" "CLIENT_SECRET" "clients" "CLIENT_SECRET_FILE" "clients" "PREVIOUS_SECRET_FILE" "clients" "CLIENT_KEY_FILE" "clients" "CLIENT_KEY_ID" "clients" "LISTEN" "ports" "ADMIN_LISTEN" "ports" "ALLOWED_HOSTS" "extraAllowedHosts" "EGRESS_PROXY" "egressProxy" "CA_FILE" "caBundle" "TLS_CERT_FILE" "tls" "TLS_KEY_FILE" "tls" "TLS_CLIENT_CA_FILE" "tls" "SHUTDOWN_DELAY_SECONDS" (printf "%s.shutdownDelaySeconds" .Values.mode) "DRAIN_SECONDS" (printf "%s.drainSeconds" .Values.mode) -}}
+{{- $where := dict "CONFIG_FILE" "existingConfigMap" "CLIENT_ID" "clients" "CLIENT_SECRET" "clients" "CLIENT_SECRET_FILE" "clients" "PREVIOUS_SECRET_FILE" "clients" "CLIENT_KEY_FILE" "clients" "CLIENT_KEY_ID" "clients" "CLIENT_CERT_FILE" "clients" "LISTEN" "ports" "ADMIN_LISTEN" "ports" "ALLOWED_HOSTS" "extraAllowedHosts" "EGRESS_PROXY" "egressProxy" "CA_FILE" "caBundle" "TLS_CERT_FILE" "tls" "TLS_KEY_FILE" "tls" "TLS_CLIENT_CA_FILE" "tls" "SHUTDOWN_DELAY_SECONDS" (printf "%s.shutdownDelaySeconds" .Values.mode) "DRAIN_SECONDS" (printf "%s.drainSeconds" .Values.mode) -}}
 {{- /* Service, notes and test pod say whether callers speak TLS, so the three are the chart's at all times. */ -}}
-{{- $owned := list "CONFIG_FILE" "CLIENT_ID" "CLIENT_SECRET" "CLIENT_SECRET_FILE" "PREVIOUS_SECRET_FILE" "CLIENT_KEY_FILE" "CLIENT_KEY_ID" "TLS_CERT_FILE" "TLS_KEY_FILE" "TLS_CLIENT_CA_FILE" -}}
+{{- $owned := list "CONFIG_FILE" "CLIENT_ID" "CLIENT_SECRET" "CLIENT_SECRET_FILE" "PREVIOUS_SECRET_FILE" "CLIENT_KEY_FILE" "CLIENT_KEY_ID" "CLIENT_CERT_FILE" "TLS_CERT_FILE" "TLS_KEY_FILE" "TLS_CLIENT_CA_FILE" -}}
 {{- if .Values.egressProxy.secretName -}}
 {{- $owned = append $owned "EGRESS_PROXY" -}}
 {{- end -}}
