@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import nullcontext
+from typing import Final
 
 from bench.fleet.policies import POLICIES
 from bench.fleet.report import as_json, table, write
@@ -17,6 +18,7 @@ from bench.fleet.scenarios import FLEET, SCENARIOS, Scenario
 from bench.fleet.simulation import Run, simulate
 
 Results = Iterator[list[Run]]
+_SEED: Final = 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         for runs in simulated(chosen, options.fleet, options.seed, workers):
             every += runs
             if not options.json:
-                print(f"{runs[0].scenario.title} ({runs[0].scenario.name})\n\n{table(runs)}\n")
+                title = f"{runs[0].scenario.title} ({runs[0].scenario.name})"
+                print(f"{title}\n\n{table(runs)}\n", flush=True)
             if options.write:
                 write(runs)
     if options.json:
@@ -43,7 +46,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     names = [scenario.name for scenario in SCENARIOS]
     add("--fleet", type=int, default=FLEET, help=f"sidecars (default {FLEET})")
-    add("--seed", type=int, default=1, help="same seed, same figures (default 1)")
+    add("--seed", type=int, default=_SEED, help=f"same seed, same figures (default {_SEED})")
     add("--scenario", nargs="+", choices=names, help="only these")
     add("--json", action="store_true", help="print all figures as JSON")
     add("--write", action="store_true", help="write the page and its pictures")
@@ -51,6 +54,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.fleet < 100 or options.jobs < 1:
         parser.error("--fleet must be at least 100, --jobs at least 1")
+    if options.write and (options.fleet, options.seed) != (FLEET, _SEED):
+        parser.error("the page shows the whole fleet: --write goes without --fleet and --seed")
     return options
 
 

@@ -10,7 +10,7 @@ from bench.fleet.timeline import Timeline
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.response import Failure, Grant
 
-__all__ = ["LATENCY_SECONDS", "SCOPE", "Answer", "Service", "TokenEndpoint", "Window"]
+__all__ = ["LATENCY_SECONDS", "SCOPE", "Respond", "Service", "TokenEndpoint", "Window"]
 
 LATENCY_SECONDS: Final = 0.05
 """What every call takes, be it refused, beside its wait in the queue."""
@@ -19,7 +19,7 @@ _LONGEST_QUEUE_SECONDS: Final = 2.0  # whoever would wait longer is turned away 
 _DOWN: Final = Attempt(Failure("connect_failed"))
 _BUSY: Final = Attempt(Failure("http_5xx"))
 
-Answer = Callable[[Attempt], None]
+Respond = Callable[[Attempt], None]
 """Gets what one call brought."""
 
 
@@ -52,7 +52,7 @@ class Service:
 
 
 class TokenEndpoint:
-    """Answers calls one after the other; counts those that come and those that get a token.
+    """Handles calls one after the other; counts those that come and those that get a token.
 
     To turn a call away costs it nothing. A real one pays for each connection and each TLS
     handshake, so this one is kinder to the impatient than any that there is.
@@ -77,8 +77,8 @@ class TokenEndpoint:
         """How many of those got a token."""
         return self._grants
 
-    def call(self, answer: Answer) -> None:
-        """Take a call now, and answer it when it is done."""
+    def call(self, respond: Respond) -> None:
+        """Take a call now, and respond when it is done."""
         now = self._timeline.now
         self._calls[int(now)] += 1
         result = self._refusal(now)
@@ -87,7 +87,7 @@ class TokenEndpoint:
             result = self._granted
             self._grants[int(now)] += 1
             self._free_at = done = max(self._free_at, now) + 1 / self._service.capacity
-        self._timeline.at(done + LATENCY_SECONDS, partial(answer, result))
+        self._timeline.at(done + LATENCY_SECONDS, partial(respond, result))
 
     def _refusal(self, now: float) -> Attempt | None:
         service = self._service

@@ -34,7 +34,7 @@ class _Peer:
     def __init__(self, world: World, number: int) -> None:
         self._world = world
         self._number = number
-        self._life = 0  # of which process an answer is
+        self._life = 0  # of which process a response is
 
     def start(self) -> None:
         """Ask at once."""
@@ -43,15 +43,15 @@ class _Peer:
         self._ask(self._life)
 
     def stop(self) -> None:
-        """End the process; answers to it are dropped."""
+        """End the process; responses to it are dropped."""
         self._life += 1
         self._world.readiness.stopped(self._number, self._world.timeline.now)
 
     def _ask(self, life: int) -> None:
         if life == self._life:
-            self._world.endpoint.call(partial(self._answered, life))
+            self._world.endpoint.call(partial(self._on_response, life))
 
-    def _answered(self, life: int, attempt: Attempt) -> None:
+    def _on_response(self, life: int, attempt: Attempt) -> None:
         if life != self._life:
             return
         now = self._world.timeline.now

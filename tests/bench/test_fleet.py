@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -13,15 +14,16 @@ import pytest
 
 from bench.fleet.__main__ import main
 from bench.fleet.chart import picture
-from bench.fleet.endpoint import LATENCY_SECONDS, Answer, Service, TokenEndpoint, Window
+from bench.fleet.endpoint import LATENCY_SECONDS, Respond, Service, TokenEndpoint, Window
 from bench.fleet.figures import at_most, figures, without_token
 from bench.fleet.policies import OURS, POLICIES
 from bench.fleet.readiness import Gap, Readiness
-from bench.fleet.report import table, write
+from bench.fleet.report import PAGE, PICTURES, table, write
 from bench.fleet.scenarios import SCENARIOS, Scenario
 from bench.fleet.sidecar import SecretFile, Sidecar, World
 from bench.fleet.simulation import Run, simulate
 from bench.fleet.timeline import Timeline
+from bench.report.page import page_with
 from proxy.oauth.credential import Credential
 from proxy.oauth.endpoint import Attempt
 from proxy.oauth.refresher import TokenRefresher
@@ -53,11 +55,11 @@ class Script:
         self._timeline = timeline
         self._results = iter(results)
 
-    def call(self, answer: Answer) -> None:
+    def call(self, respond: Respond) -> None:
         """Take one call."""
         self.asked_at.append(self._timeline.now)
         result = next(self._results, GRANTED)
-        self._timeline.at(self._timeline.now + LATENCY_SECONDS, partial(answer, result))
+        self._timeline.at(self._timeline.now + LATENCY_SECONDS, partial(respond, result))
 
 
 class ScriptOnLoop:
@@ -133,7 +135,7 @@ async def test_a_simulated_sidecar_asks_when_the_product_asks(
 # --- the endpoint ---
 
 
-def answers(service: Service, moments: Sequence[float]) -> list[tuple[str, float]]:
+def responses(service: Service, moments: Sequence[float]) -> list[tuple[str, float]]:
     """Return what calls at these moments bring, and when."""
     timeline = Timeline()
     endpoint = TokenEndpoint(timeline, service, 100.0)
@@ -154,7 +156,7 @@ def answers(service: Service, moments: Sequence[float]) -> list[tuple[str, float
 
 def test_the_endpoint_handles_calls_one_after_the_other() -> None:
     """A call takes its share of a second, and begins when the one before is done."""
-    assert answers(Service(2.0, 600.0), [0.0, 0.0, 0.25, 5.0]) == [
+    assert responses(Service(2.0, 600.0), [0.0, 0.0, 0.25, 5.0]) == [
         *(("ok", 0.5), ("ok", 1.0), ("ok", 1.5), ("ok", 5.5))
     ]
 
@@ -163,7 +165,7 @@ def test_the_endpoint_handles_calls_one_after_the_other() -> None:
 def test_the_endpoint_turns_away_what_would_wait_too_long(wait: float | None, said: str) -> None:
     """A call that would wait for more than two seconds is turned away, at once and for nothing."""
     service = Service(1.0, 600.0, retry_after_seconds=wait)
-    assert answers(service, [0.0] * 5) == [
+    assert responses(service, [0.0] * 5) == [
         *((said, 0.0), (said, 0.0), ("ok", 1.0), ("ok", 2.0), ("ok", 3.0))
     ]
 
@@ -172,9 +174,11 @@ def test_the_endpoint_is_away() -> None:
     """Nobody listens, or everybody is told when to come: the end of a window is no part of it."""
     down, closed = Window(1.0, 2.0), Window(1.0, 8.5)
     moments = [0.0, 1.0, 1.9, 2.0]
-    outcomes = [said for said, _ in answers(Service(100.0, 600.0, down=down), moments)]
+    outcomes = [said for said, _ in responses(Service(100.0, 600.0, down=down), moments)]
     assert outcomes == ["ok", "connect_failed", "connect_failed", "ok"]
-    outcomes = [said for said, _ in answers(Service(100.0, 600.0, closed=closed), [1.0, 8.0, 8.5])]
+    outcomes = [
+        said for said, _ in responses(Service(100.0, 600.0, closed=closed), [1.0, 8.0, 8.5])
+    ]
     assert outcomes == ["http_429 8", "http_429 1", "ok"]
 
 
@@ -283,6 +287,23 @@ def test_a_fleet_that_is_told_a_moment_does_not_come_in_one(
     assert figures(run).ready_seconds < seconds
 
 
+@pytest.mark.parametrize(("lifetime", "without"), [(600.0, True), (2400.0, False), (3600.0, False)])
+def test_a_long_lifetime_outlives_an_outage(lifetime: float, *, without: bool) -> None:
+    """T2, T3: ten minutes are less than 0.3 L - 30 s, so that nobody is ever without a token."""
+    down = Window(2 * lifetime, 2 * lifetime + 600)
+    scenario = replace(
+        BY_NAME["outage"],
+        since=down.begin,
+        over_at=down.end,
+        end=down.end + 600,
+        starts_within=lifetime,
+        service=Service(200.0, lifetime, down=down),
+    )
+    run = simulate(scenario, OURS, size=SMALL, seed=1)
+    assert (figures(run).longest_without_seconds > 0) is without
+    assert 0.3 * lifetime - 30 > 600 or without
+
+
 # --- figures ---
 
 
@@ -354,6 +375,24 @@ def test_the_page_gets_tables_and_pictures(tmp_path: Path) -> None:
     assert ET.parse(tmp_path / "pictures" / "outage.svg").getroot().tag.endswith("svg")
 
 
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_page_in_the_repository_has_every_scenario(name: str) -> None:
+    """Its table has a place, its picture is there and is shown."""
+    page = PAGE.read_text("utf-8")
+    assert "figures" in page_with(page, name, "figures")
+    assert f"](scale/{name}.svg)" in page
+    assert (PICTURES / f"{name}.svg").is_file()
+
+
+@pytest.mark.parametrize("name", ["rollout", "rate-limit", "retry-after"])
+def test_the_page_says_what_the_schedule_does(name: str) -> None:
+    """Where this fails, the schedule has changed: `python -m bench.fleet --write` tells of it."""
+    run = simulate(BY_NAME[name], OURS, size=10_000, seed=1)
+    row = table([run]).splitlines()[-1]
+    shown = [" ".join(line.split()) for line in PAGE.read_text("utf-8").splitlines()]
+    assert " ".join(row.split()) in shown
+
+
 def test_the_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
     """One for each scenario that is asked for."""
     asked = ["--fleet", "100", "--jobs", "1", "--scenario", "rollout"]
@@ -377,7 +416,8 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--scenario", "nothing"], ["--fleet", "10"], ["--jobs", "0"]]
+    "arguments",
+    [["--scenario", "nothing"], ["--fleet", "10"], ["--jobs", "0"], ["--write", "--fleet", "100"]],
 )
 def test_wrong_options_end_with_two(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
