@@ -129,7 +129,7 @@ def of_the_page(folder: Path) -> str:
 
 @TWO_USERS
 async def test_the_application_of_another_user_is_let_in(tokens: TokenServer, folder: Path) -> None:
-    """As in docs/configure.md: a group for the callers, whatever the umask; others stay out (I6)."""
+    """As in docs/configure.md: a group for the callers, whatever the umask; no others (I6)."""
     os.chown(folder, PROXY_USER, PROXY_USER)
     callers, operators = folder / "proxy.sock", folder / "admin.sock"
     async with ByteServer(reply(body=b"x")) as upstream:
