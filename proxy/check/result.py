@@ -19,6 +19,7 @@ CheckId = Literal[
     "scope",
     "call",
     "certificate",
+    "traces",
     "port",
 ]
 CHECKS: Final[tuple[CheckId, ...]] = get_args(CheckId)

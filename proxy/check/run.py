@@ -1,8 +1,7 @@
 """`signicat-proxy check`: tries in turn what the proxy needs.
 
-Everything is tried with the proxy's own parts and settings, so that the two
-cannot disagree, and one thing after the other, each within the time that its
-own setting allows.
+Everything is tried with the proxy's own parts and settings, so that the two cannot disagree, and
+one thing after the other, each within the time that its own setting allows.
 """
 
 import asyncio
@@ -37,6 +36,7 @@ from proxy.check.network import (
 from proxy.check.port import port_result
 from proxy.check.report import Report
 from proxy.check.result import CHECKS, CheckId, Result
+from proxy.check.traces import trace_results
 from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.files import UnusableFileError
 from proxy.guard.identity import CallerStatus
@@ -95,7 +95,8 @@ class Checker:
         for client in self._settings.clients:
             async for result in self._client_results(client):
                 yield result
-        for result in certificate_results(self._settings, self._clock.wall):
+        shown = certificate_results(self._settings, self._clock.wall)
+        for result in [*shown, *await trace_results(os.environ, self._settings)]:
             yield result
         for result in client_certificate_results(self._settings, self._clock.wall):
             yield result

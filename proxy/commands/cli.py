@@ -194,12 +194,14 @@ def _config(args: argparse.Namespace) -> int:
     import json
 
     from proxy.settings.report import settings_report, settings_table
+    from proxy.tracing.report import trace_report, trace_rows
 
     loaded = _load(args)
     if args.json:
-        print(json.dumps(settings_report(loaded), indent=2))  # noqa: T201 (the command's result)
+        report = {**settings_report(loaded), "traces": trace_report(os.environ)}
+        print(json.dumps(report, indent=2))  # noqa: T201 (the command's result)
     else:
-        print(settings_table(loaded))  # noqa: T201 (the command's result)
+        print(settings_table(loaded, trace_rows(os.environ)))  # noqa: T201 (the command's result)
     return _OK
 
 

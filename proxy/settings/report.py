@@ -1,6 +1,6 @@
 """The settings in force as people and programs read them, with secrets left out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import SecretStr
 
@@ -77,8 +77,8 @@ def settings_report(loaded: Loaded) -> Mapping[str, object]:
     return report
 
 
-def settings_table(loaded: Loaded) -> str:
-    """Return the same as aligned lines: name, value, origin."""
+def settings_table(loaded: Loaded, more: Iterable[tuple[str, str, str]] = ()) -> str:
+    """Return the same as aligned lines: name, value, origin; and `more` of them."""
     rows = []
     for name in setting_names():
         value = _shown(name, getattr(loaded.settings, name))
@@ -90,6 +90,7 @@ def settings_table(loaded: Loaded) -> str:
         rows.append((f"route {route.path}", f"client {route.client}, {methods}", ""))
     for name, table in loaded.settings.caller_tables.items():
         rows.append((f"caller {name}", _caller_text(table), ""))
+    rows += more
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(
         f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}".rstrip()

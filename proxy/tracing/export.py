@@ -1,18 +1,16 @@
 """Spans on their way out: the SDK's batches, exporter and resource, in the SDK's own thread (O5).
 
 The SDK's queue holds our plain facts. Its thread makes spans of them here, a batch at a time, and
-sends them. So a request pays for neither, and the SDK's limits bound what is kept. This module and
-`collector` alone import OpenTelemetry.
+sends them. So a request pays for neither, and the SDK's limits bound what is kept. OpenTelemetry
+is imported here, in `collector` and in `probe` alone.
 """
 
 import asyncio
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -28,12 +26,13 @@ from proxy import __version__
 from proxy.tracing.collector import CollectorSession
 from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.outcomes import SpanOutcome
+from proxy.tracing.report import collector_address
 from proxy.tracing.settings import ENDPOINTS, HEADERS, TraceSettings
+from proxy.tracing.silence import LibrarySilence
 
 __all__ = ["SpanExport"]
 
 _SERVICE: Final = "signicat-proxy"
-_LIBRARIES: Final = ("opentelemetry", "urllib3")
 _QUIET_SECONDS: Final = 60  # from one warning to the next, however often it fails and recovers
 _SPANS_IN_A_ROW: Final = 16  # made before the other threads get a turn
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -162,7 +161,7 @@ class SpanExport:
         self._is_failing = self._has_lost = self._is_closed = False
         self._quiet_until = 0.0
         self._taken = self._sent = 0
-        self._silence = _Silence()
+        self._silence = LibrarySilence()
         self._secrets = _header_values(environ)
         spans = _Spans(_resource(settings))
         inner = OTLPSpanExporter(
@@ -193,8 +192,7 @@ class SpanExport:
     def where(self) -> str:
         """Return scheme, host and port of the collector: nothing of a URL that can be secret."""
         found = [self._environ.get(name, "").strip() for name in ENDPOINTS]
-        parts = urlsplit(self._endpoint or next(filter(None, found), ""))
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        return collector_address(self._endpoint or next(filter(None, found), ""))
 
     def _on_sent(self, amount: int, is_success: bool) -> None:  # noqa: FBT001 - positional role
         """Count one batch; called in the SDK's thread, which can outlive the stop."""
@@ -265,25 +263,3 @@ async def _first_of(seconds: float, *events: asyncio.Event) -> None:
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-
-
-class _Silence:
-    """Keeps the libraries' own log quiet, which has a line for every batch: ours has one for all.
-
-    What they say can also hold the collector's URL in full, and headers that they cannot read.
-    """
-
-    def __init__(self) -> None:
-        self._handler = logging.NullHandler()
-        self._before: list[tuple[logging.Logger, bool]] = []
-        for name in _LIBRARIES:
-            logger = logging.getLogger(name)
-            self._before.append((logger, logger.propagate))
-            logger.addHandler(self._handler)
-            logger.propagate = False
-
-    def end(self) -> None:
-        """Put back what was."""
-        for logger, propagates in self._before:
-            logger.removeHandler(self._handler)
-            logger.propagate = propagates

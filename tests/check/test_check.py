@@ -64,7 +64,7 @@ async def test_all_is_well_against_the_mock(mock: RunningMock, tmp_path: Path) -
     found = states(out)
     assert (code, tuple(found)) == (0, (*CHECKS,))
     assert set(found.values()) == {"ok", "skipped"}
-    assert err == "10 ok, 3 skipped\n"
+    assert err == "10 ok, 4 skipped\n"
     assert DEFAULT_SECRET not in out
 
 
