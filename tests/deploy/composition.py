@@ -10,17 +10,28 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.deploy.base_image import one_at_a_time
-from tests.deploy.containers import BASE, IMAGE, Engine, tool, until
+from tests.deploy.containers import BASE, IMAGE, Engine, libraries, tool, until
 from tests.support.source_tree import ROOT
 
 __all__ = ["COMPOSE_TOOLS", "PROMETHEUS", "Composition", "composition", "project"]
 
 COMPOSE_TOOLS: Final = (
-    *("docker-compose", "curl", "ip", "iptables", "nsenter", "unshare", "prometheus"),
+    *(
+        "docker-compose",
+        "curl",
+        "ip",
+        "iptables",
+        "nsenter",
+        "unshare",
+        "prometheus",
+        "rotel-agent",
+    ),
 )
 """What is needed besides the tools of the containers."""
 PROMETHEUS: Final = "docker.io/prom/prometheus:v3.13.3"
 """The image that the file names; the tests have a stand-in with Debian's Prometheus."""
+JAEGER: Final = "docker.io/jaegertracing/jaeger:2.21.0"
+"""Likewise; its stand-in is a collector that writes every span to its log."""
 _LOCAL: Final = "localhost/signicat-proxy:local"
 _PROJECT: Final = (
     *("docker-compose.yml", "docker-compose.signicat.yml", "docker-compose.callers.yml"),
@@ -32,6 +43,13 @@ FROM {BASE}
 COPY prometheus /bin/prometheus
 ENTRYPOINT ["/bin/prometheus"]
 CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]
+"""
+_COLLECTOR: Final = f"""\
+FROM {BASE}
+COPY rotel-agent libpython* /opt/
+ENV NO_COLOR=1 LD_LIBRARY_PATH=/opt
+ENTRYPOINT ["/opt/rotel-agent", "start", "--exporter", "blackhole", "--debug-log", "traces"]
+CMD ["--debug-log-verbosity", "detailed", "--otlp-http-endpoint", "0.0.0.0:4318"]
 """
 
 
@@ -47,10 +65,17 @@ def project(folder: Path) -> Path:
 def _have_images(engine: Engine, scratch: Path) -> None:
     """Give the images the names that the file has for them."""
     engine.run("podman", "tag", IMAGE, _LOCAL)
-    if not engine.has(PROMETHEUS):
-        shutil.copy(str(tool("prometheus")), scratch)
-        (scratch / "Dockerfile").write_text(_STAND_IN, "utf-8")
-        engine.run("buildah", "bud", "--pull-never", "-t", PROMETHEUS, str(scratch))
+    for image, program, text in (
+        (PROMETHEUS, "prometheus", _STAND_IN),
+        (JAEGER, "rotel-agent", _COLLECTOR),
+    ):
+        if not engine.has(image):
+            shutil.copy(str(tool(program)), scratch)
+            for name, place in libraries(str(tool(program))).items():
+                if name.startswith("libpython"):  # that of the machine's own Python
+                    shutil.copy(place, scratch / name)
+            (scratch / "Dockerfile").write_text(text, "utf-8")
+            engine.run("buildah", "bud", "--pull-never", "-t", image, str(scratch))
 
 
 class Composition:
@@ -132,7 +157,7 @@ def composition(engine: Engine, folder: Path) -> Iterator[Composition]:
 
 @contextlib.contextmanager
 def _composition(engine: Engine, folder: Path) -> Iterator[Composition]:
-    scratch = folder / "prometheus-image"
+    scratch = folder / "stand-ins"
     scratch.mkdir()
     _have_images(engine, scratch)
     socket = engine.folder / "podman.sock"

@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,18 @@ import pytest
 
 from tests.support.source_tree import ROOT
 
-__all__ = ["BASE", "BUILDER", "HARDENING", "IMAGE", "Engine", "missing", "need", "tool", "until"]
+__all__ = [
+    "BASE",
+    "BUILDER",
+    "HARDENING",
+    "IMAGE",
+    "Engine",
+    "libraries",
+    "missing",
+    "need",
+    "tool",
+    "until",
+]
 
 BASE: Final = "localhost/python:stand-in"
 """The stand-in for the base image."""
@@ -77,6 +89,13 @@ def _in_package(name: str, package: str) -> str | None:
     found = importlib.util.find_spec(package)
     folders = found.submodule_search_locations if found else None
     return shutil.which(name, path=folders[0]) if folders else None
+
+
+def libraries(program: str) -> dict[str, str]:
+    """Return the shared libraries of a program by name, and where each is; "" for a missing one."""
+    listed = subprocess.run(("ldd", program), capture_output=True, text=True, check=True).stdout
+    pairs = re.findall(r"^\s*(\S+) => (\S+|not found)", listed, re.MULTILINE)
+    return {name: place if place.startswith("/") else "" for name, place in pairs}
 
 
 def missing(names: Sequence[str] = _TOOLS) -> str:

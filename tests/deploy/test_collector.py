@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.deploy.containers import need, tool
+from tests.deploy.containers import libraries, need, tool
 from tests.deploy.watch import free_port
 from tests.support.messages import Message, reply, request
 from tests.support.peers import ByteServer, Channel
@@ -64,6 +64,8 @@ async def running_collector(folder: Path) -> AsyncIterator[Collector]:
     """Run a collector that writes every span in full until the block ends."""
     program = tool(COLLECTOR)
     need("" if program else f"not installed: {COLLECTOR}")
+    absent = [name for name, place in libraries(str(program)).items() if not place]
+    need(f"not installed: {', '.join(absent)}" if absent else "")
     http, grpc = free_port(), free_port()
     log = folder / "collector.log"
     with log.open("wb") as output:

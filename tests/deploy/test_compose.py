@@ -24,7 +24,7 @@ ACCEPTED = {
     # The address of an endpoint, taken for a secret because of its name.
     ("CL-0020", "proxy"),
     # Our own image is built here; the digests of others' are the reader's to pin.
-    *(("CL-0019", name) for name in (*SERVICES, "grafana")),
+    *(("CL-0019", name) for name in (*SERVICES, "grafana", "jaeger")),
 }
 
 
@@ -170,15 +170,38 @@ def test_grafana_is_given_its_source_and_the_dashboard(compose: Composition) -> 
     assert json.loads(mounts[dashboard].read_text("utf-8")) == DASHBOARD
 
 
-def test_grafana_is_hardened_and_on_loopback(compose: Composition) -> None:
+@pytest.mark.parametrize(
+    ("profile", "service", "more"),
+    [("grafana", "grafana", {}), ("traces", "jaeger", {"mem_limit": str(512 << 20)})],
+)
+def test_what_a_profile_adds_is_hardened_and_on_loopback(
+    compose: Composition, profile: str, service: str, more: dict[str, str]
+) -> None:
     """It is started by name only, with no more rights than the other containers have."""
-    whole = json.loads(compose.run("--profile=grafana", "config", "--format=json"))
-    grafana, prometheus = (whole["services"][name] for name in ("grafana", "prometheus"))
+    whole = json.loads(compose.run(f"--profile={profile}", "config", "--format=json"))
+    added, prometheus = (whole["services"][name] for name in (service, "prometheus"))
     for name in ("cap_drop", "security_opt", "read_only", "pids_limit", "mem_limit"):
-        assert grafana[name] == prometheus[name], name
-    assert {entry["host_ip"] for entry in grafana["ports"]} == {"127.0.0.1"}
-    assert not grafana["user"].startswith("0:")
-    assert "grafana" not in json.loads(compose.run("config", "--format=json"))["services"]
+        assert added[name] == more.get(name, prometheus[name]), name
+    assert {entry["host_ip"] for entry in added["ports"]} == {"127.0.0.1"}
+    assert not added["user"].startswith("0:")
+    assert service not in json.loads(compose.run("config", "--format=json"))["services"]
+
+
+def test_traces_arrive_where_the_profile_has_its_collector(compose: Composition) -> None:
+    """By name and port of Jaeger, for which a collector stands that writes every span."""
+    traces = {"TRACES_ENDPOINT": "http://jaeger:4318"}
+    try:
+        compose.run("--profile=traces", *UP, "proxy", "mock", "jaeger", environ=traces)
+        until(lambda: reaches_the_mock(compose), "an answer of the mock")
+
+        def has_spans() -> bool:
+            log = compose.run("--profile=traces", "logs", "--no-log-prefix", "jaeger")
+            return all(part in log for part in ("Str(signicat-proxy)", "Name           : GET /"))
+
+        until(has_spans, "spans in the collector's log")
+        assert compose.container("jaeger")["RestartCount"] == 0
+    finally:
+        compose.run("--profile=traces", "down", "--timeout=5")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -256,6 +279,7 @@ def test_the_override_is_about_signicat_alone(compose: Composition, tmp_path: Pa
         "SIGNICAT_PROXY_LISTEN": "0.0.0.0:8080",
         "SIGNICAT_PROXY_ADMIN_LISTEN": "0.0.0.0:8081",
         "SIGNICAT_PROXY_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1],proxy",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
     }
     assert merged["secrets"]["signicat"]["file"] == str(tmp_path / "secret")
 
