@@ -33,6 +33,7 @@ from proxy.settings.report import settings_report
 from proxy.telemetry.counters import TLS_HANDSHAKE
 from proxy.telemetry.redaction import Redactor
 from proxy.telemetry.request_log import CLIENT_LEFT, CLIENT_STALLED
+from proxy.tracing.report import trace_report
 from tests.admin.test_metrics import families, used
 from tests.house.logged_events import IN_EVERY_EVENT, logged_events
 from tests.house.test_settings_docs import shown_default
@@ -118,6 +119,10 @@ def _config_report() -> Mapping[str, object]:
         file = config_with(Path(folder))
         report = settings_report(load(config_file=file, environ=environ, directory=Path(folder)))
     tables = {name: value for name, value in report.items() if name in _NOT_SETTINGS}
+    tables["traces"] = {
+        **trace_report({"OTEL_EXPORTER_OTLP_ENDPOINT": "x"}),
+        "variables": {"NAME": "(set)"},
+    }
     return {"SETTING": report["scope"], **tables}
 
 
