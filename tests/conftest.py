@@ -31,6 +31,7 @@ _NOT_OF_THE_BUILD = (
     "test_status_page_browser.py",
     "test_strict_reading.py",
     "test_token_faults.py",
+    "test_under_systemd.py",
     "test_wire_faults.py",
 )
 

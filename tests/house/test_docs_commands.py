@@ -14,8 +14,10 @@ import pytest
 
 from proxy.settings.loader import Settings, load
 from tests.support.code_blocks import METHODS_OF, PAGES, CodeBlock, code_blocks
-from tests.support.page_stage import BIN, CLIENT, FIRST_KEY, NEEDED, Stage, compare, stage
+from tests.support.own_systemd import systemd_version
+from tests.support.page_stage import CLIENT, FIRST_KEY, NEEDED, Stage, compare, stage
 from tests.support.source_tree import read
+from tests.support.systemd_units import for_older_systemd, units_of_the_page
 
 BLOCKS: Final = [block for page in PAGES for block in code_blocks(page)]
 LANGUAGES: Final = {
@@ -146,27 +148,9 @@ def test_configuration_files_can_be_used(block: CodeBlock, tmp_path: Path) -> No
         assert route.methods is None or METHODS_OF[route.path] <= set(route.methods)
 
 
-SERVICE_PAGE: Final = "docs/service.md"
 SYSTEMD: Final = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="not installed: systemd-analyze"
 )
-
-
-def units() -> dict[str, str]:
-    """Return the units of the page by their names; their program is where it is here."""
-    shown = re.findall(
-        r"`/etc/systemd/system/([\w.-]+)`[^`]*```systemd\n(.*?)^```",
-        read(SERVICE_PAGE),
-        re.MULTILINE | re.DOTALL,
-    )
-    program = f"ExecStart={BIN}/signicat-proxy"
-    return {name: re.sub(r"(?m)^ExecStart=\S+", program, text) for name, text in shown}
-
-
-def for_older_systemd(unit: str) -> str:
-    """Return a unit with the drop-in that the page shows for systemd 252 or older."""
-    (lines,) = re.findall(r"^printf '\[Service\]\\n(Type=.*)' > ", read(SERVICE_PAGE), re.MULTILINE)
-    return unit.replace("Type=notify-reload\n", str(lines).replace("\\n", "\n"))
 
 
 def complaints(folder: Path, files: Mapping[str, str], *command: str) -> list[str]:
@@ -187,9 +171,8 @@ def complaints(folder: Path, files: Mapping[str, str], *command: str) -> list[st
 @SYSTEMD
 def test_units_are_units(tmp_path: Path) -> None:
     """Systemd finds nothing wrong with the units, and little that they could reach."""
-    version = subprocess.run(["systemctl", "--version"], check=True, capture_output=True, text=True)
-    is_older = int(version.stdout.split()[1]) < 253
-    shown = units()
+    is_older = systemd_version() < 253
+    shown = units_of_the_page()
     assert len(shown) == sum(block.language == "systemd" for block in BLOCKS)
     found = complaints(tmp_path / "shown", shown, "verify")
     if is_older:
@@ -207,7 +190,7 @@ def test_units_are_units(tmp_path: Path) -> None:
 
 def test_the_unit_of_the_service_fits_the_proxy() -> None:
     """It is started again in time, not for wrong settings, and stopped no sooner than it drains."""
-    unit = units()["signicat-proxy.service"]
+    unit = units_of_the_page()["signicat-proxy.service"]
     assert "RestartPreventExitStatus=2\n" in unit
     # systemd gives up after five starts in ten seconds.
     (pause,) = re.findall(r"^RestartSec=(\d+)$", unit, re.MULTILINE)
