@@ -68,7 +68,7 @@ class TracedRequests:
             attributes["error.type"] = error
         now = self._clock.monotonic()
         trace.attempt_over(now, None if outcome == "ok" else outcome)
-        self._tracer.request_ended(trace, f"{name} {route}", seconds, now, attributes, error)
+        self._tracer.request_ended(trace, f"{name} {route}", record.started, now, attributes, error)
         wall = self._clock.wall()
         self._counters.request_traced(route, seconds, record.head_seconds, trace.trace_id, wall)
 
@@ -91,4 +91,5 @@ class TracedRequests:
             attributes["signicat_proxy.caller"] = peer.sender.log_name
         # It is the caller's error, and none of this server's, unless the status says so.
         error = kind.code if kind.status >= _FIRST_SERVER_ERROR else None
-        self._tracer.request_ended(trace, name, 0.0, self._clock.monotonic(), attributes, error)
+        now = self._clock.monotonic()
+        self._tracer.request_ended(trace, name, now, now, attributes, error)

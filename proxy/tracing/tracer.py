@@ -152,12 +152,16 @@ class Tracer:
         self,
         trace: RequestTrace,
         name: str,
-        seconds: float,
+        started: float,
         monotonic: float,
         attributes: Attributes,
         error: str | None,
     ) -> None:
-        """Hand over the server span, and the client spans below it; `monotonic` is now."""
+        """Hand over the server span, and the client spans below it; `monotonic` is now.
+
+        All begin and end by one pair of readings of the clocks, so that none lies outside of
+        the span above it.
+        """
         wall = self._wall()
         method = attributes["http.request.method"]
         for index, attempt in enumerate(trace.attempts):
@@ -168,7 +172,7 @@ class Tracer:
                 trace.trace_id,
                 trace.span_id,
                 trace.parent_id,
-                int((wall - seconds) * _NANOSECONDS),
+                int((wall - (monotonic - started)) * _NANOSECONDS),
                 int(wall * _NANOSECONDS),
                 attributes,
                 error,
