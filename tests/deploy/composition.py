@@ -46,9 +46,9 @@ CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prome
 """
 _COLLECTOR: Final = f"""\
 FROM {BASE}
-COPY rotel-agent libpython* /usr/lib/rotel/
-ENV NO_COLOR=1 LD_LIBRARY_PATH=/usr/lib/rotel
-ENTRYPOINT ["/usr/lib/rotel/rotel-agent", "start", "--exporter", "blackhole", "--debug-log", "traces"]
+COPY rotel-agent libpython* /srv/
+ENV NO_COLOR=1 LD_LIBRARY_PATH=/srv
+ENTRYPOINT ["/srv/rotel-agent", "start", "--exporter", "blackhole", "--debug-log", "traces"]
 CMD ["--debug-log-verbosity", "detailed", "--otlp-http-endpoint", "0.0.0.0:4318"]
 """
 
