@@ -14,6 +14,7 @@ import pytest
 
 from proxy.settings.loader import Settings, load
 from tests.support.code_blocks import METHODS_OF, PAGES, CodeBlock, code_blocks
+from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.own_systemd import systemd_version
 from tests.support.page_stage import CLIENT, FIRST_KEY, NEEDED, Stage, compare, stage
 from tests.support.source_tree import read
@@ -53,6 +54,10 @@ BEFORE: Final = {
 CONFIG: Final = {"docs/callers.md": '[callers.shop]\nkey_file = "/run/secrets/shop-key"\n'}
 
 
+TRACED: Final = "docs/monitor.md"
+"""The page that shows what is there while traces are on."""
+
+
 def is_run(block: CodeBlock) -> bool:
     """Say whether a block is a command or a program that can be run here."""
     return LANGUAGES.get(block.language) == "run" and "no-run" not in block.words
@@ -87,9 +92,11 @@ async def try_page(here: Stage, page: str) -> set[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(is_run, code_blocks(page)))])
 async def test_what_a_page_shows_works(page: str, tmp_path: Path) -> None:
     """Every command and program of the page ends well and prints what is shown below it."""
-    async with stage(tmp_path, CONFIG.get(page, "")) as here:
-        await here.shell(BEFORE.get(page, ""))
-        skipped = await try_page(here, page)
+    async with OtlpReceiver() as collector:
+        traces = collector.url if page == TRACED else ""
+        async with stage(tmp_path, CONFIG.get(page, ""), traces) as here:
+            await here.shell(BEFORE.get(page, ""))
+            skipped = await try_page(here, page)
     if skipped:
         pytest.skip(f"all but what needs {', '.join(sorted(skipped))}: not installed")
 

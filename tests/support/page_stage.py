@@ -71,10 +71,14 @@ def compare(block: CodeBlock, printed: str) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where one page is tried: a proxy before a mock, and a folder."""
+    """Where one page is tried: a proxy before a mock, and a folder.
+
+    `collector` is where traces go, of the proxy and of applications; "" switches them off.
+    """
 
     folder: Path
     ports: Mapping[str, int]
+    collector: str = ""
 
     def staged(self, text: str) -> str:
         """Return a block's text with ports and paths that are free here."""
@@ -98,6 +102,8 @@ class Stage:
             # The pages tell people to use the demo, which has these.
             "SIGNICAT_PROXY_ALLOWED_HOSTS": ALLOWED_HOSTS,
             "SIGNICAT_PROXY_PLACEHOLDER_TOKEN": "true",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector,
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
         }
 
     async def run(self, *command: str, environ: Mapping[str, str] | None = None) -> str:
@@ -187,7 +193,7 @@ async def _listening(mock: ProxyProcess) -> int:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path, config: str = "") -> AsyncIterator[Stage]:
+async def stage(folder: Path, config: str = "", collector: str = "") -> AsyncIterator[Stage]:
     """Start mock and proxy, which reads `config` (TOML); wait for the first token."""
     for name in ("signicat", "auth", "sign"):
         (folder / name).write_text(f"{CLIENT_SECRET}\n", "utf-8")
@@ -200,9 +206,9 @@ async def stage(folder: Path, config: str = "") -> AsyncIterator[Stage]:
     started = ("mock", "--listen", "127.0.0.1:0", *clients)
     async with proxy_process({}, *started, directory=folder) as mock:
         ports = {"9090": await _listening(mock), "8080": 0, "8081": 0}
-        first = Stage(folder, ports)
+        first = Stage(folder, ports, collector)
         command = ("run", "--config", f"{folder}/stage.toml")
         async with proxy_process(first.environ, *command, directory=folder) as process:
             port, admin = await process.ports()
             await process.event("token_request")
-            yield Stage(folder, {**ports, "8080": port, "8081": admin})
+            yield Stage(folder, {**ports, "8080": port, "8081": admin}, collector)
