@@ -187,23 +187,6 @@ def test_what_a_profile_adds_is_hardened_and_on_loopback(
     assert service not in json.loads(compose.run("config", "--format=json"))["services"]
 
 
-def test_traces_arrive_where_the_profile_has_its_collector(compose: Composition) -> None:
-    """By name and port of Jaeger, for which a collector stands that writes every span."""
-    traces = {"TRACES_ENDPOINT": "http://jaeger:4318"}
-    try:
-        compose.run("--profile=traces", *UP, "proxy", "mock", "jaeger", environ=traces)
-        until(lambda: reaches_the_mock(compose), "an answer of the mock")
-
-        def has_spans() -> bool:
-            log = compose.run("--profile=traces", "logs", "--no-log-prefix", "jaeger")
-            return all(part in log for part in ("Str(signicat-proxy)", "Name           : GET /"))
-
-        until(has_spans, "spans in the collector's log")
-        assert compose.container("jaeger")["RestartCount"] == 0
-    finally:
-        compose.run("--profile=traces", "down", "--timeout=5")
-
-
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_is_hardened(up: Composition, name: str) -> None:
     """Nothing is root, writable, capable or unlimited, and ports are loopback's alone."""
@@ -324,3 +307,20 @@ def test_with_callers_only_who_has_the_key_gets_answers(compose: Composition) ->
         assert {answer[:3] for answer in answers(compose)} == {"200"}
     finally:
         compose.run(*CALLERS, "down", "--timeout=5")
+
+
+def test_traces_arrive_where_the_profile_has_its_collector(compose: Composition) -> None:
+    """By name and port of Jaeger, for which a collector stands that writes every span."""
+    traces = {"TRACES_ENDPOINT": "http://jaeger:4318"}
+    try:
+        compose.run("--profile=traces", *UP, "proxy", "mock", "jaeger", environ=traces)
+        until(lambda: reaches_the_mock(compose), "an answer of the mock")
+
+        def has_spans() -> bool:
+            log = compose.run("--profile=traces", "logs", "--no-log-prefix", "jaeger")
+            return all(part in log for part in ("Str(signicat-proxy)", "Name           : GET /"))
+
+        until(has_spans, "spans in the collector's log")
+        assert compose.container("jaeger")["RestartCount"] == 0
+    finally:
+        compose.run("--profile=traces", "down", "--timeout=5")
