@@ -92,6 +92,16 @@ def without_kubernetes(block: dict[str, Any]) -> dict[str, Any]:
     return block
 
 
+def check_as_data_sources(block: dict[str, Any]) -> None:
+    """Grafana has no checker to be had: the label is the one that our exemplars have."""
+    (source,) = block.pop("datasources")
+    assert block == {}
+    assert (source["type"], source["url"]) == ("prometheus", "http://prometheus:9090")
+    (destination,) = source["jsonData"]["exemplarTraceIdDestinations"]
+    assert destination["name"] == "trace_id"
+    assert destination["datasourceUid"]
+
+
 PROMTOOL: Final = ["promtool", "check", "config", "BLOCK"]
 COMPOSE: Final = ["docker-compose", "-f", "docker-compose.yml", "-f", "BLOCK", "config", "-q"]
 
@@ -112,6 +122,8 @@ def test_every_yaml_block_is_valid(text: str, tmp_path: Path) -> None:
             check_with(PROMTOOL, without_kubernetes(block), tmp_path)
         elif "services" in block:
             check_with(COMPOSE, block, tmp_path)
+        elif "datasources" in block:
+            check_as_data_sources(block)
         else:
             check_as_values(block)
 

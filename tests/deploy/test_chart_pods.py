@@ -33,7 +33,7 @@ def test_it_keeps_the_restricted_pod_security_standard(case: str) -> None:
     pod = pod_of(case)
     assert not any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC"))
     kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
-    assert kinds <= {"secret", "configMap"}
+    assert kinds <= {"secret", "configMap", "projected"}
     for container, of_pod in containers(case):
         context = container["securityContext"]
         assert context["allowPrivilegeEscalation"] is False
@@ -206,16 +206,34 @@ def test_secrets_and_bundles_are_read_by_the_keys_of_values() -> None:
     values = merged(own, {**bundle, "extraVolumes": [], "extraVolumeMounts": []})
     pod = only(render(values), "Deployment")["spec"]["template"]["spec"]
     assert {volume["name"]: volume for volume in pod["volumes"]} == {
-        **{
-            f"signicat-secret-{client}": {
-                "name": f"signicat-secret-{client}",
-                "secret": {
-                    "secretName": f"signicat-{client}",
-                    "defaultMode": 0o440,
-                    "items": [{"key": key, "path": "client-secret"}],
-                },
-            }
-            for client, key in (("auth", "secret"), ("sign", "client-secret"))
+        "signicat-secret-auth": {
+            "name": "signicat-secret-auth",
+            "projected": {
+                "defaultMode": 0o440,
+                "sources": [
+                    {
+                        "secret": {
+                            "name": "signicat-auth",
+                            "items": [{"key": "secret", "path": "client-secret"}],
+                        }
+                    },
+                    {
+                        "secret": {
+                            "name": "signicat-auth",
+                            "optional": True,
+                            "items": [{"key": "previous", "path": "previous-secret"}],
+                        }
+                    },
+                ],
+            },
+        },
+        "signicat-secret-sign": {
+            "name": "signicat-secret-sign",
+            "secret": {
+                "secretName": "signicat-sign",
+                "defaultMode": 0o440,
+                "items": [{"key": "client-secret", "path": "client-secret"}],
+            },
         },
         "signicat-proxy-config": {
             "name": "signicat-proxy-config",
