@@ -48,6 +48,7 @@ _TOOLS: Final = ("buildah", "podman", "runc", "conmon", "mmdebstrap", "chroot", 
 _IN_PACKAGES: Final = {"docker-compose": "compose", "rotel-agent": "rotel"}
 _PATH: Final = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CA_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+_BUILD_SECONDS: Final = 540.0  # it compiles: minutes, where others share the machine
 _STORAGE: Final = '[storage]\ndriver = "overlay"\nrunroot = "{0}/run"\ngraphroot = "{0}/graph"\n'
 _CONTAINERS: Final = """\
 [containers]
@@ -178,6 +179,7 @@ class Engine:
             *("--format", "docker", "--layers"),
             *("--build-arg", f"BASE={BASE}", "--build-arg", f"BUILDER={BUILDER}"),
             *(*arguments, "-t", tag, "."),
+            seconds=_BUILD_SECONDS,
         )
 
     def inspect(self, *what: str) -> Any:
