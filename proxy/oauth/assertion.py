@@ -33,6 +33,7 @@ _ID_BYTES: Final = 16
 _KEPT: Final = 4  # proofs that a request may still be sending
 _MAX_BYTES: Final = 64 * 1024
 _MIN_BITS: Final = 2048  # RFC 7518 §3.3
+_MAX_KEY_ID: Final = 256  # as that of the settings
 _MAX_BITS: Final = 4096  # a longer one would hold up requests while it signs
 _PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi")
 _RUN: Final = re.compile(r"[A-Za-z0-9+/=]{16,}")
@@ -161,11 +162,14 @@ def _from_jwk(text: str) -> _Found:
     kind, algorithm, own_id = members.get("kty"), members.get("alg"), members.get("kid")
     if "keys" in members:
         raise _UnusableKeyError("a set of keys; give one key")
-    if own_id is not None and not (isinstance(own_id, str) and own_id):
-        raise _UnusableKeyError("the kid of the JWK is no text")
+    if own_id is not None and not _is_key_id(own_id):
+        reason = f"the kid of the JWK is no text of up to {_MAX_KEY_ID} printable characters"
+        raise _UnusableKeyError(reason)
+    if members.get("use", "sig") != "sig":
+        raise _UnusableKeyError("the use of the JWK is not sig; give a key that is for signing")
     readers: Mapping[object, Callable[[Mapping[str, Any]], _Key]]
     readers = {"RSA": _rsa_key, "EC": _ec_key}
-    if kind not in readers:
+    if not isinstance(kind, str) or kind not in readers:
         raise _UnusableKeyError("neither an RSA key nor one of the curve P-256")
     if "d" not in members:
         raise _UnusableKeyError("a public key; the private one is needed")
@@ -181,9 +185,24 @@ def _from_jwk(text: str) -> _Found:
     raise _UnusableKeyError(f"the alg of the JWK is none for this key; {_ALGORITHMS} is possible")
 
 
+def _check_bits(bits: int) -> None:
+    if not _MIN_BITS <= bits <= _MAX_BITS:
+        raise _UnusableKeyError(
+            f"an RSA key of {bits} bits; {_MIN_BITS} to {_MAX_BITS} are possible"
+        )
+
+
+def _is_key_id(own_id: object) -> bool:
+    """Say whether a `kid` is one that the settings would take: people read it."""
+    return isinstance(own_id, str) and 0 < len(own_id) <= _MAX_KEY_ID and own_id.isprintable()
+
+
 def _rsa_key(members: Mapping[str, Any]) -> rsa.RSAPrivateKey:
     """Return an RSA key; a JWK may leave out all of it but `n`, `e` and `d` (RFC 7518 §6.3.2)."""
     n, e, d = (_number(members, name) for name in ("n", "e", "d"))
+    _check_bits(n.bit_length())  # what follows takes the longer the more, and the loop waits
+    if max(e, d) >= n:
+        raise _UnusableKeyError(_DAMAGED)
     if "p" in members:
         p, q = _number(members, "p"), _number(members, "q")
     else:
@@ -223,10 +242,8 @@ def _check(key: _Key, algorithm: Algorithm) -> None:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         if not isinstance(key.curve, ec.SECP256R1):
             raise _UnusableKeyError("its curve is not P-256")
-    elif not _MIN_BITS <= key.key_size <= _MAX_BITS:
-        raise _UnusableKeyError(
-            f"an RSA key of {key.key_size} bits; {_MIN_BITS} to {_MAX_BITS} are possible"
-        )
+    else:
+        _check_bits(key.key_size)
     signer = jwt.get_algorithm_by_name(algorithm)
     try:
         is_whole = signer.verify(b"", key.public_key(), signer.sign(b"", key))

@@ -204,7 +204,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "no JSON": (lambda: '{"kty":"RSA","d":"s3cret', "no JSON, though it begins like a JWK"),
     "a kid that is none": (
         lambda: json.dumps(jwk(ec_key(), kid=7)),
-        "the kid of the JWK is no text",
+        "the kid of the JWK is no text of up to 256 printable characters",
     ),
     "a d of another key": (lambda: changed(rsa_key(), "d"), DAMAGED),
     "an n of another key": (lambda: changed(rsa_key(), "n"), DAMAGED),
@@ -268,3 +268,37 @@ def test_nothing_of_a_key_shows(tmp_path: Path) -> None:
             for line in content.split('"')
             if len(line) > 64 and line != jwk(rsa_key())["n"]
         )
+
+
+@pytest.mark.parametrize("kind", [[], {}, 1, None, "oct"])
+def test_a_jwk_of_no_kind_is_refused(tmp_path: Path, kind: object) -> None:
+    """Whatever stands there, it is an error of the file, and ends no process (C4)."""
+    file, reason = why_not(tmp_path, json.dumps({**jwk(rsa_key()), "kty": kind}), None)
+    assert (file, reason) == (
+        "client_key_file",
+        "neither an RSA key nor one of the curve P-256",
+    )
+
+
+def test_a_jwk_is_measured_before_its_primes_are_sought(tmp_path: Path) -> None:
+    """A number of 64,000 bits would hold up every request for minutes (C4, G11)."""
+    huge = jwk(rsa_key())
+    huge["n"] = huge["d"] = "_" * 10_600 + "_w"
+    members = {name: huge[name] for name in ("kty", "n", "e", "d")}
+    assert "bits; 2048 to 4096 are possible" in why_not(tmp_path, json.dumps(members), None)[1]
+    wrong = {**jwk(rsa_key()), "d": jwk(rsa_key())["n"]}
+    members = {name: wrong[name] for name in ("kty", "n", "e", "d")}
+    assert "damaged" in why_not(tmp_path, json.dumps(members), None)[1]
+
+
+@pytest.mark.parametrize("key_id", ["a\n\x1b[31mb", "", "x" * 257, 7, "\ud800"])
+def test_the_kid_of_a_jwk_is_one_that_people_can_read(tmp_path: Path, key_id: object) -> None:
+    """It stands in what `check` prints (T12)."""
+    reason = why_not(tmp_path, json.dumps({**jwk(ec_key()), "kid": key_id}), None)[1]
+    assert reason == "the kid of the JWK is no text of up to 256 printable characters"
+
+
+def test_a_jwk_for_encryption_signs_nothing(tmp_path: Path) -> None:
+    """RFC 7517 §4.2."""
+    reason = why_not(tmp_path, json.dumps({**jwk(ec_key()), "use": "enc"}), None)[1]
+    assert "use of the JWK is not sig" in reason
