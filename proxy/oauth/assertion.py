@@ -23,6 +23,7 @@ from jwt.algorithms import ECAlgorithm
 from jwt.utils import base64url_decode
 
 from proxy.files import UnusableFileError, read_file
+from proxy.oauth.credential import MAX_KEY_ID, is_key_id
 from proxy.oauth.secret import as_seen
 
 __all__ = ["AssertionKey", "read_key"]
@@ -33,7 +34,6 @@ _ID_BYTES: Final = 16
 _KEPT: Final = 4  # proofs that a request may still be sending
 _MAX_BYTES: Final = 64 * 1024
 _MIN_BITS: Final = 2048  # RFC 7518 §3.3
-_MAX_KEY_ID: Final = 256  # as that of the settings
 _MAX_BITS: Final = 4096  # a longer one would hold up requests while it signs
 _PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi")
 _RUN: Final = re.compile(r"[A-Za-z0-9+/=]{16,}")
@@ -162,8 +162,8 @@ def _from_jwk(text: str) -> _Found:
     kind, algorithm, own_id = members.get("kty"), members.get("alg"), members.get("kid")
     if "keys" in members:
         raise _UnusableKeyError("a set of keys; give one key")
-    if own_id is not None and not _is_key_id(own_id):
-        reason = f"the kid of the JWK is no text of up to {_MAX_KEY_ID} printable characters"
+    if own_id is not None and not (isinstance(own_id, str) and is_key_id(own_id)):
+        reason = f"the kid of the JWK is no text of up to {MAX_KEY_ID} printable characters"
         raise _UnusableKeyError(reason)
     if members.get("use", "sig") != "sig":
         raise _UnusableKeyError("the use of the JWK is not sig; give a key that is for signing")
@@ -190,11 +190,6 @@ def _check_bits(bits: int) -> None:
         raise _UnusableKeyError(
             f"an RSA key of {bits} bits; {_MIN_BITS} to {_MAX_BITS} are possible"
         )
-
-
-def _is_key_id(own_id: object) -> bool:
-    """Say whether a `kid` is one that the settings would take: people read it."""
-    return isinstance(own_id, str) and 0 < len(own_id) <= _MAX_KEY_ID and own_id.isprintable()
 
 
 def _rsa_key(members: Mapping[str, Any]) -> rsa.RSAPrivateKey:

@@ -1,11 +1,22 @@
 """What proves a client: a secret, a key that signs, or a certificate (T7, T12)."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.net.tls_client import ClientCertificate
 
-__all__ = ["Credential", "CredentialSource", "HeldCredential", "SigningKey", "secrets_of"]
+__all__ = [
+    "MAX_KEY_ID",
+    "Credential",
+    "CredentialSource",
+    "HeldCredential",
+    "SigningKey",
+    "is_key_id",
+    "secrets_of",
+]
+
+MAX_KEY_ID: Final = 256
+"""The most characters of the id of a key."""
 
 
 class SigningKey(Protocol):
@@ -74,6 +85,11 @@ class HeldCredential:
         if self._held is None:
             raise AssertionError("nothing was put into force")
         return self._held
+
+
+def is_key_id(text: str) -> bool:
+    """Say whether text can be the id of a key: any (RFC 7515 §4.1.4) that people can read."""
+    return 0 < len(text) <= MAX_KEY_ID and text.isprintable()
 
 
 def secrets_of(credential: Credential | None) -> Iterator[str]:

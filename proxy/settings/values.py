@@ -10,6 +10,7 @@ from proxy.guard.paths import has_dot_segment, lenient_reading
 from proxy.http1.grammar import DEFAULT_PORTS, NEVER_FORWARDED
 from proxy.net.addresses import parse_listen_address
 from proxy.net.egress import parse_egress_proxy
+from proxy.oauth.credential import MAX_KEY_ID, is_key_id
 from proxy.oauth.secret import as_seen
 
 __all__ = [
@@ -46,7 +47,6 @@ _URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+")
 _DNS_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _NO_USER_HERE: Final = 65534  # the kernel's overflowuid, mostly "nobody" (user_namespaces(7))
 _LARGEST_UID: Final = 2**32 - 2
-_MAX_KEY_ID: Final = 256
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -109,9 +109,9 @@ def client_id(value: str) -> str:
 
 
 def key_id(value: str) -> str:
-    """Check the id of a key, which is text of any kind (RFC 7515 §4.1.4)."""
-    if not value or not value.isprintable() or len(value) > _MAX_KEY_ID:
-        raise ValueError(f"must be up to {_MAX_KEY_ID} printable characters")
+    """Check the id of a key, by which the server knows it."""
+    if not is_key_id(value):
+        raise ValueError(f"must be up to {MAX_KEY_ID} printable characters")
     return value
 
 
