@@ -1,12 +1,13 @@
 """What proves a client: a secret, a key that signs, or a certificate (T7, T12)."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from proxy.net.tls_client import ClientCertificate
 
 __all__ = [
     "MAX_KEY_ID",
+    "ClientAuth",
     "Credential",
     "CredentialSource",
     "HeldCredential",
@@ -15,6 +16,10 @@ __all__ = [
     "secrets_of",
 ]
 
+ClientAuth = Literal[
+    "client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"
+]
+"""How a client proves itself at the token endpoint (CLIENT_AUTH)."""
 MAX_KEY_ID: Final = 256
 """The most characters of the id of a key."""
 

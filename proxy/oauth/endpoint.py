@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
@@ -18,15 +18,12 @@ from proxy.net.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
 from proxy.net.tls_client import ClientCertificate
-from proxy.oauth.credential import Credential
+from proxy.oauth.credential import ClientAuth, Credential
 from proxy.oauth.response import Failure, FailureOutcome, Grant, read_response
 from proxy.oauth.server_clock import skew_text
 
-__all__ = ["Attempt", "ClientAuth", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
+__all__ = ["Attempt", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
 
-ClientAuth = Literal[
-    "client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"
-]
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _PERHAPS: Final = "perhaps the server refuses the client's certificate"
 _MAX_BODY: Final = 1 << 20

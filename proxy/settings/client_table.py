@@ -1,10 +1,11 @@
 """The tables of clients and routes in the TOML file, and what they are once complete."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from proxy.oauth import credential
 from proxy.settings import values
 from proxy.settings.caller_table import Table
 
@@ -28,10 +29,7 @@ SECRET_FILES: Final = ("client_secret_file", "previous_secret_file", "client_key
 _PROOFS: Final = ("client_secret", "client_secret_file", "client_key_file", "client_cert_file")
 
 Word = BeforeValidator(values.word)
-ClientAuth = Annotated[
-    Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"],
-    Word,
-]
+ClientAuth = Annotated[credential.ClientAuth, Word]
 
 
 def _checked_secret(value: SecretStr) -> SecretStr:
