@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LARGEST_BYTES", "UnreadableFileError", "UnusableFileError", "read_file"]
+__all__ = ["LARGEST_BYTES", "UnreadableFileError", "UnusableFileError", "read_file", "short_name"]
 
 LARGEST_BYTES: Final = 4 * 1024 * 1024
 """Nothing that is read here is larger; all public authorities take a quarter of a MiB."""
@@ -25,6 +25,15 @@ class UnusableFileError(Exception):
         super().__init__(f"{file}: {reason}")
         self.file = file
         self.reason = reason
+
+
+def short_name(file: str) -> str:
+    """Return what people call a setting, of one as `UnusableFileError.file` has it.
+
+    That is the name of its variable without what all of them begin with. Keys of a table stay as
+    they are.
+    """
+    return file if "." in file else file.upper()
 
 
 class UnreadableFileError(UnusableFileError):

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from proxy.check.result import Result
-from proxy.files import UnusableFileError
+from proxy.files import UnusableFileError, short_name
 from proxy.net.tls import ENDS_SOON_DAYS
 from proxy.net.tls_client import ClientTlsFiles, load_client_certificate
 from proxy.net.tls_server import load_server_tls
@@ -28,16 +28,12 @@ def certificate_results(settings: Settings, wall: Callable[[], float]) -> Iterat
         return
     try:
         tls = load_server_tls(files, wall)
-    except UnusableFileError as error:  # it has changed since the settings were read
-        fix = f"Correct the file in {setting_name(error.file)}."
-        yield Result("certificate", "failed", error.file.upper(), error.reason, fix)
+    except UnusableFileError as error:
+        yield _failed_result(error)
         return
     for file, end in tls.ends.items():
-        day = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d")
-        detail = f"valid until {day}"
-        if file == "tls_cert_file":
-            detail += f", for {', '.join(tls.names) or 'no name'}"
-        yield _days_result(file, detail, (end - wall()) / _DAY)
+        names = f", for {', '.join(tls.names) or 'no name'}" if file == "tls_cert_file" else ""
+        yield _days_result(file, end, wall(), names)
     if not any(_is_covered(host, tls.names) for host in settings.allowed_hosts):
         yield Result(
             "certificate",
@@ -55,26 +51,26 @@ def client_certificate_results(settings: Settings, wall: Callable[[], float]) ->
     for each in dict.fromkeys(files):
         if not isinstance(each, ClientTlsFiles):
             continue
-        setting = each.pair.cert_setting
         try:
             end = load_client_certificate(each, wall).end
-        except UnusableFileError as error:  # it has changed since the settings were read
-            fix = f"Correct the file in {file_name(error.file)}."
-            yield Result("certificate", "failed", _target(error.file), error.reason, fix)
+        except UnusableFileError as error:
+            yield _failed_result(error)
             continue
-        day = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d")
-        yield _days_result(setting, f"valid until {day}", (end - wall()) / _DAY)
+        yield _days_result(each.pair.cert_setting, end, wall())
 
 
-def _target(file: str) -> str:
-    return file if "." in file else file.upper()
+def _failed_result(error: UnusableFileError) -> Result:
+    """Say what is wrong with a file that has changed since the settings were read."""
+    fix = f"Correct the file in {file_name(error.file)}."
+    return Result("certificate", "failed", short_name(error.file), error.reason, fix)
 
 
-def _days_result(file: str, detail: str, days: float) -> Result:
-    if days > ENDS_SOON_DAYS:
-        return Result("certificate", "ok", _target(file), detail)
+def _days_result(file: str, end: float, now: float, names: str = "") -> Result:
+    detail = f"valid until {datetime.fromtimestamp(end, UTC):%Y-%m-%d}{names}"
+    if (end - now) / _DAY > ENDS_SOON_DAYS:
+        return Result("certificate", "ok", short_name(file), detail)
     fix = f"Replace the file in {file_name(file)}; no restart is needed."
-    return Result("certificate", "warning", _target(file), detail, fix)
+    return Result("certificate", "warning", short_name(file), detail, fix)
 
 
 def _is_covered(host: str, names: tuple[str, ...]) -> bool:

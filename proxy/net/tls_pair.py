@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.files import UnusableFileError, read_file
+from proxy.files import UnusableFileError, read_file, short_name
 
 __all__ = ["IGNORE_TIME", "CertificatePair", "end_of", "pair_faults", "shake_hands"]
 
@@ -42,7 +42,8 @@ class CertificatePair:
             context.load_cert_chain(self.cert, self.key, password=_no_passphrase)
         except ssl.SSLError as error:
             if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
-                reason = f"the key does not belong to the certificate in {self._cert_name}"
+                other = short_name(self.cert_setting)
+                reason = f"the key does not belong to the certificate in {other}"
                 raise UnusableFileError(self.key_setting, reason) from error
             if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL"):
                 reason = "the key of a certificate is too short"
@@ -50,11 +51,6 @@ class CertificatePair:
             raise UnusableFileError(*self._damaged()) from error
         except (OSError, ValueError) as error:
             raise UnusableFileError(self.key_setting, "the pair cannot be read") from error
-
-    @property
-    def _cert_name(self) -> str:
-        """The setting of the certificate as people write it, without the prefix of variables."""
-        return self.cert_setting if "." in self.cert_setting else self.cert_setting.upper()
 
     def _damaged(self) -> tuple[str, str]:
         """Say which of the two files OpenSSL cannot read."""
