@@ -1,6 +1,7 @@
 """Whose sidecars a fleet is made of: ours, and two that renew as others do."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
@@ -24,11 +25,10 @@ class Member(Protocol):
         """Kill it; it may be started again."""
 
 
-class _Peer:
+class _Peer(ABC):
     """What the peers have in common: they ask, and say when they ask again.
 
-    `_use_seconds` is how long they send a token, `_renew_seconds` when they ask for the next one,
-    both counted from the grant; `_retry_at` is when they ask again after a failure.
+    `_use_seconds` is how long they send a token, counted from the grant.
     """
 
     def __init__(self, world: World, number: int) -> None:
@@ -65,11 +65,13 @@ class _Peer:
     def _use_seconds(self, lifetime: float) -> float:
         return lifetime
 
+    @abstractmethod
     def _renew_at(self, now: float, lifetime: float) -> float:
-        raise NotImplementedError
+        """Return when the next token is asked for."""
 
+    @abstractmethod
     def _retry_at(self, now: float) -> float:
-        raise NotImplementedError
+        """Return when a failed call is repeated."""
 
 
 class Envoy(_Peer):
