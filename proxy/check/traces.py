@@ -7,7 +7,7 @@ from typing import Final
 from proxy.check.result import Result
 from proxy.settings.loader import Settings
 from proxy.tracing.report import collector_address
-from proxy.tracing.settings import ENDPOINTS, TraceSettings, read_trace_settings
+from proxy.tracing.settings import ENDPOINTS, TraceSettings, endpoint_in, read_trace_settings
 
 __all__ = ["trace_results"]
 
@@ -45,8 +45,7 @@ async def trace_results(environ: Mapping[str, str], settings: Settings) -> list[
 async def _collector_result(
     environ: Mapping[str, str], settings: TraceSettings, seconds: float
 ) -> Result:
-    where = next(filter(None, (environ.get(name, "").strip() for name in ENDPOINTS)))
-    target = collector_address(where)
+    target = collector_address(endpoint_in(environ))
     try:
         from proxy.tracing.probe import ask_collector
 

@@ -27,7 +27,7 @@ from proxy.tracing.collector import CollectorSession
 from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.outcomes import SpanOutcome
 from proxy.tracing.report import collector_address
-from proxy.tracing.settings import ENDPOINTS, HEADERS, TraceSettings
+from proxy.tracing.settings import HEADERS, TraceSettings, endpoint_in
 from proxy.tracing.silence import LibrarySilence
 
 __all__ = ["SpanExport"]
@@ -191,8 +191,7 @@ class SpanExport:
 
     def where(self) -> str:
         """Return scheme, host and port of the collector: nothing of a URL that can be secret."""
-        found = [self._environ.get(name, "").strip() for name in ENDPOINTS]
-        return collector_address(self._endpoint or next(filter(None, found), ""))
+        return collector_address(self._endpoint or endpoint_in(self._environ))
 
     def _on_sent(self, amount: int, is_success: bool) -> None:  # noqa: FBT001 - positional role
         """Count one batch; called in the SDK's thread, which can outlive the stop."""

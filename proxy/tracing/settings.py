@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 
 from proxy.tracing.sampling import DEFAULT_SAMPLER, SAMPLERS, Sampler
 
-__all__ = ["ENDPOINTS", "HEADERS", "TraceSettings", "TraceWarning", "read_trace_settings"]
+__all__ = [
+    "ENDPOINTS",
+    "HEADERS",
+    "TraceSettings",
+    "TraceWarning",
+    "endpoint_in",
+    "read_trace_settings",
+]
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """What switches traces on, the stronger one first."""
@@ -73,6 +80,11 @@ def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str
         if value:
             return name, value
     return "", ""
+
+
+def endpoint_in(environ: Mapping[str, str]) -> str:
+    """Return the URL that switches traces on, empty for none."""
+    return _first(environ, ENDPOINTS)[1]
 
 
 def read_trace_settings(
