@@ -10,6 +10,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import SYSTEM_CLOCK, Clock
+from proxy.events import first_of
 from proxy.forward.callers import Callers
 from proxy.forward.context import Context
 from proxy.net.binding import CannotListenError
@@ -187,30 +188,19 @@ async def _open_serve_and_drain(
         context.log.info("draining", in_flight=context.callers.in_flight())
         context.callers.begin_drain()
         manager.stopping(settings.shutdown_delay_seconds + settings.drain_seconds)
-        await _wait(control.hurry, settings.shutdown_delay_seconds)
+        await first_of(settings.shutdown_delay_seconds, control.hurry)
         ports.close_traffic()
         await _drain(context.callers, control.hurry, settings.drain_seconds)
     finally:
         await ports.close()
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
 async def _drain(callers: Callers, hurry: asyncio.Event, seconds: float) -> None:
     """Let running requests finish within `seconds`, then end the others."""
     callers.end_idle()
-    async with asyncio.TaskGroup() as waits:
-        gone = waits.create_task(_wait(callers.all_gone, seconds))
-        hurried = waits.create_task(hurry.wait())
-        await asyncio.wait((gone, hurried), return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        hurried.cancel()
+    await first_of(seconds, callers.all_gone, hurry)
     callers.abandon()
-    await _wait(callers.all_gone, _HURRIED_SECONDS if hurry.is_set() else _ABANDON_SECONDS)
+    await first_of(_HURRIED_SECONDS if hurry.is_set() else _ABANDON_SECONDS, callers.all_gone)
     callers.abort()
 
 

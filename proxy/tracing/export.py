@@ -23,6 +23,7 @@ from opentelemetry.util.re import parse_env_headers
 from structlog.typing import FilteringBoundLogger
 
 from proxy import __version__
+from proxy.events import first_of
 from proxy.tracing.collector import CollectorSession
 from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.outcomes import SpanOutcome
@@ -242,7 +243,7 @@ class SpanExport:
                 loop.call_soon_threadsafe(is_over.set)
 
         threading.Thread(target=shut_down, name="spans-shutdown", daemon=True).start()
-        await _first_of(seconds, is_over, hurry or asyncio.Event())
+        await first_of(seconds, is_over, hurry or asyncio.Event())
         if is_over.is_set():
             self._silence.end()
         else:
@@ -253,12 +254,3 @@ class SpanExport:
         if left:
             self._count("dropped", left)
             self._warn("the process ended before all was sent")
-
-
-async def _first_of(seconds: float, *events: asyncio.Event) -> None:
-    """Wait until one of them is set, or for so long."""
-    async with asyncio.TaskGroup() as waits:
-        tasks = [waits.create_task(event.wait()) for event in events]
-        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
