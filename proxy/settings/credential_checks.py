@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from proxy.files import UnusableFileError
@@ -16,7 +17,7 @@ from proxy.settings.names import file_name
 from proxy.settings.proof_files import proof_files
 from proxy.settings.values import secret as check_secret
 
-__all__ = ["credential_errors"]
+__all__ = ["credential_errors", "secret_file_fault"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +80,26 @@ def _secret_errors(
 ) -> Iterator[SettingError]:
     if failed & {"client_secret", "client_secret_file"}:
         return
-    name = settings.name_of(client, "client_secret")
+    path, name = client.client_secret_file, settings.name_of(client, "client_secret")
     file_name = settings.name_of(client, "client_secret_file")
-    if client.client_secret is not None and client.client_secret_file is not None:
+    if client.client_secret is not None and path is not None:
         yield SettingError(name, f"give it or {file_name}, not both")
-    elif client.client_secret is None and client.client_secret_file is None:
+    elif client.client_secret is None and path is None:
         yield SettingError(name, f"is required, or a file in {file_name}")
-    elif client.client_secret_file is not None:
-        yield from _secret_file_errors(client, file_name)
+    elif path is not None and (fault := secret_file_fault(path, str(path))) is not None:
+        yield SettingError(file_name, fault)
     yield from _previous_secret_errors(client, settings)
 
 
-def _secret_file_errors(client: ClientSettings, name: str) -> Iterator[SettingError]:
-    path = client.client_secret_file
+def secret_file_fault(path: Path, called: str) -> str | None:
+    """Return why no secret can be read from a file, None where one can; `called` is its name."""
     try:
         check_secret(SecretSource(path=path).read())
     except SecretUnreadableError as error:
-        yield SettingError(name, f"cannot read {path} ({error})")
+        return f"cannot read {called} ({error})"
     except ValueError as error:
-        yield SettingError(name, f"the secret in {path} {error}")
+        return f"the secret in {called} {error}"
+    return None
 
 
 def _previous_secret_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:

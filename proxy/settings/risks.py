@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.net.inherited import NO_CLAIMS, Claims
-from proxy.oauth.secret import SecretSource, SecretUnreadableError
-from proxy.settings import values
+from proxy.settings.credential_checks import secret_file_fault
 from proxy.settings.model import Settings
 from proxy.settings.names import setting_name
 
@@ -92,16 +91,12 @@ def _reserve_risks(settings: Settings) -> Iterator[Risk]:
         if client.previous_secret_file is not None
     }
     for setting, path in files.items():
-        try:
-            values.secret(SecretSource(path=path).read())
-        except (SecretUnreadableError, ValueError) as error:
-            reason = f"cannot read it ({error})"
-            if isinstance(error, ValueError):
-                reason = f"the secret in it {error}"
+        fault = secret_file_fault(path, "it")
+        if fault is not None:
             yield Risk(
                 "previous_secret_unusable",
                 setting,
-                f"{path}: {reason}; a start in the middle of a rotation gets no token",
+                f"{path}: {fault}; a start in the middle of a rotation gets no token",
                 fix=f"Put the secret of before into it, or leave {setting} out.",
             )
 
