@@ -11,7 +11,7 @@ import pytest
 from tests.support.messages import reply, request
 from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.peers import ByteServer, Channel
-from tests.support.proxy_process import proxy_process
+from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import environment
 from tests.support.token_server import TokenServer
 from tests.support.waiting import eventually
@@ -24,6 +24,14 @@ import proxy.server.process
 loaded = {name.partition(".")[0] for name in sys.modules}
 print(sorted(loaded & {"opentelemetry", "requests"}))
 """
+
+
+async def ask_once(process: ProxyProcess) -> None:
+    """Send one request to a proxy that may be starting; it gets its response."""
+    port, _ = await process.ports()
+    caller = await Channel.connect("127.0.0.1", port)
+    assert (await caller.ask(request("GET /"))).status == 200
+    caller.close()
 
 
 def test_nothing_of_opentelemetry_is_imported_where_traces_are_off() -> None:
@@ -45,10 +53,7 @@ async def test_the_variables_switch_traces_on(tokens: TokenServer, tmp_path: Pat
             "OTEL_TRACES_SAMPLER": "no_such_sampler",
         }
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            port, _ = await process.ports()
-            caller = await Channel.connect("127.0.0.1", port)
-            assert (await caller.ask(request("GET /"))).status == 200
-            caller.close()
+            await ask_once(process)
             process.send(signal.SIGTERM)
             assert await process.ended() == 0
             assert '"event": "trace_variable", "variable": "OTEL_TRACES_SAMPLER"' in process.output
@@ -96,11 +101,8 @@ async def test_no_variable_stops_the_proxy(
             **variables,
         }
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            port, _ = await process.ports()
-            caller = await Channel.connect("127.0.0.1", port)
-            assert (await caller.ask(request("GET /"))).status == 200
+            await ask_once(process)
             assert upstream.requests[0].head.value("traceparent") is None
-            caller.close()
             process.send(signal.SIGTERM)
             assert await process.ended() == 0
             assert '"event": "traces_unavailable"' in process.output
@@ -115,10 +117,7 @@ async def test_a_short_queue_is_sent_in_short_batches(tokens: TokenServer, tmp_p
             "OTEL_BSP_MAX_QUEUE_SIZE": "2",
         }
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            port, _ = await process.ports()
-            caller = await Channel.connect("127.0.0.1", port)
-            assert (await caller.ask(request("GET /"))).status == 200
-            caller.close()
+            await ask_once(process)
             await eventually(lambda: len(collector.spans) >= 2, "a batch")
             variable = '"event": "trace_variable", "variable": "OTEL_EXPORTER_OTLP_HEADERS"'
             assert variable in process.output
@@ -133,10 +132,7 @@ async def test_a_stop_waits_two_seconds_at_most(tokens: TokenServer, tmp_path: P
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url
         }
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            port, _ = await process.ports()
-            caller = await Channel.connect("127.0.0.1", port)
-            assert (await caller.ask(request("GET /"))).status == 200
-            caller.close()
+            await ask_once(process)
             began = time.monotonic()
             process.send(signal.SIGTERM)
             assert await process.ended() == 0
