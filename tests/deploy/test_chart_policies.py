@@ -6,6 +6,7 @@ checkov and the models of the Prometheus operator live in an environment of thei
 import copy
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,8 @@ from tests.deploy.chart import (
 )
 from tests.deploy.chart_cases import RENDERED
 from tests.deploy.containers import need
-from tests.support.source_tree import ROOT
 
-TOOLS: Final = ROOT / ".venv" / "manifests" / "bin"
+TOOLS: Final = Path(sys.prefix) / "manifests" / "bin"
 PINNED: Final = {"image": {"digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"}}
 SKIPPED: Final = {
     "CKV2_K8S_6": "who reaches an application's pods is the application's to say; "
