@@ -7,13 +7,13 @@ where the admin port is, not all settings.
 import contextlib
 import http.client
 import re
-import socket
 import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from proxy.admin.probe_connection import Deadline, Destination
 from proxy.net.addresses import ListenAddress, parse_listen_address
 
 __all__ = ["admin_address", "is_signicat_proxy", "probe", "wait_until_good"]
@@ -28,7 +28,6 @@ _SHORTEST_TIMEOUT_SECONDS: Final = 0.2
 _ASK_EVERY_SECONDS: Final = 0.2
 _MAX_BODY_BYTES: Final = 64 * 1024
 _OK: Final = 200
-_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked on loopback)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_(), -]{1,2000}")
 
 
@@ -69,55 +68,14 @@ def admin_address(
     return address
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout_seconds: float) -> None:
-        super().__init__("localhost", timeout=timeout_seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket's path."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def _connection_to(address: ListenAddress, timeout_seconds: float) -> http.client.HTTPConnection:
-    host = address.host or ""
-    if address.path is not None:
-        return _UnixConnection(address.path, timeout_seconds)
-    return http.client.HTTPConnection(
-        _WILDCARDS.get(host, host), address.port, timeout=timeout_seconds
-    )
-
-
-def _connected(
-    address: ListenAddress, timeout_seconds: float = _TIMEOUT_SECONDS
-) -> http.client.HTTPConnection:
-    """Connect to the first of an entry's addresses that is there; raise `OSError`."""
-    failures: list[OSError] = []
-    for place in address.each():
-        connection = _connection_to(place, timeout_seconds)
-        try:
-            connection.connect()
-        except OSError as error:
-            connection.close()
-            failures.append(error)
-            if isinstance(error, TimeoutError):  # somebody listens, and would be waited for
-                raise
-        else:
-            return connection
-    raise failures[0]
-
-
 def is_signicat_proxy(address: ListenAddress) -> bool:
     """Say whether a signicat-proxy listens there, be it for callers or for operators.
 
     Both refuse TRACE themselves and say who they are (F1); nothing goes to the upstream.
     """
+    deadline = Deadline(_TIMEOUT_SECONDS)
     try:
-        with contextlib.closing(_connected(address)) as connection:
+        with contextlib.closing(Destination(address).connect(deadline)) as connection:
             connection.request("TRACE", "/", headers={"Host": "localhost", "Connection": "close"})
             headers = connection.getresponse().headers
     except (OSError, http.client.HTTPException):
@@ -129,10 +87,20 @@ def is_signicat_proxy(address: ListenAddress) -> bool:
 def probe(
     address: ListenAddress, *, ready: bool, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> tuple[bool, str]:
-    """Return whether the proxy is live (or ready), and one line that says so, or why not."""
+    """Return whether the proxy is live (or ready), and one line that says so, or why not.
+
+    `timeout_seconds` are for all of it: the lookup of a name, and whatever the peer sends.
+    """
+    return _asked(Destination(address), address, ready=ready, timeout_seconds=timeout_seconds)
+
+
+def _asked(
+    destination: Destination, address: ListenAddress, *, ready: bool, timeout_seconds: float
+) -> tuple[bool, str]:
     target = "/readyz" if ready else "/livez"
+    deadline = Deadline(timeout_seconds)
     try:
-        with contextlib.closing(_connected(address, timeout_seconds)) as connection:
+        with contextlib.closing(destination.connect(deadline)) as connection:
             connection.request("GET", target, headers={"Host": _ADDRESS})
             response = connection.getresponse()
             is_good = response.status == _OK
@@ -147,13 +115,15 @@ def wait_until_good(address: ListenAddress, *, ready: bool, seconds: float) -> t
     """Ask as `probe` does until the proxy is live (or ready), for `seconds` at most.
 
     Returns the last response. Whatever it is, it may change: a proxy that starts refuses
-    connections, has no socket yet, or a name that nobody knows yet.
+    connections, has no socket yet, or a name that nobody knows yet. The last attempt has 0.2
+    seconds, however little is left by then.
     """
     end = time.monotonic() + seconds
+    destination = Destination(address)
     while True:
         left = end - time.monotonic()
         timeout_seconds = min(_TIMEOUT_SECONDS, max(left, _SHORTEST_TIMEOUT_SECONDS))
-        is_good, line = probe(address, ready=ready, timeout_seconds=timeout_seconds)
+        is_good, line = _asked(destination, address, ready=ready, timeout_seconds=timeout_seconds)
         left = end - time.monotonic()
         if is_good:
             return True, line

@@ -5,9 +5,12 @@ import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
 
-__all__ = ["NameServer", "name_server"]
+from tests.support.cable import FAR, Cable
+
+__all__ = ["NameServer", "at_the_far_end", "name_server"]
 
 _HEADER_BYTES = 12
 _IS_ANSWER = 0x8180  # a response; recursion wanted and available
@@ -50,3 +53,10 @@ async def name_server(sock: socket.socket) -> AsyncIterator[NameServer]:
         yield server
     finally:
         transport.close()
+
+
+def at_the_far_end(cable: Cable, directory: Path, options: str) -> tuple[str, ...]:
+    """Return the command that runs another one where the name server is at the far end."""
+    (directory / "resolv.conf").write_text(f"nameserver {FAR}\noptions {options}\n")
+    command = f'mount --bind "{directory}/resolv.conf" /etc/resolv.conf && exec "$@"'
+    return (*cable.prefix, "unshare", "--mount", "sh", "-c", command, "sh")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cable import FAR, Cable, why_no_cable
+from tests.support.cable import Cable, why_no_cable
 from tests.support.messages import reply, request
-from tests.support.name_server import NameServer, name_server
+from tests.support.name_server import NameServer, at_the_far_end, name_server
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import environment, metric_in
@@ -24,13 +24,6 @@ pytestmark = [
 
 NAME = "signicat.example.test"
 SLACK_SECONDS = 5  # of a busy machine
-
-
-def mounted(cable: Cable, directory: Path, options: str) -> tuple[str, ...]:
-    """Return the command that runs another one where the name server is at the far end."""
-    (directory / "resolv.conf").write_text(f"nameserver {FAR}\noptions {options}\n")
-    command = f'mount --bind "{directory}/resolv.conf" /etc/resolv.conf && exec "$@"'
-    return (*cable.prefix, "unshare", "--mount", "sh", "-c", command, "sh")
 
 
 @contextlib.asynccontextmanager
@@ -54,7 +47,7 @@ async def named(
                 admin_listen=f"unix:{directory}/admin",
                 **settings,
             )
-            prefix = mounted(cable, directory, options)
+            prefix = at_the_far_end(cable, directory, options)
             async with proxy_process(environ, "run", directory=directory, prefix=prefix) as process:
                 await process.event("token_request")
                 yield process, names
@@ -121,7 +114,7 @@ async def test_a_name_server_that_is_silent_does_not_hold_the_end(
     )
     with Cable() as cable:
         cable.is_pulled = True
-        prefix = mounted(cable, tmp_path, "timeout:30 attempts:1")
+        prefix = at_the_far_end(cable, tmp_path, "timeout:30 attempts:1")
         async with proxy_process(environ, "run", directory=tmp_path, prefix=prefix) as process:
             await process.event("listening")
             await eventually(lambda: cable.lost > 0, "a question to the name server")
