@@ -122,9 +122,12 @@ class EndingConnection(Connection):
     def _end_late(self, awaited: int) -> None:
         """End a connection without a request, which has lasted too long."""
         is_idle = awaited == IDLE
-        is_all_taken = not self.is_write_paused and not self.has_unsent
+        is_all_taken = self._is_all_taken
         if is_idle and not is_all_taken and not self.transport.is_closing():
-            self.patience.expect_flow(READER, self.taken())
+            if self._context.callers.ends_idle:
+                self._close()
+            else:
+                self.patience.expect_flow(READER, self.taken())
         elif is_idle and self.patience.may_stay_idle():
             return
         elif awaited == READER and is_all_taken:
@@ -136,6 +139,11 @@ class EndingConnection(Connection):
             self.abort()
         else:
             self._close()
+
+    @property
+    def _is_all_taken(self) -> bool:
+        """Has the system taken all that was written."""
+        return not self.is_write_paused and not self.has_unsent
 
     def _expect_goodbye(self) -> None:
         progress = self.taken() + self._discarded
@@ -191,9 +199,20 @@ class EndingConnection(Connection):
             self._peer_left()
 
     def drain(self) -> None:
-        """End soon if nothing is running; else the exchange's end ends it (C2)."""
-        if self._exchange is None and not self._receive_buffer and not self._is_lingering:
-            self.patience.end_soon()
+        """End soon if nothing is running; else the exchange's end ends it (C2).
+
+        Who has a response to take is closed as soon as it has it: nothing tells of that moment
+        but the transport, which then closes by itself.
+        """
+        patience = self.patience
+        if self._exchange is not None or self._receive_buffer or self._is_lingering:
+            return
+        if patience.awaited == READER and not self._is_all_taken:
+            self._close()
+            return
+        if patience.awaited == READER:
+            patience.expect_idle()
+        patience.end_soon()
 
     def abandon(self) -> None:
         """End now: the time to drain is over (C2)."""

@@ -126,9 +126,12 @@ class Patience:
     def expect_goodbye(self, progress: int, *, has_unsent: bool) -> None:
         """Wait for the caller to go; it takes what is still unsent as any other bytes (G9).
 
-        What it still sends is thrown away, and for a while it may go on with that.
+        What it still sends is thrown away, and for a while it may go on with that. A reader
+        keeps the time that it has for what it took before.
         """
+        digests_until = self._digests_until if has_unsent and self.awaited == READER else 0.0
         self.expect_flow(CLOSING, progress)
+        self._digests_until = max(self._digests_until, digests_until)
         now = self._monotonic()
         self._goodbye_until = math.inf if has_unsent else now + _LONGEST_GOODBYE_SECONDS
         if has_unsent:

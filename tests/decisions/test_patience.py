@@ -124,6 +124,18 @@ def test_the_rest_of_an_answer_may_take_as_long_as_it_flows() -> None:
         assert patience.has_flowed(number * 3000, is_urgent=False)
 
 
+@pytest.mark.parametrize(("awaited", "looks"), [(READER, 3), (UPLOAD, 1)])
+def test_a_goodbye_takes_no_time_from_a_reader(awaited: int, looks: int) -> None:
+    """A drain must not cut who took much at once, and has yet to take the rest (G12, C2)."""
+    clock = Clock()
+    patience = started(clock)
+    patience.expect_flow(awaited, 1_000_000, burst=300_000)
+    patience.expect_goodbye(1_000_000, has_unsent=True)
+    for number in range(1, looks + 1):
+        clock.now = patience.deadline
+        assert patience.has_flowed(1_000_000, is_urgent=False) == (number < looks)
+
+
 def test_a_rest_is_looked_at_once_before_its_end() -> None:
     """After 10 s for what is still unread, and after CALLER_IDLE_SECONDS for good (G6)."""
     clock = Clock()

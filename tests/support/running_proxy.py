@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import load
 from proxy.telemetry.logs import open_logs
@@ -199,6 +200,7 @@ async def running_proxy(
     directory: Path = Path("/"),
     expected_exit_code: int = 0,
     traces: TraceSettings | None = None,
+    clock: Clock = SYSTEM_CLOCK,
     **overrides: object,
 ) -> AsyncIterator[RunningProxy]:
     """Run the proxy until the block ends; then it must stop with 0 and leave nothing behind."""
@@ -210,7 +212,9 @@ async def running_proxy(
     logs = open_logs(level="debug", log_format="json", stream=stream, redact=_Unredacted())
     before = _running_tasks()
     async with task_group() as tasks:
-        server = tasks.create_task(serve(settings, control=control, logs=logs, traces=traces))
+        server = tasks.create_task(
+            serve(settings, control=control, logs=logs, traces=traces, clock=clock)
+        )
         server.add_done_callback(lambda _: proxy.ended.set())
         started = tasks.create_task(control.started.wait())
         await asyncio.wait((server, started), return_when=asyncio.FIRST_COMPLETED)

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from proxy.clock import Clock
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import Channel
 from tests.support.running_proxy import RunningProxy, proxied
@@ -225,6 +227,74 @@ async def test_a_drain_ends_when_the_last_answer_has_been_taken(
         )
         proxy.stop()
         for caller, size in callers:
+            assert len((await caller.read_answer()).body) == size
+        await within(proxy.ended.wait(), "the end of the drain", 10)
+
+
+class Ahead:
+    """A clock that the test puts forward."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.clock = Clock(lambda: time.monotonic() + self.seconds)
+
+
+async def unread(path: Path, size: int) -> socket.socket:
+    """Ask for so many bytes, and read nothing."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket(socket.AF_UNIX)
+    sock.setblocking(False)  # noqa: FBT003
+    await loop.sock_connect(sock, str(path))
+    await loop.sock_sendall(sock, request(f"GET /{size}"))
+    return sock
+
+
+def taken_unread() -> int:
+    """Return how many bytes a Unix socket takes that nobody reads."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)  # noqa: FBT003
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                taken += one.send(bytes(64 * KIB))
+    return taken
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["just idle", "a late reader"])
+async def test_a_drain_waits_for_no_caller_who_has_all(
+    tokens: TokenServer, tmp_path: Path, *, is_late: bool
+) -> None:
+    """Whoever begins to read in a drain gets all, and then holds it no longer by staying (C2).
+
+    The sizes are those about which the end of a response is still with the proxy. Of a late
+    reader it has been there for longer than an idle connection is left alone.
+    """
+    path = tmp_path / "s"
+    listen = f"127.0.0.1:0,unix:{path}"
+    ahead = Ahead()
+    taken = taken_unread()
+    # A late reader must not be one whose request still runs: its time would be over.
+    sizes = range(taken - 32 * KIB, taken + (16 if is_late else 256) * KIB, 8 * KIB)
+    async with proxied(tokens, sized, listen=listen, drain_seconds=60, clock=ahead.clock) as (
+        proxy,
+        upstream,
+    ):
+        sleepers = [(size, await unread(path, size)) for size in sizes]
+        await eventually(lambda: len(upstream.requests) == len(sizes), "the requests")
+        for size in (200 * KIB, 300 * KIB):  # by then the others have got all that they take
+            assert len((await proxy.ask(request(f"GET /{size}"))).body) == size
+        begun = await proxy.connect()
+        await begun.send(request("GET /")[:20])
+        idle = await proxy.connect()
+        if is_late:
+            ahead.seconds = 11
+            assert (await begun.read_answer()).status == 408  # by the sweep that finds them late
+        proxy.stop()
+        begun.reset()
+        assert await idle.read_to_end() == b""  # so all have been looked at since
+        callers = [(size, proxy.keep(await Channel.over(sock))) for size, sock in sleepers]
+        for size, caller in callers:
             assert len((await caller.read_answer()).body) == size
         await within(proxy.ended.wait(), "the end of the drain", 10)
 
