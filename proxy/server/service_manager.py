@@ -16,6 +16,7 @@ __all__ = ["ServiceManager", "status_of_clients"]
 
 _LOOK_SECONDS: Final = 1.0
 _SHORTEST_SLEEP_SECONDS: Final = 0.05
+_RETRY_SECONDS: Final = 0.25  # its queue is full for a moment: one loss must not be the last
 _LONGEST_RELOAD_SECONDS: Final = 30.0
 _MARGIN_SECONDS: Final = 5.0
 _MOST_OWED: Final = 8
@@ -147,11 +148,13 @@ class ServiceManager:
             self._give_sign(socket, now)
 
     def _give_sign(self, socket: NotifySocket, now: float) -> None:
-        """Tell the watchdog, in half of its time, that the loop turns."""
+        """Tell the watchdog, in half of its time, that the loop turns; soon again if it fails."""
         seconds = socket.watchdog_seconds
-        self._next_sign = math.inf if seconds is None else now + seconds / 2
-        if seconds is not None:
-            self._send(socket, "WATCHDOG=1")
+        if seconds is None:
+            self._next_sign = math.inf
+            return
+        is_told = self._send(socket, "WATCHDOG=1")
+        self._next_sign = now + (seconds / 2 if is_told else min(seconds / 2, _RETRY_SECONDS))
 
     def _status_line(self) -> str:
         if self._stop_seconds is None:

@@ -165,6 +165,21 @@ async def test_a_socket_that_nobody_reads_costs_nothing(
     assert process.output.count("service_manager_unreachable") == 1
 
 
+async def test_a_sign_of_life_that_is_lost_is_given_again(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Soon, and not in half of the watchdog's time: then systemd would end the service (C5)."""
+    with service_manager(tmp_path) as manager:
+        manager.fill()
+        environ = environment(upstream=UPSTREAM, token_url=tokens.token_url) | manager.environ
+        environ["WATCHDOG_USEC"] = "3600000000"
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            await process.event("service_manager_unreachable")
+            await manager.hears("WATCHDOG")
+            await stop(process)
+        assert len(manager.values("WATCHDOG")) == 1
+
+
 @pytest.mark.parametrize(
     ("place", "reason"),
     [
