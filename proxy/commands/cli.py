@@ -150,15 +150,18 @@ def _run(args: argparse.Namespace) -> int:
     # Nothing of what is imported is garbage; to look for it takes a fifth of the start.
     gc.disable()
     try:
+        from proxy.net.inherited import Inherited
+
+        # Before anything is opened, which could get the number of one that is not there.
+        inherited = Inherited.taken_from(os.environ, os.getpid())
+
         from proxy.net.tls import system_trust_hidden
 
         with system_trust_hidden():
-            from proxy.net.inherited import Inherited
             from proxy.net.notify_socket import NotifySocket
             from proxy.server.process import run_proxy
 
         notify = NotifySocket.taken_from(os.environ, os.getpid())
-        inherited = Inherited.taken_from(os.environ, os.getpid())
         return run_proxy(_load(args, inherited), notify, inherited)
     finally:
         gc.enable()

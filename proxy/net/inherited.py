@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from proxy.net.addresses import ListenAddress
+from proxy.net.whole_number import whole_number
 
 __all__ = ["NO_CLAIMS", "NO_SOCKETS", "Claims", "Inherited", "InheritedSocket"]
 
 _FIRST: Final = 3
 _MOST: Final = 1024
+_NO_DESCRIPTOR: Final = -1
+_MOST_PROCESSES: Final = 2**31 - 1
 _UNNAMED: Final = "unknown"  # as libsystemd calls them
 _FOR_EVERYBODY: Final = 0o777
+_NOWHERE: Final = ListenAddress(None, None)
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
@@ -24,11 +28,12 @@ class InheritedSocket:
     """One socket, by the name that systemd gives it (FileDescriptorName=).
 
     `address` is where it listens; `fault` is why nobody can be accepted on it, None for nothing.
+    One with a fault has no `descriptor`: the number may be that of any file, and is not ours.
     """
 
     name: str
-    descriptor: int
     address: ListenAddress
+    descriptor: int = _NO_DESCRIPTOR
     fault: str | None = None
 
     def adopt(self) -> socket.socket:
@@ -76,24 +81,26 @@ class Inherited:
     def taken_from(cls, environ: MutableMapping[str, str], pid: int) -> "Inherited":
         """Return the sockets of process `pid`; no program that it starts gets them (C5).
 
-        The variables are taken away: to a child, they would name other descriptors.
+        The variables are taken away: to a child, they would name other descriptors. To be called
+        before anything else is opened, which could get a number that they name.
         """
         owner, amount, names, _ = (
             environ.pop(name, "")
             for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
         )
-        if not amount.isdecimal() or not 0 < int(amount) <= _MOST:
+        if amount in ("", "0"):
             return NO_SOCKETS
+        number = whole_number(amount, _MOST)
+        if not number:
+            return cls(why_none=f"LISTEN_FDS, which systemd sets, is no number from 1 to {_MOST}")
         if owner != str(pid):
+            other = "without a number" if whole_number(owner, _MOST_PROCESSES) is None else owner
             return cls(
-                why_none=f"systemd's sockets are for the process {owner or 'without a number'}, "
+                why_none=f"systemd's sockets are for the process {other}, "
                 f"not for this one ({pid}); a script must start the proxy with exec"
             )
-        descriptors = range(_FIRST, _FIRST + int(amount))
-        found = names.split(":")
-        if len(found) != len(descriptors):
-            found = [_UNNAMED] * len(descriptors)
-        return cls(tuple(map(_inspected, found, descriptors)))
+        descriptors = range(_FIRST, _FIRST + number)
+        return cls(tuple(map(_inspected, _names(names, number), descriptors)))
 
     def claims(self, entries: Iterable[ListenAddress]) -> Claims:
         """Share the sockets out: by name, and to `systemd` alone what nobody names."""
@@ -125,20 +132,28 @@ def _wanted_by(
             yield each
 
 
+def _names(text: str, number: int) -> list[str]:
+    """Return the names of so many sockets, as libsystemd does; none that systemd cannot give."""
+    found = text.split(":")
+    if len(found) != number:
+        return [_UNNAMED] * number
+    return [name if name.isascii() and name.isprintable() else _UNNAMED for name in found]
+
+
 def _inspected(name: str, descriptor: int) -> InheritedSocket:
-    """Look at a descriptor, and keep it to this program."""
-    nowhere = ListenAddress(None, None)
+    """Look at a descriptor, keep it to this program, and forget it unless it can be used."""
     try:
         os.set_inheritable(descriptor, False)  # noqa: FBT003
         sock = socket.socket(fileno=descriptor)
     except OSError as error:
-        return InheritedSocket(name, descriptor, nowhere, f"is no socket ({error.strerror})")
+        return InheritedSocket(name, _NOWHERE, fault=f"is no socket ({error.strerror})")
     try:
         fault = _fault(sock)
-        address = nowhere if fault else _address(sock)
+        if fault is not None:
+            return InheritedSocket(name, _NOWHERE, fault=fault)
+        return InheritedSocket(name, _address(sock), descriptor)
     finally:
         sock.detach()
-    return InheritedSocket(name, descriptor, address, fault)
 
 
 def _fault(sock: socket.socket) -> str | None:

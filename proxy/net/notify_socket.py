@@ -5,12 +5,15 @@ import socket
 from collections.abc import MutableMapping
 from typing import Final
 
+from proxy.net.whole_number import whole_number
+
 __all__ = ["NotifySocket"]
 
 _PLACE: Final = "NOTIFY_SOCKET"
 _WATCHDOG: Final = "WATCHDOG_USEC"
 _WATCHED: Final = "WATCHDOG_PID"
 _MICROSECONDS: Final = 1_000_000
+_LONGEST: Final = 2**64 - 2  # microseconds; one more means no end (sd_watchdog_enabled(3))
 
 
 class NotifySocket:
@@ -31,13 +34,16 @@ class NotifySocket:
     def taken_from(cls, environ: MutableMapping[str, str], pid: int) -> "NotifySocket | None":
         """Return the socket that the environment names, None if nobody listens to process `pid`.
 
-        The variables are taken away: no process that we start may speak for us.
+        The variables are taken away: no process that we start may speak for us. A watchdog whose
+        time is no number of microseconds is none.
         """
         place, watchdog, watched = (environ.pop(name, "") for name in (_PLACE, _WATCHDOG, _WATCHED))
         if not place:
             return None
-        is_watched = watchdog.isdecimal() and int(watchdog) > 0 and watched in ("", str(pid))
-        return cls(place, int(watchdog) / _MICROSECONDS if is_watched else None)
+        microseconds = whole_number(watchdog, _LONGEST)
+        if not microseconds or watched not in ("", str(pid)):
+            return cls(place)
+        return cls(place, microseconds / _MICROSECONDS)
 
     def send(self, message: str) -> str | None:
         """Send one datagram without waiting; return None, or why it was not sent."""

@@ -1,9 +1,12 @@
 """All ports of the process: opened last, told of, closed in order (C1, C2)."""
 
+import itertools
+from collections.abc import Sequence
+
 from structlog.typing import FilteringBoundLogger
 
 from proxy.net.addresses import ListenAddress
-from proxy.net.inherited import Inherited
+from proxy.net.inherited import Inherited, InheritedSocket
 from proxy.net.listeners import AdminPort, TrafficPorts
 from proxy.server.guard import placeholder_paths
 from proxy.settings.model import Settings
@@ -80,14 +83,29 @@ class Ports:
             self._log.warning(risk.event, setting=risk.setting, **facts, hint=risk.hint)
 
     def _let_go_of_the_rest(self) -> None:
-        """Close what no setting asks for, and say so: whoever connects there waits for ever."""
-        for each in self._claims.unclaimed:
-            facts = {} if each.fault else {"address": str(each.address)}
-            self._log.warning(
-                "systemd_socket_unused",
-                name=each.name,
-                **facts,
-                hint=f"write systemd:{each.name} into {setting_name('listen')}, or take it out of "
-                "the .socket unit",
-            )
+        """Close what no setting asks for, and say so: whoever connects there waits for ever.
+
+        Where no setting speaks of systemd, its variables may be those of another program, and
+        the sockets too: one line, and they stay.
+        """
+        unclaimed = self._claims.unclaimed
+        if not self._claims.taken:
+            if usable := [each for each in unclaimed if each.fault is None]:
+                self._warn_of_unused(usable)
+            return
+        for _, same in itertools.groupby(unclaimed, key=lambda each: (each.name, each.address)):
+            self._warn_of_unused(tuple(same))
+        for each in unclaimed:
             each.close()
+
+    def _warn_of_unused(self, sockets: Sequence[InheritedSocket]) -> None:
+        names = list(dict.fromkeys(each.name for each in sockets))
+        addresses = [str(each.address) for each in sockets if each.fault is None]
+        wanted = ",".join(f"systemd:{name}" for name in names)
+        self._log.warning(
+            "systemd_socket_unused",
+            name=", ".join(names),
+            **({"address": ", ".join(addresses)} if addresses else {}),
+            hint=f"write {wanted} into {setting_name('listen')}, or take it out of the .socket "
+            "unit",
+        )

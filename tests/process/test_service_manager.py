@@ -238,10 +238,19 @@ WATCHDOGS: Final[list[tuple[dict[str, str], float | None]]] = [
     ({"WATCHDOG_USEC": "0"}, None),
     ({"WATCHDOG_USEC": "soon"}, None),
     ({"WATCHDOG_USEC": "-1"}, None),
+    ({"WATCHDOG_USEC": " 30000000"}, None),
+    ({"WATCHDOG_USEC": "\N{ARABIC-INDIC DIGIT THREE}0000000"}, None),
+    ({"WATCHDOG_USEC": "9" * 400}, None),
+    ({"WATCHDOG_USEC": "9" * 5000}, None),
+    ({"WATCHDOG_USEC": str(2**64 - 2)}, (2**64 - 2) / 1e6),
+    ({"WATCHDOG_USEC": str(2**64 - 1)}, None),
+    ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "9" * 5000}, None),
 ]
 
 
-@pytest.mark.parametrize(("environ", "seconds"), WATCHDOGS)
+@pytest.mark.parametrize(
+    ("environ", "seconds"), WATCHDOGS, ids=[str(each)[:60] for each, _ in WATCHDOGS]
+)
 def test_whom_the_watchdog_watches(environ: dict[str, str], seconds: float | None) -> None:
     """A time that is none, or the watch over another process, is no watchdog (C5)."""
     found = NotifySocket.taken_from({"NOTIFY_SOCKET": "/x", **environ}, 7)

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -22,9 +23,9 @@ from proxy.net.addresses import ListenAddress, parse_listen_address
 from proxy.net.inherited import Inherited
 from tests.support.messages import Message, reply, request
 from tests.support.peers import ByteServer, Channel
-from tests.support.proxy_process import ProxyProcess, command
+from tests.support.proxy_process import ProxyProcess, command, proxy_process
 from tests.support.running_proxy import environment
-from tests.support.service_manager import activated, hand_over
+from tests.support.service_manager import activated, hand_over, service_manager
 from tests.support.source_tree import ROOT
 from tests.support.tls_callers import ServerFiles
 from tests.support.token_server import TokenServer
@@ -312,11 +313,118 @@ def test_the_variables_are_taken_away() -> None:
     assert environ == {"OTHER": "x"}
 
 
-@pytest.mark.parametrize("amount", ["", "0", "-1", "many", "99999999"])
+NOTHING: Final = "systemd has handed over no socket; "
+NO_NUMBER: Final = "LISTEN_FDS, which systemd sets, is no number from 1 to 1024"
+NUMBERS: Final = {
+    "": NOTHING,
+    "0": NOTHING,
+    **dict.fromkeys(("-1", " 1", "1 ", "+1", "1_0", "0x3", "many", "1025", "99999999"), NO_NUMBER),
+    **dict.fromkeys(("9" * 400, "9" * 5000, "\N{ARABIC-INDIC DIGIT THREE}", "\udcff"), NO_NUMBER),
+}
+
+
+@pytest.mark.parametrize("amount", NUMBERS, ids=lambda amount: ascii(amount[:20]))
 def test_a_number_of_sockets_that_is_none(amount: str) -> None:
-    """It is as if systemd had handed over nothing (C5)."""
+    """There are none then, and an entry that needs one says why (C5)."""
     found = Inherited.taken_from({"LISTEN_PID": "7", "LISTEN_FDS": amount}, 7)
     assert found.sockets == ()
+    assert found.why_missing().startswith(NUMBERS[amount])
+
+
+@pytest.mark.parametrize("owner", ["", " 7", "-7", "9" * 5000, "\N{ARABIC-INDIC DIGIT THREE}"])
+def test_a_process_that_is_none(owner: str) -> None:
+    """What is no number of a process is not repeated (C5)."""
+    found = Inherited.taken_from({"LISTEN_PID": owner, "LISTEN_FDS": "1"}, 7)
+    assert found.sockets == ()
+    assert "are for the process without a number, not for this one (7)" in found.why_missing()
+
+
+OWN_NUMBER: Final = ("bash", "-c", 'export LISTEN_PID=$$; exec "$@"', "bash")
+NAMED: Final = {"a:b": "a b", "a": "? ?", "a:b\nc": "a ?", "a:\udcff": "a ?", "a:\x1b[2J": "a ?"}
+SHOW_NAMES: Final = """
+import os
+from proxy.net.inherited import Inherited
+print(*(each.name for each in Inherited.taken_from(os.environ, os.getpid()).sockets))
+"""
+
+
+@pytest.mark.parametrize("names", NAMED, ids=ascii)
+def test_a_name_that_systemd_cannot_give(names: str) -> None:
+    """It is called as one without a name: no line of ours repeats it (C5)."""
+    done = subprocess.run(
+        [*OWN_NUMBER, sys.executable, "-c", SHOW_NAMES],
+        check=True,
+        env={"PATH": os.environ["PATH"], "LISTEN_FDS": "2", "LISTEN_FDNAMES": names},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == NAMED[names].replace("?", "unknown") + "\n"
+
+
+async def test_numbers_of_thousands_of_digits_end_nothing(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Python reads no more than 4300: whoever wrote them, the proxy serves without (C5)."""
+    names = ("LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID")
+    async with upstream_and(tokens) as environ:
+        given = dict.fromkeys(names, "9" * 5000) | {"NOTIFY_SOCKET": f"{tmp_path}/none"}
+        async with proxy_process(environ | given, "run", directory=tmp_path) as process:
+            await process.event("token_request")
+            await stop(process)
+
+
+async def test_a_number_of_sockets_that_is_left_over(tokens: TokenServer, tmp_path: Path) -> None:
+    """A program before us had the sockets: what we open gets their numbers, and stays open (C5)."""
+    async with upstream_and(tokens) as environ:
+        with service_manager(tmp_path) as manager:
+            given = manager.environ | {"LISTEN_FDS": "40", "WATCHDOG_USEC": "200000"}
+            async with proxy_process(
+                environ | given, "run", directory=tmp_path, prefix=OWN_NUMBER
+            ) as process:
+                port, _ = await process.ports()
+                await manager.hears("READY")
+                caller = await Channel.connect("127.0.0.1", port)
+                assert (await caller.ask(request("GET /"))).body == b"x"
+                caller.reset()
+                await manager.hears("WATCHDOG", 3)
+                await stop(process)
+    assert "systemd_socket_unused" not in process.output
+
+
+FOREIGN: Final = ("", "systemd:web")
+
+
+@pytest.mark.parametrize("listen", FOREIGN, ids=["none is asked for", "one is asked for"])
+async def test_a_file_that_is_no_listening_socket_is_not_ours(
+    tokens: TokenServer, tmp_path: Path, listen: str
+) -> None:
+    """Of no setting's business, it stays open, whatever it is; one line tells of sockets (C5)."""
+    settings = {"listen": listen} if listen else {}
+    async with upstream_and(tokens, **settings) as environ:
+        with contextlib.ExitStack() as stack:
+            reader, writer = os.pipe()
+            stack.callback(os.close, reader)
+            stack.callback(os.close, writer)
+            web = stack.enter_context(tcp())
+            makers = (datagrams, connection, packets)
+            others = [stack.enter_context(make(tmp_path)).fileno() for make in makers]
+            given = [web.fileno(), reader, writer, *others]
+            sockets = [("web" if each == web.fileno() else "other", each) for each in given]
+            async with activated(environ, sockets, directory=tmp_path) as process:
+                await process.event("token_request")
+                files = {os.fstat(each).st_ino for each in given}
+                assert files <= {inode for each in fds_of(process) if (inode := inode_of(each))}
+                await stop(process)
+    assert process.output.count("systemd_socket_unused") == 1
+
+
+def inode_of(link: Path) -> int | None:
+    """Return the number of an open file that has no path, None where it has one or is closed."""
+    with contextlib.suppress(FileNotFoundError):
+        found = re.fullmatch(r"(?:socket|pipe):\[(\d+)\]", str(link.readlink()))
+        return int(found[1]) if found else None
+    return None
 
 
 async def test_what_they_open_up_is_warned_about(tokens: TokenServer, tmp_path: Path) -> None:
