@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import re
 import time
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 from proxy.admin.probe_connection import Deadline, Destination
 from proxy.net.addresses import ListenAddress, parse_listen_address
 
-__all__ = ["admin_address", "is_signicat_proxy", "probe", "wait_until_good"]
+__all__ = ["NotTomlError", "admin_address", "is_signicat_proxy", "probe", "wait_until_good"]
 
 _NAME: Final = "SIGNICAT_PROXY_ADMIN_LISTEN"
 _CONFIG_FILE: Final = "SIGNICAT_PROXY_CONFIG_FILE"
@@ -29,6 +28,10 @@ _ASK_EVERY_SECONDS: Final = 0.2
 _MAX_BODY_BYTES: Final = 64 * 1024
 _OK: Final = 200
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_(), -]{1,2000}")
+
+
+class NotTomlError(Exception):
+    """The file with the settings is no TOML; the text says why."""
 
 
 def _from_dotenv(path: Path) -> str | None:
@@ -44,14 +47,22 @@ def _from_dotenv(path: Path) -> str | None:
 def _from_toml(path: Path | str | None) -> str | None:
     if not path:
         return None
-    value = tomllib.loads(Path(path).read_bytes().decode(_ENCODING)).get("admin_listen")
+    import tomllib  # noqa: PLC0415 (a container is mostly set up by its environment)
+
+    try:
+        value = tomllib.loads(Path(path).read_bytes().decode(_ENCODING)).get("admin_listen")
+    except ValueError as error:
+        raise NotTomlError(str(error)) from error
     return value if isinstance(value, str) else None
 
 
 def admin_address(
     flag: str | None, config_file: Path | None, environ: Mapping[str, str], directory: Path
 ) -> ListenAddress:
-    """Return where the admin port is, by the precedence of the settings; raise `ValueError`."""
+    """Return where the admin port is, by the precedence of the settings.
+
+    Raises `ValueError` for an address that is none or does not tell, `NotTomlError`, `OSError`.
+    """
     text = (
         flag
         or environ.get(_NAME)

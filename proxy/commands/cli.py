@@ -209,9 +209,7 @@ def _config(args: argparse.Namespace) -> int:
 
 
 def _health(args: argparse.Namespace) -> int:
-    import tomllib
-
-    from proxy.admin.probe import admin_address, probe, wait_until_good
+    from proxy.admin.probe import NotTomlError, admin_address, probe, wait_until_good
     from proxy.settings.names import setting_name
 
     named_by = CONFIG_FILE if args.config is None else "--config"
@@ -220,7 +218,7 @@ def _health(args: argparse.Namespace) -> int:
     except OSError as error:
         _say(f"{named_by}: {error.filename} cannot be read ({error.strerror})")
         return _BAD_USAGE
-    except tomllib.TOMLDecodeError as error:
+    except NotTomlError as error:
         _say(f"{named_by}: is no TOML ({error})")
         return _BAD_USAGE
     except ValueError as error:

@@ -242,12 +242,12 @@ async def test_a_command_that_is_broken_off_has_failed(tmp_path: Path, name: str
     assert "Traceback" not in process.output
 
 
-@pytest.mark.parametrize("content", [None, "="])
-async def test_health_says_which_file_it_cannot_read(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize("content", [None, b"=", b"\xff"])
+async def test_health_says_which_file_it_cannot_read(tmp_path: Path, content: bytes | None) -> None:
     """The TOML file is to blame, and what names it, not the address that may stand in it."""
     file = tmp_path / "p.toml"
     if content is not None:
-        file.write_text(content)
+        file.write_bytes(content)
     for flags, environ, name in (
         (("--config", str(file)), {}, "--config"),
         ((), {f"{PREFIX}CONFIG_FILE": str(file)}, f"{PREFIX}CONFIG_FILE"),
@@ -262,7 +262,7 @@ def test_health_waits_for_no_large_module(tmp_path: Path) -> None:
     code = (
         "import sys; from proxy.commands.cli import main; "
         f"main(['health', '--admin-listen', 'unix:{tmp_path}/none']); "
-        "print({'aiohttp', 'asyncio', 'prometheus_client', 'pydantic', 'structlog'} "
+        "print({'aiohttp', 'asyncio', 'prometheus_client', 'pydantic', 'structlog', 'tomllib'} "
         "& sys.modules.keys())"
     )
     done = subprocess.run(
