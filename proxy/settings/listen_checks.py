@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.net.addresses import ListenAddress
-from proxy.net.inherited import Inherited
+from proxy.net.inherited import Claims, Inherited
 from proxy.net.unix_socket import group_id, may_give_to
 from proxy.settings.errors import SettingError
 from proxy.settings.model import Settings
@@ -59,6 +59,23 @@ def _inherited_errors(settings: Settings, inherited: Inherited) -> Iterator[Sett
             if each.fault is not None:
                 yield SettingError(
                     setting_name(name), f"{entry}: the socket {each.name} {each.fault}"
+                )
+    yield from _shared_socket_errors(named, claims)
+
+
+def _shared_socket_errors(
+    named: Sequence[tuple[str, ListenAddress]], claims: Claims
+) -> Iterator[SettingError]:
+    """Find sockets of two entries at one address: it is left to chance which of them accepts."""
+    for (_, one), (name, two) in itertools.combinations(named, 2):
+        if one == two:  # which has been said
+            continue
+        places = {each.address for each in claims.of(one) if each.fault is None}
+        for each in claims.of(two):
+            if each.address in places:
+                yield SettingError(
+                    setting_name(name),
+                    f"{two}: the socket {each.name} is at {each.address}, where {one} listens",
                 )
 
 

@@ -253,6 +253,25 @@ async def test_one_socket_for_callers_and_operators(tmp_path: Path) -> None:
         assert got == (2, "", f"signicat-proxy: {name}: {listen} stands twice\n")
 
 
+@pytest.mark.parametrize("listen", ["systemd:web,systemd:more", "systemd:more"])
+async def test_one_socket_under_two_names(tmp_path: Path, listen: str) -> None:
+    """Callers must not meet the admin port, nor the other way round: an error (C1, C5, G10)."""
+    environ = environment(**NOWHERE, listen=listen, admin_listen="systemd:admin")
+    with tcp() as web, tcp() as own:
+        one, other = ("web", "more") if "web" in listen else ("more", "admin")
+        rest = [("admin", own)] if "web" in listen else []
+        sockets = [(one, web), (other, web), *rest]
+        async with activated(environ, sockets, directory=tmp_path) as process:
+            assert await process.ended() == 2
+    (line,) = process.lines
+    place = f"127.0.0.1:{re.findall(r':([0-9]+),', line)[0]}"
+    setting = "LISTEN" if "web" in listen else "ADMIN_LISTEN"
+    assert line == (
+        f"signicat-proxy: {PREFIX}{setting}: systemd:{other}: the socket {other} is at {place}, "
+        f"where systemd:{one} listens"
+    )
+
+
 async def test_a_socket_that_no_setting_takes(tokens: TokenServer, tmp_path: Path) -> None:
     """Whoever connects there would wait for ever: a warning, and our copy is closed (C5)."""
     async with upstream_and(tokens, listen="systemd:web") as environ:
