@@ -91,21 +91,18 @@ class Ports:
         unclaimed = self._claims.unclaimed
         if not self._claims.taken:
             if usable := [each for each in unclaimed if each.fault is None]:
-                self._warn_of_unused(usable)
+                self._warn_of_unused(usable, "systemd")
             return
-        for _, same in itertools.groupby(unclaimed, key=lambda each: (each.name, each.address)):
-            self._warn_of_unused(tuple(same))
+        for (name, _), same in itertools.groupby(unclaimed, lambda each: (each.name, each.address)):
+            self._warn_of_unused(tuple(same), f"systemd:{name}")
         for each in unclaimed:
             each.close()
 
-    def _warn_of_unused(self, sockets: Sequence[InheritedSocket]) -> None:
-        names = list(dict.fromkeys(each.name for each in sockets))
+    def _warn_of_unused(self, sockets: Sequence[InheritedSocket], entry: str) -> None:
         addresses = [str(each.address) for each in sockets if each.fault is None]
-        wanted = ",".join(f"systemd:{name}" for name in names)
         self._log.warning(
             "systemd_socket_unused",
-            name=", ".join(names),
+            name=", ".join(dict.fromkeys(each.name for each in sockets)),
             **({"address": ", ".join(addresses)} if addresses else {}),
-            hint=f"write {wanted} into {setting_name('listen')}, or take it out of the .socket "
-            "unit",
+            hint=f"write {entry} into {setting_name('listen')}, or take it out of the .socket unit",
         )

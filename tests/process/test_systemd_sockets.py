@@ -436,6 +436,9 @@ async def test_a_file_that_is_no_listening_socket_is_not_ours(
                 assert files <= {inode for each in fds_of(process) if (inode := inode_of(each))}
                 await stop(process)
     assert process.output.count("systemd_socket_unused") == 1
+    warning = json.loads(process.line("systemd_socket_unused"))
+    what = ("web", "systemd") if not listen else ("other", "systemd:other")
+    assert (warning["name"], warning["hint"].split()[1]) == what
 
 
 def inode_of(link: Path) -> int | None:
