@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from typing import Final
 
 from proxy.check.result import Result
 from proxy.files import UnusableFileError, short_name
+from proxy.hosts import one_spelling
 from proxy.net.tls import ENDS_SOON_DAYS
 from proxy.net.tls_client import ClientTlsFiles, load_client_certificate
 from proxy.net.tls_server import load_server_tls
@@ -75,15 +75,8 @@ def _days_result(file: str, end: float, now: float, names: str = "") -> Result:
 
 def _is_covered(host: str, names: tuple[str, ...]) -> bool:
     """Say whether a caller that uses this name would accept the certificate (RFC 6125)."""
-    plain = host.strip("[]").lower()
+    plain = one_spelling(host.strip("[]"))
     beyond_first_label = plain.partition(".")[2]
     wildcard = f"*.{beyond_first_label}"
-    return host == "*" or any(name.lower() in (plain, wildcard) for name in map(_short, names))
-
-
-def _short(name: str) -> str:
-    """Return an IPv6 address as people write it; OpenSSL writes it in full."""
-    try:
-        return str(ip_address(name.strip()))
-    except ValueError:
-        return name
+    # OpenSSL writes IPv6 addresses in full, with a line end after them.
+    return host == "*" or any(one_spelling(name.strip()) in (plain, wildcard) for name in names)

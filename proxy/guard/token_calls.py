@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from proxy.guard.routing import NO_CLIENT, Route
+from proxy.hosts import one_spelling
 from proxy.http1.grammar import DEFAULT_PORTS
 
 __all__ = ["TOKEN_CALL", "TOKEN_CALL_METHOD", "token_call_paths"]
@@ -14,8 +15,9 @@ TOKEN_CALL: Final = Route(path=b"", client=NO_CLIENT, label="placeholder_token")
 TOKEN_CALL_METHOD: Final = b"POST"
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    host = one_spelling(parts.hostname or "")
+    return parts.scheme, host, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 def _paths(url: str, upstream: SplitResult) -> Iterator[str]:

@@ -23,6 +23,8 @@ __all__ = [
 class _ForOneHost(ssl.SSLContext):
     """Shows its certificate to `host` only, and uses `plain` with everybody else.
 
+    `host` is as `hosts.host_of` gives it; the token endpoint is called by that in TLS.
+
     The library has one context for a request, with which it also reaches an egress proxy by TLS:
     that must not see who the client is.
     """

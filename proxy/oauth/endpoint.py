@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from proxy import __version__
+from proxy.hosts import host_of
 from proxy.net.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
@@ -156,6 +157,7 @@ class TokenEndpoint:
         wall: Callable[[], float],
     ) -> None:
         self._url = url
+        self._host = host_of(url)
         self._client_id = client_id
         self._client_auth = client_auth
         self._scope = scope
@@ -241,6 +243,7 @@ class TokenEndpoint:
             allow_redirects=False,
             proxy=proxy,
             proxy_headers=proxy_headers,
+            server_hostname=self._host,  # else that in a tunnel may have a dot at its end
             ssl=tls,  # part of what tells connections apart: another needs a new one
         ) as response:
             trace_id = valid_trace_id(response.headers.get("x-trace-id"))

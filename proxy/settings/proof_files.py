@@ -1,7 +1,6 @@
 """The files that prove a client without a secret: a key, or a certificate with its key (T12)."""
 
-from urllib.parse import urlsplit
-
+from proxy.hosts import host_of
 from proxy.net.tls_client import ClientTlsFiles
 from proxy.net.tls_pair import CertificatePair
 from proxy.oauth.key_file import KeyFile
@@ -28,6 +27,5 @@ def proof_files(client: ClientSettings, settings: Settings) -> ProofFiles | None
         return KeyFile(key, setting, client.client_key_id, id_setting)
     if client.client_auth == "tls_client_auth" and cert is not None:
         pair = CertificatePair(cert, key, settings.file_of(client, "client_cert_file"), setting)
-        host = (urlsplit(client.token_url).hostname or "").rstrip(".")
-        return ClientTlsFiles(pair, settings.ca_file, host)
+        return ClientTlsFiles(pair, settings.ca_file, host_of(client.token_url))
     return None

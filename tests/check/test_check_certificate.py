@@ -57,6 +57,8 @@ def test_names_that_no_caller_can_use_are_a_warning(tmp_path: Path) -> None:
         "proxy.example.internal": 1,
         "a.b.example.internal": 2,
         "[::1]": 1,
+        "[0:0:0:0:0:0:0:1]": 1,
+        "PROXY.example.internal.": 1,
         "localhost": 2,
         "*": 1,
     }.items():

@@ -66,6 +66,8 @@ def admitted(guard: Admission, target: bytes, method: bytes = b"POST") -> Route 
         (f"{GW}/connect/token", f"{GW}/", {b"/base/connect/token", b"/connect/token"}),
         ("https://gw.test:443/base/t", GW, {b"/base/t", b"/t"}),
         ("https://GW.test/base/t", GW, {b"/base/t", b"/t"}),
+        ("https://gw.test./base/t", GW, {b"/base/t", b"/t"}),
+        ("https://[::1]/base/t", "https://[0:0:0:0:0:0:0:1]/base", {b"/base/t", b"/t"}),
         (GW, GW, {b"/base", b"/"}),
         ("https://gw.test/baseline/t", GW, {b"/baseline/t"}),
         ("https://gw.test/other/t", GW, {b"/other/t"}),

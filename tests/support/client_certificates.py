@@ -21,10 +21,10 @@ from tests.support.token_server import TokenServer
 __all__ = ["CertificateServer", "ClientFiles", "server_side", "write_self_signed"]
 
 
-def server_side(ca: trustme.CA, *clients: trustme.CA) -> ssl.SSLContext:
-    """Return the side of a server on 127.0.0.1 that takes certificates of these authorities."""
+def server_side(ca: trustme.CA, *clients: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """Return the side of a server of that name that takes certificates of these authorities."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.issue_cert(name).configure_cert(context)
     for each in clients:
         each.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL if clients else ssl.CERT_NONE

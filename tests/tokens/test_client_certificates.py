@@ -46,6 +46,19 @@ def settings_of(tokens: CertificateServer, files: ClientFiles, **more: Any) -> d
     }
 
 
+class EveryName(dict[str, tuple[str, int]]):
+    """Leads every name to one address."""
+
+    def __init__(self, *address: Any) -> None:
+        self._address: tuple[str, int] = address
+
+    def __contains__(self, target: object) -> bool:
+        return True
+
+    def __getitem__(self, target: str) -> tuple[str, int]:
+        return self._address
+
+
 def assert_nothing_told(proxy: RunningProxy, files: ClientFiles) -> None:
     """See that no log has a piece of the key."""
     lines = [line for line in files.key.read_text().splitlines() if "-----" not in line]
@@ -207,6 +220,31 @@ async def test_an_egress_proxy_never_sees_it(
     ):
         url = egress.url.replace("127.0.0.1", "localhost")
         settings = settings_of(tokens, files, egress_proxy=url)
+        async with running_proxy(**settings) as proxy:
+            await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
+        assert tokens.serials == [serial]
+        assert (len(egress.requests), egress.shown) == (1, [False])
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["[2001:DB8:0:0:0:0:0:1]", "[::FFFF:192.0.2.1]", "TOKEN.test", "token.test.", "token.test.."],
+)
+@pytest.mark.parametrize("is_secured", [False, True], ids=["http", "https"])
+async def test_a_host_is_the_same_however_it_is_written(
+    files: ClientFiles, ca: trustme.CA, host: str, *, is_secured: bool
+) -> None:
+    """T12: TOKEN_URL may name it as its owner likes; the connection has a spelling of its own."""
+    serial, certified = files.rotate(), host.strip("[].").lower()
+    async with (
+        CertificateServer(CLIENT, server_side(ca, files.ca, name=certified)) as tokens,
+        ConnectProxy(
+            hosts=EveryName("127.0.0.1", tokens.port),
+            tls=server_side(ca, files.ca) if is_secured else None,
+        ) as egress,
+    ):
+        url = f"https://{host}/connect/token"
+        settings = settings_of(tokens, files, token_url=url, egress_proxy=egress.url)
         async with running_proxy(**settings) as proxy:
             await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
         assert tokens.serials == [serial]

@@ -405,6 +405,18 @@ async def test_the_egress_proxy_is_used(tls: ssl.SSLContext, credentials: str | 
         assert server.requests[0].head.values("Proxy-Authorization") == []
 
 
+async def test_a_host_with_a_dot_at_its_end_is_reached_through_the_egress_proxy(
+    tls: ssl.SSLContext,
+) -> None:
+    """T11: as it is without one: no certificate has that dot."""
+    async with tls_server("signicat.test") as server:
+        hosts = {"signicat.test.:443": ("127.0.0.1", server.port)}
+        async with ConnectProxy(hosts=hosts) as proxy:
+            egress = EgressProxy("127.0.0.1", proxy.port)
+            attempt = await ask("https://signicat.test./token", tls=tls, egress=egress)
+    assert attempt == Attempt(GRANT)
+
+
 async def test_a_plain_request_goes_to_the_egress_proxy_itself() -> None:
     """T11: without TLS there is no tunnel, so the request carries the proxy's credentials, once."""
     async with ByteServer(reply(body=BODY)) as proxy:
