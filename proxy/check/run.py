@@ -42,7 +42,7 @@ from proxy.files import UnusableFileError
 from proxy.guard.identity import CallerStatus
 from proxy.http1.parser import require_c_parsers
 from proxy.net.name_cache import NameCache
-from proxy.net.tls import client_context
+from proxy.net.tls import ClientContext, client_context
 from proxy.net.tls_client import ClientTlsFiles, load_client_certificate
 from proxy.oauth.credential import Credential, secrets_of
 from proxy.oauth.response import Grant
@@ -73,7 +73,7 @@ class Checker:
         self,
         settings: Settings,
         *,
-        tls: ssl.SSLContext,
+        tls: ClientContext,
         clock: Clock = SYSTEM_CLOCK,
         with_call: bool = True,
     ) -> None:
@@ -140,7 +140,7 @@ class Checker:
             files = proof_files(client, self._settings)
             if isinstance(files, ClientTlsFiles) and destination_key(client.token_url) == key:
                 with contextlib.suppress(UnusableFileError):  # told where the client is looked at
-                    return load_client_certificate(files, self._clock.wall).context
+                    return load_client_certificate(files, self._clock.wall).context(self._tls)
         return self._tls
 
     async def _client_results(self, client: ClientSettings) -> AsyncIterator[Result]:

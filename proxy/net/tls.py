@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.files import UnusableFileError, read_file
+from proxy.net.pem import as_file
 
 __all__ = [
     "ENDS_SOON_DAYS",
+    "ClientContext",
     "client_context",
     "is_resumed_too_late",
     "names_in",
     "peer_names",
+    "speak_as_client",
     "system_trust_hidden",
     "trust",
-    "trust_in",
+    "trust_as",
 ]
 
 ENDS_SOON_DAYS: Final = 14
@@ -92,7 +95,17 @@ def system_trust_hidden() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def client_context(ca_file: Path | None) -> ssl.SSLContext:
+class ClientContext(ssl.SSLContext):
+    """The client's side, as `client_context` makes it; a new one trusts nobody.
+
+    `authorities` is what CA_FILE held, so that another context can trust the same; None: what
+    the system trusts.
+    """
+
+    authorities: bytes | None = b""
+
+
+def client_context(ca_file: Path | None) -> ClientContext:
     """Return a context that speaks TLS 1.2 or later and HTTP/1.1, and always verifies.
 
     Trusted is what the system trusts or, with `ca_file` (PEM), what stands
@@ -102,30 +115,41 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     `ssl.create_default_context` is not used because it obeys `SSLKEYLOGFILE`,
     which would write the session keys that protect tokens to a file.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trust_in(context, ca_file)
+    context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
+    speak_as_client(context)
+    if ca_file is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        context.authorities = None
+    else:
+        context.authorities = trust(context, "ca_file", ca_file)
     return context
 
 
-def trust_in(context: ssl.SSLContext, ca_file: Path | None) -> None:
-    """Make of a new client's context what `client_context` returns."""
+def speak_as_client(context: ssl.SSLContext) -> None:
+    """Have a new client's context speak as one of `client_context`, whomever it trusts."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    if ca_file is None:
+
+
+def trust_as(context: ssl.SSLContext, other: ClientContext) -> None:
+    """Let a new context trust whom `other` trusts; wait for no disk where that has CA_FILE."""
+    if other.authorities is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
-        trust(context, "ca_file", ca_file)
+        with as_file(other.authorities) as path:
+            context.load_verify_locations(cafile=path)
 
 
-def trust(context: ssl.SSLContext, file: str, path: Path) -> None:
+def trust(context: ssl.SSLContext, file: str, path: Path) -> bytes:
     """Let `context` trust the authorities in a PEM file, which the setting `file` names.
 
-    Raises `UnusableFileError`.
+    Returns what the file holds. Raises `UnusableFileError`.
     """
-    read_file(file, path)  # a pipe, or a disk as a file, is no file to read
+    content = read_file(file, path)  # a pipe, or a disk as a file, is no file to read
     try:
         context.load_verify_locations(cafile=path)
     except ssl.SSLError as error:
         raise UnusableFileError(file, "no certificates in PEM form in this file") from error
     except OSError as error:
         raise UnusableFileError(file, f"cannot be read ({error.strerror})") from error
+    return content

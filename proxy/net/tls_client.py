@@ -1,23 +1,36 @@
 """The certificate that proves a client at the token endpoint (RFC 8705, T12)."""
 
+import asyncio
 import hashlib
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from proxy.files import UnusableFileError, read_file
-from proxy.net.tls import client_context, trust_in
-from proxy.net.tls_pair import IGNORE_TIME, CertificatePair, end_of, pair_faults, shake_hands
+from proxy.files import UnusableFileError
+from proxy.net.pem import as_file
+from proxy.net.tls import ClientContext, speak_as_client, trust_as
+from proxy.net.tls_pair import (
+    IGNORE_TIME,
+    CertificatePair,
+    PairContent,
+    end_of,
+    pair_faults,
+    shake_hands,
+)
 
 __all__ = [
+    "CertifiedTls",
     "ClientCertificate",
     "ClientTlsFiles",
     "client_tls_faults",
     "load_client_certificate",
 ]
+
+_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{16,}")
 
 
 class _ForOneHost(ssl.SSLContext):
@@ -48,29 +61,41 @@ class _ForOneHost(ssl.SSLContext):
 
 @dataclass(frozen=True, slots=True)
 class ClientTlsFiles:
-    """The certificate and key of a client, whom it trusts (CA_FILE), and whom it shows them to."""
+    """The certificate and key of a client, and the host that it shows them to."""
 
     pair: CertificatePair
-    ca: Path | None
     host: str
 
     def paths(self) -> dict[str, Path]:
         """Return the files by their settings."""
-        found = self.pair.paths()
-        return found if self.ca is None else found | {"ca_file": self.ca}
+        return self.pair.paths()
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
     """What was loaded: two are equal where certificate and key are the same.
 
-    `context` is for the requests that it proves; `end` is its last moment, Unix time. The text of
-    the key is not kept.
+    `end` is its last moment, Unix time. What the files held is kept: whom the token endpoint is
+    trusted by may change while they hold nothing that can be used (C4).
     """
 
     digest: bytes = field(repr=False)
-    context: ssl.SSLContext = field(repr=False, compare=False)
     end: float = field(compare=False)
+    _content: PairContent = field(repr=False, compare=False)
+    _host: str = field(repr=False, compare=False)
+    _private: tuple[str, ...] = field(repr=False, compare=False)
+
+    def context(self, trusted: ClientContext) -> ssl.SSLContext:
+        """Return a context for the requests that it proves, which trusts as `trusted` does.
+
+        It takes up to some hundredths of a second. Raises `OSError` without files left to open.
+        """
+        context = _ForOneHost(ssl.PROTOCOL_TLS_CLIENT)
+        speak_as_client(context)
+        trust_as(context, trusted)
+        context.host, context.plain = self._host, trusted
+        self._content.load_into(context)
+        return context
 
     @property
     def summary(self) -> str:
@@ -78,8 +103,28 @@ class ClientCertificate:
         return f"a certificate valid until {datetime.fromtimestamp(self.end, UTC):%Y-%m-%d}"
 
     def secrets(self) -> Iterator[str]:
-        """Yield nothing: no text of the key is left."""
-        return iter(())
+        """Yield what must never be logged: the lines of the key."""
+        yield from self._private
+
+
+class CertifiedTls:
+    """Owns the context for the requests of one client that a certificate proves.
+
+    It is made anew where another certificate is shown, or other authorities are trusted (C4):
+    as long as it is the same, a connection may be used again.
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[ClientCertificate, ClientContext, ssl.SSLContext] | None = None
+
+    async def context(
+        self, certificate: ClientCertificate, trusted: ClientContext
+    ) -> ssl.SSLContext:
+        """Return it; raise `OSError` without files left to open."""
+        if self._made is None or self._made[:2] != (certificate, trusted):
+            context = await asyncio.to_thread(certificate.context, trusted)
+            self._made = certificate, trusted, context
+        return self._made[2]
 
 
 def load_client_certificate(files: ClientTlsFiles, wall: Callable[[], float]) -> ClientCertificate:
@@ -89,17 +134,15 @@ def load_client_certificate(files: ClientTlsFiles, wall: Callable[[], float]) ->
     that is encrypted or belongs to another certificate, a certificate that has expired or is none
     for clients. One that is not valid yet passes: a clock that is a little late would refuse it.
     """
-    context = _ForOneHost(ssl.PROTOCOL_TLS_CLIENT)
-    trust_in(context, files.ca)
-    context.host, context.plain = files.host, client_context(files.ca)
-    files.pair.load_into(context)
-    certificate = _as_shown(files.pair)
+    content = files.pair.read()
+    certificate = _as_shown(content, files.pair.cert_setting)
     end = end_of(certificate)
     if end <= wall():
         reason = f"the certificate has expired ({certificate['notAfter']})"
         raise UnusableFileError(files.pair.cert_setting, reason)
-    contents = [read_file(setting, path) for setting, path in files.pair.paths().items()]
-    return ClientCertificate(hashlib.sha256(b"\0".join(contents)).digest(), context, end)
+    digest = hashlib.sha256(b"\0".join((content.cert, content.key))).digest()
+    private = tuple(_LINE.findall(content.key.decode("ascii", "replace")))
+    return ClientCertificate(digest, end, content, files.host, private)
 
 
 def client_tls_faults(
@@ -110,12 +153,12 @@ def client_tls_faults(
     yield from faults
     if not faults:
         try:
-            load_client_certificate(ClientTlsFiles(files.pair, None, files.host), wall)
+            load_client_certificate(files, wall)
         except UnusableFileError as error:
             yield error
 
 
-def _as_shown(pair: CertificatePair) -> Mapping[str, Any]:
+def _as_shown(content: PairContent, setting: str) -> Mapping[str, Any]:
     """Return the certificate as a server sees it that trusts this one alone; not the time."""
     server, client = (
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
@@ -125,8 +168,9 @@ def _as_shown(pair: CertificatePair) -> Mapping[str, Any]:
     client.verify_mode = ssl.CERT_NONE  # in memory: it is itself that it speaks with
     try:
         for side in (server, client):
-            pair.load_into(side)
-        server.load_verify_locations(pair.cert)
+            content.load_into(side)
+        with as_file(content.cert) as path:
+            server.load_verify_locations(path)
         server.verify_mode = ssl.CERT_REQUIRED
         server.verify_flags = ssl.VerifyFlags(
             server.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN | IGNORE_TIME
@@ -134,7 +178,7 @@ def _as_shown(pair: CertificatePair) -> Mapping[str, Any]:
         return shake_hands(server, client)[0].getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         reason = f"the token endpoint would refuse the certificate ({error.verify_message})"
-        raise UnusableFileError(pair.cert_setting, reason) from error
+        raise UnusableFileError(setting, reason) from error
     except (ssl.SSLError, OSError, ValueError) as error:
         reason = "no handshake succeeds with this certificate"
-        raise UnusableFileError(pair.cert_setting, reason) from error
+        raise UnusableFileError(setting, reason) from error

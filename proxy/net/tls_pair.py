@@ -5,13 +5,21 @@ For what callers are shown (I3), and for what the token endpoint is shown (T12).
 
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from proxy.files import UnusableFileError, read_file, short_name
+from proxy.net.pem import as_file
 
-__all__ = ["IGNORE_TIME", "CertificatePair", "end_of", "pair_faults", "shake_hands"]
+__all__ = [
+    "IGNORE_TIME",
+    "CertificatePair",
+    "PairContent",
+    "end_of",
+    "pair_faults",
+    "shake_hands",
+]
 
 IGNORE_TIME: Final = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for."""
@@ -52,6 +60,13 @@ class CertificatePair:
         except (OSError, ValueError) as error:
             raise UnusableFileError(self.key_setting, "the pair cannot be read") from error
 
+    def read(self) -> "PairContent":
+        """Return what both files hold; raise `UnusableFileError` for the file to blame."""
+        # From the files, as OpenSSL does not say what is wrong with a text that comes by a pipe.
+        self.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        cert, key = (read_file(setting, path) for setting, path in self.paths().items())
+        return PairContent(cert, key)
+
     def _damaged(self) -> tuple[str, str]:
         """Say which of the two files OpenSSL cannot read."""
         try:
@@ -60,6 +75,19 @@ class CertificatePair:
             return self.cert_setting, "the certificate is damaged"
         reason = "the private key is damaged, or of a kind that TLS does not know"
         return self.key_setting, reason
+
+
+@dataclass(frozen=True, slots=True)
+class PairContent:
+    """What both files held when they were read, whatever they hold by now."""
+
+    cert: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Have `context` show the certificate; raise `OSError` without files left to open."""
+        with as_file(self.cert) as cert, as_file(self.key) as key:
+            context.load_cert_chain(cert, key, password=_no_passphrase)
 
 
 def pair_faults(pair: CertificatePair) -> Iterator[UnusableFileError]:

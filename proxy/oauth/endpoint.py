@@ -18,7 +18,8 @@ from proxy.hosts import host_of
 from proxy.net.dial_errors import TOO_MANY_OPEN_FILES, lacks_descriptors
 from proxy.net.egress import EgressProxy
 from proxy.net.name_cache import PATIENCE_SHARE, NameCache
-from proxy.net.tls_client import ClientCertificate
+from proxy.net.tls import ClientContext
+from proxy.net.tls_client import CertifiedTls, ClientCertificate
 from proxy.oauth.credential import ClientAuth, Credential
 from proxy.oauth.response import Failure, FailureOutcome, Grant, read_response
 from proxy.oauth.server_clock import skew_text
@@ -151,7 +152,7 @@ class TokenEndpoint:
         client_auth: ClientAuth,
         scope: str,
         timeout_seconds: float,
-        tls: ssl.SSLContext,
+        tls: ClientContext,
         egress: EgressProxy | None,
         names: NameCache,
         wall: Callable[[], float],
@@ -163,12 +164,13 @@ class TokenEndpoint:
         self._scope = scope
         self._timeout_seconds = timeout_seconds
         self._tls = tls
+        self._certified = CertifiedTls()
         self._egress = egress
         self._resolver = _Resolver(names, timeout_seconds * PATIENCE_SHARE)
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
 
-    def reach_by(self, tls: ssl.SSLContext, egress: EgressProxy | None) -> None:
+    def reach_by(self, tls: ClientContext, egress: EgressProxy | None) -> None:
         """Make the connections from now on with these (C4)."""
         self._tls = tls
         self._egress = egress
@@ -231,7 +233,9 @@ class TokenEndpoint:
 
     async def _post(self, secret: Credential) -> Attempt:
         headers, form = self._request(secret)
-        tls = secret.context if isinstance(secret, ClientCertificate) else self._tls
+        tls: ssl.SSLContext = self._tls
+        if isinstance(secret, ClientCertificate):
+            tls = await self._certified.context(secret, self._tls)
         proxy = None if self._egress is None else self._egress.url
         proxy_headers = _proxy_headers(self._egress)
         if self._url.startswith("http:"):  # no tunnel: the request itself goes to the proxy

@@ -17,7 +17,7 @@ from proxy.net.egress import (
     secrets_in,
 )
 from proxy.net.name_cache import NameCache
-from proxy.net.tls import client_context
+from proxy.net.tls import ClientContext, client_context
 from proxy.oauth.endpoint import TokenEndpoint
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.settings.loader import ClientSettings, Settings
@@ -55,7 +55,7 @@ def _on_the_way(url: str, egress_url: str | None, settings: Settings) -> EgressP
 def new_token_endpoint(
     client: ClientSettings,
     settings: Settings,
-    tls: ssl.SSLContext,
+    tls: ClientContext,
     clock: Clock,
     names: NameCache,
 ) -> TokenEndpoint:
@@ -123,7 +123,7 @@ class Outgoing:
         self._secrets = secrets_in(self._egress_url or "")
         is_watched = settings.ca_file is not None
         # One that trusts nobody, until the file is read below.
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_watched else client_context(None)
+        self._tls = ClientContext(ssl.PROTOCOL_TLS_CLIENT) if is_watched else client_context(None)
         self.dialer = new_upstream_dialer(settings, self._tls, names)
         self.endpoints = tuple(
             new_token_endpoint(client, settings, self._tls, clock, names)
@@ -140,7 +140,7 @@ class Outgoing:
             load = partial(read_egress_url, egress)
             yield WatchedFiles({"egress_proxy_file": egress}, load, self._go_through)
 
-    def _trust(self, tls: ssl.SSLContext) -> None:
+    def _trust(self, tls: ClientContext) -> None:
         self._tls = tls
         self._reach_by_now()
 

@@ -27,5 +27,5 @@ def proof_files(client: ClientSettings, settings: Settings) -> ProofFiles | None
         return KeyFile(key, setting, client.client_key_id, id_setting)
     if client.client_auth == "tls_client_auth" and cert is not None:
         pair = CertificatePair(cert, key, settings.file_of(client, "client_cert_file"), setting)
-        return ClientTlsFiles(pair, settings.ca_file, host_of(client.token_url))
+        return ClientTlsFiles(pair, host_of(client.token_url))
     return None

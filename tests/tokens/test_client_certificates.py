@@ -2,12 +2,15 @@
 
 import datetime as dt
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from proxy.net.tls_client import ClientTlsFiles, load_client_certificate
+from proxy.net.tls_pair import CertificatePair
 from tests.support.client_certificates import CertificateServer, ClientFiles, server_side
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.messages import reply, request
@@ -195,7 +198,7 @@ async def test_a_changed_authority_holds_for_it_too(files: ClientFiles, ca: trus
         await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
         other.cert_pem.write_to_path(str(folder / "ca.pem"))
         await eventually(
-            lambda: sum(log["event"] == "file_reloaded" for log in proxy.logs) == 2, "both", 7
+            lambda: any(log["event"] == "file_reloaded" for log in proxy.logs), "the authority", 7
         )
         assert await proxy.metric("token_requests_total") == 1
         proxy.control.reload()
@@ -249,3 +252,53 @@ async def test_a_host_is_the_same_however_it_is_written(
             await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
         assert tokens.serials == [serial]
         assert (len(egress.requests), egress.shown) == (1, [False])
+
+
+@pytest.mark.usefixtures("ca")
+async def test_a_changed_authority_holds_while_the_pair_cannot_be_used(files: ClientFiles) -> None:
+    """C4: the certificate of before goes on, to a server that the new CA_FILE vouches for."""
+    serial, other, folder = files.rotate(), trustme.CA(), files.cert.parent
+    async with (
+        CertificateServer(CLIENT, server_side(other, files.ca)) as tokens,
+        running_proxy(**settings_of(tokens, files)) as proxy,
+    ):
+        await proxy.metric_becomes(1, "token_requests_total", outcome="tls_failed")
+        files.cert.write_bytes(files.cert.read_bytes()[:400])
+        await proxy.metric_becomes(1, "file_reload_failures_total", file="client_cert_file")
+        other.cert_pem.write_to_path(str(folder / "ca.pem"))
+        await eventually(
+            lambda: any(log["event"] == "file_reloaded" for log in proxy.logs), "the authority", 7
+        )
+        proxy.control.reload()
+        await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
+        assert tokens.serials == [serial]
+        assert_nothing_told(proxy, files)
+
+
+async def test_a_changed_pair_is_used_while_the_authority_cannot_be(
+    files: ClientFiles, ca: trustme.CA
+) -> None:
+    """C4: the authority of before goes on, and is told and counted once, as one file."""
+    first, folder = files.rotate(), files.cert.parent
+    async with (
+        CertificateServer(CLIENT, server_side(ca, files.ca)) as tokens,
+        running_proxy(**settings_of(tokens, files)) as proxy,
+    ):
+        await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
+        (folder / "ca.pem").write_text("no certificate")
+        await proxy.metric_becomes(1, "file_reload_failures_total", file="ca_file")
+        second = files.rotate()
+        await eventually(lambda: len(tokens.serials) == 2, "the new certificate", 7)
+        assert tokens.serials == [first, second]
+        assert await proxy.metric("file_reload_failures_total", file="ca_file") == 1
+        told = [log["setting"] for log in proxy.logs if log["event"] == "file_not_reloaded"]
+        assert told.count("SIGNICAT_PROXY_CA_FILE") == 1
+
+
+def test_what_is_kept_of_the_key_is_redacted(files: ClientFiles) -> None:
+    """G7: every line of it, and none shows in a `repr`."""
+    pair = CertificatePair(files.cert, files.key, "client_cert_file", "client_key_file")
+    loaded = load_client_certificate(ClientTlsFiles(pair, "token.test"), time.time)
+    lines = [line for line in files.key.read_text().splitlines() if "-----" not in line]
+    assert tuple(loaded.secrets()) == tuple(lines) != ()
+    assert not any(line in repr(loaded) for line in lines)
