@@ -180,7 +180,7 @@ class Checker:
         try:
             attempt = await endpoint.request(secret)
         finally:
-            self.secrets.update(secrets_of(secret))  # with the proof that was made
+            self.secrets.update(endpoint.secrets_in_use())  # the proof that was made
             await endpoint.close()
         return Asked(attempt, before, self._clock.now())
 

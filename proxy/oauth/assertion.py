@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +22,13 @@ from jwt.algorithms import ECAlgorithm
 from jwt.utils import base64url_decode
 
 from proxy.files import UnusableFileError, read_file
-from proxy.oauth.credential import MAX_KEY_ID, is_key_id
+from proxy.oauth.credential import ASSERTION_SECONDS, MAX_KEY_ID, is_key_id
 from proxy.oauth.secret import as_seen
 
 __all__ = ["AssertionKey", "read_key"]
 
 Algorithm = Literal["RS256", "PS256", "ES256"]
-_LIFETIME_SECONDS: Final = 60
 _ID_BYTES: Final = 16
-_KEPT: Final = 4  # proofs that a request may still be sending
 _MAX_BYTES: Final = 64 * 1024
 _MIN_BITS: Final = 2048  # RFC 7518 §3.3
 _MAX_BITS: Final = 4096  # a longer one would hold up requests while it signs
@@ -60,9 +57,6 @@ class AssertionKey:
     algorithm: Algorithm
     _key: _Key = field(repr=False, compare=False)
     _private: tuple[str, ...] = field(repr=False, compare=False)
-    _last: deque[str] = field(
-        default_factory=lambda: deque(maxlen=_KEPT), repr=False, compare=False, init=False
-    )
 
     def assertion(self, client_id: str, audience: str, now: float) -> str:
         """Return a new proof: who asks, where, once, and for a minute from `now`, Unix time.
@@ -76,12 +70,10 @@ class AssertionKey:
             "aud": audience,
             "jti": secrets.token_hex(_ID_BYTES),
             "iat": issued,
-            "exp": issued + _LIFETIME_SECONDS,
+            "exp": issued + ASSERTION_SECONDS,
         }
         headers = None if self.key_id is None else {"kid": self.key_id}
-        signed = jwt.encode(claims, self._key, algorithm=self.algorithm, headers=headers)
-        self._last.append(signed)
-        return signed
+        return jwt.encode(claims, self._key, algorithm=self.algorithm, headers=headers)
 
     @property
     def summary(self) -> str:
@@ -89,9 +81,8 @@ class AssertionKey:
         return f"{self.algorithm}, {'no kid' if self.key_id is None else f'kid {self.key_id}'}"
 
     def secrets(self) -> Iterator[str]:
-        """Yield what must never be logged: the pieces of the key, and the proofs made last."""
+        """Yield what must never be logged: the pieces of the key."""
         yield from self._private
-        yield from self._last
 
 
 def read_key(path: Path, setting: str, *, key_id: str | None, key_id_setting: str) -> AssertionKey:

@@ -6,6 +6,7 @@ from typing import Final, Literal, Protocol
 from proxy.net.tls_client import ClientCertificate
 
 __all__ = [
+    "ASSERTION_SECONDS",
     "MAX_KEY_ID",
     "ClientAuth",
     "Credential",
@@ -20,6 +21,8 @@ ClientAuth = Literal[
     "client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"
 ]
 """How a client proves itself at the token endpoint (CLIENT_AUTH)."""
+ASSERTION_SECONDS: Final = 60
+"""How long an assertion is valid."""
 MAX_KEY_ID: Final = 256
 """The most characters of the id of a key."""
 
@@ -40,7 +43,7 @@ class SigningKey(Protocol):
         ...
 
     def secrets(self) -> Iterator[str]:
-        """Yield what must never be logged: of the key, and of the proofs made last."""
+        """Yield what must never be logged of the key."""
         ...
 
 

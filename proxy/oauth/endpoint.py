@@ -5,7 +5,7 @@ import base64
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote_plus, urlencode
@@ -22,6 +22,7 @@ from proxy.net.tls import ClientContext
 from proxy.net.tls_client import CertifiedTls, ClientCertificate
 from proxy.oauth.credential import ClientAuth, Credential
 from proxy.oauth.response import Failure, FailureOutcome, Grant, read_response
+from proxy.oauth.sent_assertions import SentAssertions
 from proxy.oauth.server_clock import skew_text
 
 __all__ = ["Attempt", "TokenEndpoint", "basic_credentials", "valid_trace_id"]
@@ -168,6 +169,7 @@ class TokenEndpoint:
         self._egress = egress
         self._resolver = _Resolver(names, timeout_seconds * PATIENCE_SHARE)
         self._wall = wall
+        self._assertions = SentAssertions(wall)
         self._session: aiohttp.ClientSession | None = None
 
     def reach_by(self, tls: ClientContext, egress: EgressProxy | None) -> None:
@@ -179,6 +181,10 @@ class TokenEndpoint:
     def scope(self) -> str:
         """The scope that is asked for."""
         return self._scope
+
+    def secrets_in_use(self) -> Iterator[str]:
+        """Yield what must never be logged: the assertions that may still be of use."""
+        yield from self._assertions
 
     def _request(self, secret: Credential) -> tuple[dict[str, str], bytes]:
         """Return headers and body; the credentials go one way only (RFC 6749 §2.3)."""
@@ -195,6 +201,7 @@ class TokenEndpoint:
         elif not isinstance(secret, str):
             # The assertion says who asks (RFC 7523 §2.2).
             assertion = secret.assertion(self._client_id, self._url, self._wall())
+            self._assertions.add(assertion)
             form |= {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
         elif self._client_auth == "client_secret_basic":
             headers["Authorization"] = basic_credentials(self._client_id, secret)

@@ -156,9 +156,14 @@ class Outgoing:
         for endpoint, client in zip(self.endpoints, settings.clients, strict=True):
             endpoint.reach_by(self._tls, _on_the_way(client.token_url, egress_url, settings))
 
-    def secrets_in_use(self) -> tuple[str, ...]:
-        """Return what must not be logged of the egress proxy's URL, and of the one before (G7)."""
-        return self._secrets
+    def secrets_in_use(self) -> Iterator[str]:
+        """Yield what must not be logged (G7).
+
+        That is of the egress proxy's URL, of the one before, and the assertions of clients.
+        """
+        yield from self._secrets
+        for endpoint in self.endpoints:
+            yield from endpoint.secrets_in_use()
 
     async def close(self) -> None:
         """Close the connections to the token endpoints."""

@@ -248,7 +248,7 @@ def test_a_key_is_what_its_file_holds(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_key_shows(tmp_path: Path) -> None:
-    """G7: not in a `repr`; its pieces and the last proofs are named for the redaction filter."""
+    """G7: not in a `repr`; its pieces are named for the redaction filter."""
     for content in (
         pem(rsa_key()),
         pem(ec_key()),
@@ -256,9 +256,8 @@ def test_nothing_of_a_key_shows(tmp_path: Path) -> None:
         json.dumps(jwk(ec_key())),
     ):
         key = read(tmp_path, content)
-        proofs = [key.assertion("a", TOKEN_URL, NOW) for _ in range(6)]
         secrets = list(key.secrets())
-        assert proofs[-4:] == secrets[-4:]
+        assert secrets
         assert not any(secret in repr(key) for secret in secrets)
         rest = content
         for secret in secrets:

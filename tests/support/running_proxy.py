@@ -6,7 +6,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,12 +70,22 @@ class _Unredacted(Redactor):
         """Return the line as it is."""
         return line
 
+    def redacted(self, text: str) -> str:
+        """Return the text as the filter would."""
+        return super().__call__(text)
+
 
 class RunningProxy:
-    """A started proxy: its ports, its logs, its metrics, and connections to it."""
+    """A started proxy: its ports, its logs, its metrics, and connections to it.
 
-    def __init__(self, control: Control, stream: io.StringIO) -> None:
+    `redacted` does with a text what the filter behind the logs does, which is off in tests.
+    """
+
+    def __init__(
+        self, control: Control, stream: io.StringIO, redacted: Callable[[str], str]
+    ) -> None:
         self.control = control
+        self.redacted = redacted
         self.callers: list[Channel] = []
         self.exit_code: int | None = None
         self.ended = asyncio.Event()
@@ -208,8 +218,9 @@ async def running_proxy(
     settings = load(config_file=config_file, environ=environ, directory=directory).settings
     stream = io.StringIO()
     control = Control()
-    proxy = RunningProxy(control, stream)
-    logs = open_logs(level="debug", log_format="json", stream=stream, redact=_Unredacted())
+    unredacted = _Unredacted()
+    proxy = RunningProxy(control, stream, unredacted.redacted)
+    logs = open_logs(level="debug", log_format="json", stream=stream, redact=unredacted)
     before = _running_tasks()
     async with task_group() as tasks:
         server = tasks.create_task(

@@ -189,3 +189,23 @@ async def test_clients_that_share_a_key_file_take_a_new_key_together(tmp_path: P
             reloaded = [log for log in proxy.logs if log["event"] == "file_reloaded"]
             assert len(reloaded) == 1
     assert [each["kid"] for each in tokens.seen] == ["old", "old", "new", "new"]
+
+
+async def test_no_assertion_under_way_can_be_logged(tmp_path: Path) -> None:
+    """G7: however many clients share a key; the filter knows the assertion of each."""
+    path, config, names = tmp_path / "key", tmp_path / "config.toml", "abcdefgh"
+    put(path, ec_key(), "k1")
+    tables = "".join(f"[clients.{name}]\n" for name in names)
+    routes = "".join(f'[[routes]]\npath = "/{name}"\nclient = "{name}"\n' for name in names)
+    config.write_text(tables + routes)
+    async with AssertionServer(CLIENT, {"k1": ec_key()}) as tokens:
+        tokens.gate.clear()
+        settings = settings_of(path, config_file=config)
+        async with proxied(tokens, reply(), **settings) as (proxy, _):
+            await eventually(lambda: len(tokens.assertions) == len(names), "all requests")
+            for assertion in tokens.assertions:
+                assert proxy.redacted(assertion) == "[redacted]"
+            tokens.gate.set()
+            await proxy.metric_becomes(len(names), "token_requests_total", outcome="ok")
+            for assertion in tokens.assertions:
+                assert proxy.redacted(assertion) == "[redacted]"
