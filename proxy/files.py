@@ -5,10 +5,20 @@ Whoever reads one may do so in the event loop: nothing here waits for another pr
 
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LARGEST_BYTES", "UnreadableFileError", "UnusableFileError", "read_file", "short_name"]
+__all__ = [
+    "LARGEST_BYTES",
+    "UnreadableFileError",
+    "UnusableFileError",
+    "all_faults",
+    "read_file",
+    "short_name",
+    "unforeseen_is_unusable",
+]
 
 LARGEST_BYTES: Final = 4 * 1024 * 1024
 """Nothing that is read here is larger; all public authorities take a quarter of a MiB."""
@@ -42,6 +52,36 @@ class UnreadableFileError(UnusableFileError):
     def __init__(self, file: str, cause: str) -> None:
         super().__init__(file, f"cannot be read ({cause})")
         self.cause = cause
+
+
+@contextmanager
+def unforeseen_is_unusable(file: str) -> Iterator[None]:
+    """Raise `UnusableFileError`, with `file` in it, for whatever else the block raises.
+
+    For blocks that have libraries read a file that anybody may have written. Only the type of what
+    they raise is told: its text may quote the file. Libraries in Rust that panic raise what is no
+    `Exception`.
+    """
+    try:
+        yield
+    except (UnusableFileError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 (see above)
+        raise UnusableFileError(file, f"cannot be used ({type(error).__name__})") from None
+
+
+def all_faults(file: str, faults: Iterable[UnusableFileError]) -> Iterator[UnusableFileError]:
+    """Yield the faults that are found in files, and what looking for them raises, if it does.
+
+    That is one of `file`, as `unforeseen_is_unusable` has it.
+    """
+    found: list[UnusableFileError] = []
+    try:
+        with unforeseen_is_unusable(file):
+            found.extend(faults)
+    except UnusableFileError as error:
+        found.append(error)
+    yield from found
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -136,7 +136,7 @@ def load_client_certificate(files: ClientTlsFiles, wall: Callable[[], float]) ->
     """
     content = files.pair.read()
     certificate = _as_shown(content, files.pair.cert_setting)
-    end = end_of(certificate)
+    end = end_of(files.pair.cert_setting, certificate)
     if end <= wall():
         reason = f"the certificate has expired ({certificate['notAfter']})"
         raise UnusableFileError(files.pair.cert_setting, reason)

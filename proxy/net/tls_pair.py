@@ -115,9 +115,16 @@ def _no_passphrase() -> str:
     return ""
 
 
-def end_of(certificate: Mapping[str, Any]) -> float:
-    """Return when a certificate ends, in Unix time; it is as `getpeercert` gives it."""
-    return float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+def end_of(setting: str, certificate: Mapping[str, Any]) -> float:
+    """Return when a certificate ends, in Unix time; it is as `getpeercert` gives it.
+
+    Raises `UnusableFileError`, with `setting` in it, for an end that is no time.
+    """
+    try:
+        return float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+    except ValueError:
+        reason = "the time at which a certificate ends cannot be read"
+        raise UnusableFileError(setting, reason) from None
 
 
 def shake_hands(

@@ -61,7 +61,7 @@ def load_server_tls(files: TlsFiles, wall: Callable[[], float]) -> ServerTls:
     context = _new_context()
     files.pair.load_into(context)
     certificate = _shown_by(files)
-    ends = {_CERT: end_of(certificate)}
+    ends = {_CERT: end_of(_CERT, certificate)}
     if ends[_CERT] <= wall():
         raise UnusableFileError(_CERT, f"the certificate has expired ({certificate['notAfter']})")
     if files.client_ca is not None:
@@ -107,7 +107,7 @@ def _demand_certificates(context: ssl.SSLContext, path: Path, wall: Callable[[],
     context.verify_mode = ssl.CERT_REQUIRED
     # An authority below another one is trusted by itself: who names it means it alone.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    last_end = max(map(end_of, authorities))
+    last_end = max(end_of(_CLIENT_CA, each) for each in authorities)
     if last_end <= wall():
         raise UnusableFileError(_CLIENT_CA, "every authority in this file has expired")
     return last_end

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from proxy.clock import SYSTEM_CLOCK, Clock
-from proxy.files import UnusableFileError
+from proxy.files import UnusableFileError, unforeseen_is_unusable
 from proxy.net.tls_client import ClientCertificate, ClientTlsFiles, load_client_certificate
 from proxy.oauth.credential import Credential, CredentialSource, HeldCredential, SigningKey
 from proxy.oauth.key_file import KeyFile, load_key
@@ -24,9 +24,10 @@ _PROOFS: Final = {"private_key_jwt": "client_key_file", "tls_client_auth": "clie
 
 def load_proof(files: ProofFiles, clock: Clock) -> SigningKey | ClientCertificate:
     """Return the key, or the certificate; raise `UnusableFileError`."""
-    if isinstance(files, KeyFile):
-        return load_key(files)
-    return load_client_certificate(files, clock.wall)
+    with unforeseen_is_unusable(next(iter(files.paths()))):
+        if isinstance(files, KeyFile):
+            return load_key(files)
+        return load_client_certificate(files, clock.wall)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from proxy.files import UnusableFileError, read_file
+from proxy.files import UnusableFileError, read_file, unforeseen_is_unusable
 from proxy.settings.names import file_name
 from proxy.telemetry.counters import FileCounters
 
@@ -30,7 +30,8 @@ class WatchedFiles(Generic[T]):
 
     `paths` are by the setting that names each, in lower case (`UnusableFileError.file`).
     `load` reads and checks them and changes nothing; it runs in a thread, and raises
-    `UnusableFileError`. `use` puts into force what was loaded; it runs in the event loop.
+    `UnusableFileError`; whatever else it raises counts as one of the first file. `use` puts into
+    force what was loaded; it runs in the event loop.
     """
 
     paths: Mapping[str, Path]
@@ -67,7 +68,8 @@ class _Watched(Generic[T]):
             return None
         self.seen = found
         self.is_failing = True
-        loaded = self.files.load()
+        with unforeseen_is_unusable(next(iter(self.files.paths))):
+            loaded = self.files.load()
         self.is_failing = False
         return (loaded,)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from proxy.files import UnusableFileError
+from proxy.files import UnusableFileError, all_faults
 from proxy.guard.paths import lenient_path
 from proxy.guard.routing import NO_CLIENT
 from proxy.http1.grammar import DEFAULT_PORTS
@@ -212,5 +212,5 @@ def _tls_errors(settings: Settings, failed: frozenset[str]) -> Iterator[SettingE
         if is_alone and partner not in failed:
             yield SettingError(setting_name(partner), f"is required with {setting_name(name)}")
     if settings.tls_files is not None:
-        for fault in server_tls_faults(settings.tls_files, time.time):
+        for fault in all_faults("tls_cert_file", server_tls_faults(settings.tls_files, time.time)):
             yield SettingError(setting_name(fault.file), fault.reason)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from proxy.files import UnusableFileError
+from proxy.files import UnusableFileError, all_faults
 from proxy.net.tls_client import ClientTlsFiles, client_tls_faults
-from proxy.oauth.key_file import EXTRA_MISSING, load_key
+from proxy.oauth.key_file import EXTRA_MISSING, KeyFile, load_key
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.client_table import ClientSettings
 from proxy.settings.errors import SettingError
@@ -116,20 +116,26 @@ def _previous_secret_errors(client: ClientSettings, settings: Settings) -> Itera
 def _file_errors(client: ClientSettings, settings: Settings) -> Iterator[SettingError]:
     """Find a key, or a certificate, that cannot be used."""
     files = proof_files(client, settings)
-    if isinstance(files, ClientTlsFiles):
-        for fault in client_tls_faults(files, time.time):
-            yield _unusable(fault)
-        if client.token_url.startswith("http:"):
-            auth = f"{settings.name_of(client, 'client_auth')}={client.client_auth}"
-            text = f"must be https:// with {auth}: the proof is part of TLS"
-            yield SettingError(settings.name_of(client, "token_url"), text)
-    elif files is not None:
-        try:
-            load_key(files)
-        except UnusableFileError as error:
-            yield _unusable(error)
-        except ImportError:
-            yield SettingError(settings.name_of(client, "client_auth"), EXTRA_MISSING)
+    if files is None:
+        return
+    if isinstance(files, KeyFile):
+        faults = _key_faults(files, settings.file_of(client, "client_auth"))
+    else:
+        faults = client_tls_faults(files, time.time)
+    yield from map(_unusable, all_faults(next(iter(files.paths())), faults))
+    if isinstance(files, ClientTlsFiles) and client.token_url.startswith("http:"):
+        auth = f"{settings.name_of(client, 'client_auth')}={client.client_auth}"
+        text = f"must be https:// with {auth}: the proof is part of TLS"
+        yield SettingError(settings.name_of(client, "token_url"), text)
+
+
+def _key_faults(files: KeyFile, auth: str) -> Iterator[UnusableFileError]:
+    try:
+        load_key(files)
+    except UnusableFileError as error:
+        yield error
+    except ImportError:
+        yield UnusableFileError(auth, EXTRA_MISSING)
 
 
 def _unusable(error: UnusableFileError) -> SettingError:

@@ -145,6 +145,38 @@ async def test_what_another_file_stood_against_is_tried_again(tmp_path: Path) ->
     ] * 2
 
 
+class Panic(BaseException):
+    """What a library in Rust raises where it has a bug."""
+
+
+@pytest.mark.parametrize("kind", [TypeError, MemoryError, Panic])
+async def test_what_nobody_foresaw_is_an_unusable_file(
+    words: Words, kind: type[BaseException]
+) -> None:
+    """It ends no process; its text, which may quote the file, is told to nobody."""
+    load, is_broken = words.load, True
+
+    def load_or_break() -> str:
+        if is_broken and words.one.read_text() == "s3cret":
+            raise kind("s3cret")
+        return load()
+
+    paths = {"one": words.one, "t.two": words.two}
+    words.watch.add(WatchedFiles(paths, load_or_break, words.in_force.append))
+    async with looking(words):
+        words.write("s3cret", "terc3s")
+        words.watch.look_now()
+        await eventually(lambda: words.failures()["one"] > 0, "the failure")
+        is_broken = False
+        words.write("cd", "dc")
+        words.watch.look_now()
+        await eventually(lambda: words.in_force[-2:] == ["cd", "cd"], "the next content")
+    (told,) = [event for event in words.log.events if event["event"] == "file_not_reloaded"]
+    assert told["setting"] == "SIGNICAT_PROXY_ONE"
+    assert told["reason"] == f"cannot be used ({kind.__name__})"
+    assert "s3cret" not in str(words.log.events)
+
+
 async def test_the_operator_need_not_wait(words: Words) -> None:
     """SIGHUP looks at once."""
     async with looking(words):

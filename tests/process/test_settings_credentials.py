@@ -52,6 +52,7 @@ def folder(tmp_path: Path) -> Path:
     pair = tmp_path / "server.crt", tmp_path / "server.key"
     write_self_signed(*pair, usage=ExtendedKeyUsageOID.SERVER_AUTH)
     write_self_signed(tmp_path / "self.crt", tmp_path / "self.key")
+    write_self_signed(tmp_path / "endless.crt", tmp_path / "endless.key", end=b"20x50101000000Z")
     return tmp_path
 
 
@@ -176,6 +177,14 @@ ERRORS: dict[str, tuple[dict[str, str], list[str]]] = {
     "an expired certificate": (
         {**MTLS, "CLIENT_CERT_FILE": "{}/old/client.crt", "CLIENT_KEY_FILE": "{}/old/client.key"},
         ["CLIENT_CERT_FILE: the certificate has expired (Jan  1 00:00:00 2020 GMT)"],
+    ),
+    "a certificate that ends at no time": (
+        {
+            **MTLS,
+            "CLIENT_CERT_FILE": "{}/endless.crt",
+            "CLIENT_KEY_FILE": "{}/endless.key",
+        },
+        ["CLIENT_CERT_FILE: the time at which a certificate ends cannot be read"],
     ),
     "a certificate for servers": (
         {**MTLS, "CLIENT_CERT_FILE": "{}/server.crt", "CLIENT_KEY_FILE": "{}/server.key"},
@@ -341,6 +350,22 @@ def test_without_the_libraries_a_key_is_an_error(folder: Path, library: str) -> 
         assert "Traceback" not in output
     with_secret = {f"{PREFIX}CLIENT_ID": "a", f"{PREFIX}CLIENT_SECRET": SECRET}
     assert command(folder, "config", **with_secret)[0] == 0
+
+
+@pytest.mark.parametrize("started", ["run", "config", "check"])
+def test_what_nobody_foresaw_is_an_error_of_the_file(folder: Path, started: str) -> None:
+    """C1: as if a library failed over a key; its text, which may quote the key, is not told."""
+    package = folder / "libraries" / "jwt"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"raise RuntimeError({SECRET!r})")
+    environ = {PREFIX + name: value for name, value in JWT.items()}
+    environ[f"{PREFIX}CLIENT_KEY_FILE"] = str(folder / "jwk")
+    code, output = command(folder, started, **environ)
+    assert code == 2
+    assert f"{PREFIX}CLIENT_KEY_FILE" in output
+    assert "cannot be used (RuntimeError)" in output
+    assert "Traceback" not in output
+    assert SECRET not in output
 
 
 @pytest.mark.parametrize("auth", ["client_secret_basic", "private_key_jwt"])

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proxy.settings.errors import ConfigurationError
 from proxy.settings.loader import load
+from tests.support.client_certificates import REPLACED_END, with_end, write_self_signed
 from tests.support.tls_callers import UNREADABLE_NAMES, ServerFiles, write_pair
 
 PREFIX = "SIGNICAT_PROXY_"
@@ -124,8 +125,20 @@ def test_a_certificate_of_tomorrow_is_none(tmp_path: Path, files: ServerFiles) -
     assert errors(tmp_path, **files.settings) == []
 
 
-def authority(not_after: dt.datetime, *extensions: x509.ExtensionType) -> bytes:
-    """Return the certificate of an authority."""
+def test_a_certificate_that_ends_at_no_time(tmp_path: Path, files: ServerFiles) -> None:
+    """C1: OpenSSL takes it, and tells no date: an error of the file, and no traceback."""
+    usage, end = ExtendedKeyUsageOID.SERVER_AUTH, b"20x50101000000Z"
+    write_self_signed(files.cert, files.key, usage=usage, end=end)
+    files.client_ca.write_bytes(authority(REPLACED_END, end=end))
+    reason = "the time at which a certificate ends cannot be read"
+    assert errors(tmp_path, **files.settings) == [
+        f"TLS_CERT_FILE: {reason}",
+        f"TLS_CLIENT_CA_FILE: {reason}",
+    ]
+
+
+def authority(not_after: dt.datetime, *extensions: x509.ExtensionType, end: bytes = b"") -> bytes:
+    """Return the certificate of an authority; see `with_end`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
@@ -133,7 +146,7 @@ def authority(not_after: dt.datetime, *extensions: x509.ExtensionType) -> bytes:
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return with_end(builder.sign(key, hashes.SHA256()), end)
 
 
 def test_an_authority_that_has_expired_is_an_error(tmp_path: Path, files: ServerFiles) -> None:

@@ -18,7 +18,17 @@ from tests.support.messages import Message, reply
 from tests.support.tls_callers import write_pair
 from tests.support.token_server import TokenServer
 
-__all__ = ["CertificateServer", "ClientFiles", "server_side", "write_self_signed"]
+__all__ = [
+    "REPLACED_END",
+    "CertificateServer",
+    "ClientFiles",
+    "server_side",
+    "with_end",
+    "write_self_signed",
+]
+
+REPLACED_END = dt.datetime(2055, 1, 1, tzinfo=dt.UTC)
+"""What `with_end` replaces."""
 
 
 def server_side(ca: trustme.CA, *clients: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
@@ -31,10 +41,24 @@ def server_side(ca: trustme.CA, *clients: trustme.CA, name: str = "127.0.0.1") -
     return context
 
 
+def with_end(certificate: x509.Certificate, end: bytes) -> bytes:
+    """Return a certificate in PEM form, with another end in place of `REPLACED_END`, if given.
+
+    Nobody verifies the signature of one that is trusted for itself.
+    """
+    der = certificate.public_bytes(Encoding.DER)
+    if end:
+        der = der.replace(f"{REPLACED_END:%Y%m%d%H%M%SZ}".encode(), end)
+    return ssl.DER_cert_to_PEM_cert(der).encode()
+
+
 def write_self_signed(
-    cert: Path, key: Path, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH
+    cert: Path,
+    key: Path,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+    end: bytes = b"",
 ) -> None:
-    """Write a pair that no authority has signed, for this use."""
+    """Write a pair that no authority has signed, for this use; `end` is written as it is."""
     made = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a client")])
     now = dt.datetime.now(dt.UTC)
@@ -45,11 +69,11 @@ def write_self_signed(
         .public_key(made.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=30))
+        .not_valid_after(REPLACED_END if end else now + dt.timedelta(days=30))
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .sign(made, hashes.SHA256())
     )
-    cert.write_bytes(certificate.public_bytes(Encoding.PEM))
+    cert.write_bytes(with_end(certificate, end))
     key.write_text(pem(made))
 
 
