@@ -23,6 +23,7 @@ from jwt.utils import base64url_decode
 
 from proxy.files import UnusableFileError, read_file
 from proxy.oauth.credential import ASSERTION_SECONDS, MAX_KEY_ID, is_key_id
+from proxy.oauth.rsa_primes import primes_of
 from proxy.oauth.secret import as_seen
 
 __all__ = ["AssertionKey", "read_key"]
@@ -156,8 +157,9 @@ def _from_jwk(text: str) -> _Found:
     if own_id is not None and not (isinstance(own_id, str) and is_key_id(own_id)):
         reason = f"the kid of the JWK is no text of up to {MAX_KEY_ID} printable characters"
         raise _UnusableKeyError(reason)
-    if members.get("use", "sig") != "sig":
-        raise _UnusableKeyError("the use of the JWK is not sig; give a key that is for signing")
+    _check_purpose(members)
+    if "oth" in members:  # RFC 7518 §6.3.2.7
+        raise _UnusableKeyError("an RSA key of more than two primes (oth); give one of two")
     readers: Mapping[object, Callable[[Mapping[str, Any]], _Key]]
     readers = {"RSA": _rsa_key, "EC": _ec_key}
     if not isinstance(kind, str) or kind not in readers:
@@ -176,6 +178,15 @@ def _from_jwk(text: str) -> _Found:
     raise _UnusableKeyError(f"the alg of the JWK is none for this key; {_ALGORITHMS} is possible")
 
 
+def _check_purpose(members: Mapping[str, Any]) -> None:
+    """Raise for a key that is for something else than to sign (RFC 7517 §4.2, §4.3)."""
+    if members.get("use", "sig") != "sig":
+        raise _UnusableKeyError("the use of the JWK is not sig; give a key that is for signing")
+    operations = members.get("key_ops", ["sign"])
+    if not isinstance(operations, list) or "sign" not in operations:
+        raise _UnusableKeyError("the key_ops of the JWK lack sign; give a key that is for signing")
+
+
 def _check_bits(bits: int) -> None:
     if not _MIN_BITS <= bits <= _MAX_BITS:
         raise _UnusableKeyError(
@@ -192,7 +203,7 @@ def _rsa_key(members: Mapping[str, Any]) -> rsa.RSAPrivateKey:
     if "p" in members:
         p, q = _number(members, "p"), _number(members, "q")
     else:
-        p, q = rsa.rsa_recover_prime_factors(n, e, d)
+        p, q = primes_of(n, e, d)
     return rsa.RSAPrivateNumbers(
         p=p,
         q=q,

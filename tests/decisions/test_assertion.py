@@ -2,7 +2,10 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
+from threading import Thread
+from types import FrameType
 from typing import Any
 
 import jwt
@@ -11,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from proxy.files import UnusableFileError
+from proxy.oauth import rsa_primes
 from proxy.oauth.assertion import AssertionKey, read_key
+from proxy.oauth.rsa_primes import primes_of
 from tests.support.client_keys import Key, ec_key, jwk, pem, public, rsa_key
 
 TOKEN_URL = "https://api.signicat.com/auth/open/connect/token"
@@ -301,3 +306,54 @@ def test_a_jwk_for_encryption_signs_nothing(tmp_path: Path) -> None:
     """RFC 7517 §4.2."""
     reason = why_not(tmp_path, json.dumps({**jwk(ec_key()), "use": "enc"}), None)[1]
     assert "use of the JWK is not sig" in reason
+
+
+@pytest.mark.parametrize("key_ops", [["verify"], [], "sign", None, [["sign"]]])
+def test_a_jwk_whose_operations_lack_sign_signs_nothing(tmp_path: Path, key_ops: object) -> None:
+    """RFC 7517 §4.3."""
+    reason = why_not(tmp_path, json.dumps({**jwk(ec_key()), "key_ops": key_ops}), None)[1]
+    assert reason == "the key_ops of the JWK lack sign; give a key that is for signing"
+    both = {**jwk(ec_key()), "key_ops": ["verify", "sign"]}
+    assert read(tmp_path, json.dumps(both), None).algorithm == "ES256"
+
+
+def test_a_jwk_of_more_than_two_primes_is_refused(tmp_path: Path) -> None:
+    """RFC 7518 §6.3.2.7: what does not support them must not use the key."""
+    oth = [{"r": "AQAB", "d": "AQAB", "t": "AQAB"}]
+    reason = why_not(tmp_path, json.dumps({**jwk(rsa_key()), "oth": oth}), None)[1]
+    assert reason == "an RSA key of more than two primes (oth); give one of two"
+
+
+def test_primes_are_sought_in_short_steps(tmp_path: Path) -> None:
+    """C4: while a thread reads a key without them, requests get their turn between two steps."""
+    key, lines = rsa_key(), 0
+    path = tmp_path / "key"
+    path.write_text(json.dumps(shortened(key)))
+
+    def count(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        lines += event == "line" and frame.f_code.co_filename == rsa_primes.__file__
+        return count
+
+    def load() -> None:
+        sys.settrace(count)
+        read_key(path, "client_key_file", key_id=None, key_id_setting="client_key_id")
+
+    thread = Thread(target=load)
+    thread.start()
+    thread.join()
+    assert lines > key.key_size
+
+
+def test_primes_are_found() -> None:
+    """Those that the key has, at whichever base they show; numbers of no key have none."""
+    numbers = rsa_key().private_numbers()
+    n, e = numbers.public_numbers.n, numbers.public_numbers.e
+    assert set(primes_of(n, e, numbers.d)) == {numbers.p, numbers.q}
+    assert primes_of(11 * 7, 7, 43) == (11, 7)
+    assert primes_of(23 * 3, 3, 15) == (23, 3)
+    for d in (0, 1, numbers.d - 1, numbers.d - 2):
+        with pytest.raises(ValueError, match=r"^$"):
+            primes_of(n, e, d)
+    with pytest.raises(ValueError, match=r"^$"):
+        primes_of(101, 3, 67)  # a single prime
