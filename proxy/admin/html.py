@@ -1,12 +1,12 @@
 """The parts of the status page: elements, and numbers and codes as people read them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from xml.etree.ElementTree import Element
 
 from proxy.errors import ERROR_KINDS
-from proxy.oauth.response import HINTS
+from proxy.oauth.response import HINTS, FailureOutcome
 from proxy.telemetry.request_log import OTHER_MEANINGS
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TEN: Final = 10.0
 _NOTHING: Final = "—"
+_BY_ITSELF: Final = "The token endpoint is asked again by itself."
 _MEANINGS: Final[dict[str, str]] = {
-    **{outcome: f"{hint[0].upper()}{hint[1:]}." for outcome, hint in HINTS.items()},
     **{kind.code: kind.meaning for kind in ERROR_KINDS},
     **OTHER_MEANINGS,
 }
@@ -115,6 +115,12 @@ def latency(seconds: float | None) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= _TEN else f"{milliseconds:.1f} ms"
 
 
-def meaning(code: str) -> str:
-    """Return what a code means and what can be done about it, as a sentence."""
-    return _MEANINGS.get(code, "The token endpoint is asked again by itself.")
+def meaning(code: str, hints: Mapping[FailureOutcome, str] = HINTS) -> str:
+    """Return what a code means and what can be done about it, as a sentence.
+
+    `hints` are those for the client whose token request has that outcome.
+    """
+    if code in _MEANINGS:
+        return _MEANINGS[code]
+    hint = next((text for outcome, text in hints.items() if outcome == code), None)
+    return f"{hint[0].upper()}{hint[1:]}." if hint else _BY_ITSELF

@@ -33,6 +33,7 @@ from proxy.admin.html import (
 from proxy.admin.incoming import incoming
 from proxy.admin.report import StatusReport
 from proxy.admin.settings_rows import SettingsRow, settings_rows
+from proxy.oauth.response import HINTS, FailureOutcome
 from proxy.oauth.token import ClientState, ClientStatus
 from proxy.telemetry.rates import Rates
 from proxy.telemetry.recent_errors import RecentError
@@ -205,7 +206,7 @@ def _last_error(status: ClientStatus) -> Iterator[Element]:
     times = f", {failures} times in a row" if failures > 1 else ""
     class_ = "note warn" if status.is_ready else "note bad"
     code = element("code", status.last_error)
-    text = f"{times}. {meaning(status.last_error)}"
+    text = f"{times}. {meaning(status.last_error, status.hints)}"
     yield element("p", "Renewal fails with ", code, text, class_=class_)
 
 
@@ -217,14 +218,18 @@ def _secret(status: ClientStatus) -> Iterator[Element]:
 
 def _recent(report: StatusReport) -> Iterator[Element]:
     if report.recent:
-        entries = [_entry(error, report.wall) for error in report.recent]
+        hints = {status.client: status.hints for status in report.clients}
+        entries = [
+            _entry(error, report.wall, hints.get(error.client or "", HINTS))
+            for error in report.recent
+        ]
         content = element("ol", *entries, class_="list")
     else:
         content = element("p", "None since the start.", class_="muted")
     yield section("Recent refusals and failures", content)
 
 
-def _entry(error: RecentError, now: float) -> Element:
+def _entry(error: RecentError, now: float, hints: Mapping[FailureOutcome, str]) -> Element:
     ago = element("span", duration(now - error.last), data_ago=f"{now - error.last:.1f}")
     when = element("p", moment(error.last, now), " UTC, ", ago, " ago", class_="muted")
     code = element("code", error.code)
@@ -243,7 +248,7 @@ def _entry(error: RecentError, now: float) -> Element:
     return element(
         "li",
         element("div", name, when, class_="bar"),
-        element("p", error.detail or meaning(error.code)),
+        element("p", error.detail or meaning(error.code, hints)),
         element("p", " · ".join(where), *counted, class_="muted"),
     )
 

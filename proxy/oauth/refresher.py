@@ -124,6 +124,7 @@ class TokenRefresher:
             fingerprint=None if token is None else token.fingerprint,
             waiters=self._cache.waiters,
             is_on_last_secret=self._secrets.is_on_fallback,
+            hints=self._hints,
         )
 
     def _state(self) -> ClientState:

@@ -19,8 +19,8 @@ __all__ = [
     "Grant",
     "Outcome",
     "hint",
+    "hints",
     "lacks_scope",
-    "log_hints",
     "read_response",
 ]
 
@@ -109,20 +109,18 @@ def hint(outcome: FailureOutcome, name_of: Callable[[str], str]) -> str | None:
     return None if text is None else text.format_map(_Names(name_of))
 
 
-def log_hints(proof: str = "client_secret(_file)") -> Mapping[FailureOutcome, str]:
-    """Return the hints of the log, where settings have their names in the environment.
-
-    `proof` is the field of the setting that proves the client.
-    """
-
-    def name_of(field: str) -> str:
-        return f"SIGNICAT_PROXY_{(proof if field == 'client_secret' else field).upper()}"
-
+def hints(name_of: Callable[[str], str]) -> Mapping[FailureOutcome, str]:
+    """Return every hint; `name_of` is as in `hint`."""
     return {outcome: str(hint(outcome, name_of)) for outcome in _HINTS}
 
 
-HINTS: Final = log_hints()
-"""The hints of the log for a client with a secret."""
+def _name_in_environment(field: str) -> str:
+    field = "client_secret(_file)" if field == "client_secret" else field
+    return f"SIGNICAT_PROXY_{field.upper()}"
+
+
+HINTS: Final = hints(_name_in_environment)
+"""The hints of log and status page for a client with a secret."""
 
 
 @dataclass(frozen=True, slots=True)

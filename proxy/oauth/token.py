@@ -1,12 +1,13 @@
 """An access token and its life, and what is said of a client's tokens."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from proxy.clock import Instant
 from proxy.oauth import schedule
-from proxy.oauth.response import FailureOutcome
+from proxy.oauth.response import HINTS, FailureOutcome
 
 __all__ = ["ClientState", "ClientStatus", "Token"]
 
@@ -55,6 +56,7 @@ class ClientStatus:
     seconds. `attempted`: the first attempt is over.
     `is_on_last_secret`: the configured secret is unusable, and the token was got
     by the last one that worked, or by the previous one (T7).
+    `hints` say what can be done about an outcome, with the names of this client's settings.
     """
 
     client: str
@@ -69,6 +71,7 @@ class ClientStatus:
     fingerprint: str | None
     waiters: int
     is_on_last_secret: bool = False
+    hints: Mapping[FailureOutcome, str] = field(default_factory=lambda: HINTS, repr=False)
 
     @property
     def is_ready(self) -> bool:

@@ -158,7 +158,7 @@ def _new_refreshers(
             draw=draw,
             metrics=request_log,
             log=log,
-            hints=hints_for(client),
+            hints=hints_for(client, settings),
         )
         yield cache, refresher
 

@@ -10,11 +10,12 @@ from proxy.files import UnusableFileError, unforeseen_is_unusable
 from proxy.net.tls_client import ClientCertificate, ClientTlsFiles, load_client_certificate
 from proxy.oauth.credential import Credential, CredentialSource, HeldCredential, SigningKey
 from proxy.oauth.key_file import KeyFile, load_key
-from proxy.oauth.response import HINTS, FailureOutcome, log_hints
+from proxy.oauth.response import HINTS, FailureOutcome, hints
 from proxy.oauth.rotation import SecretRotation
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from proxy.settings.loader import ClientSettings, Settings
+from proxy.settings.names import setting_name
 from proxy.settings.proof_files import ProofFiles, proof_files
 
 __all__ = ["Credentials", "hints_for", "load_proof", "new_rotation"]
@@ -69,10 +70,18 @@ def new_rotation(
     return _rotation(client, source)
 
 
-def hints_for(client: ClientSettings) -> Mapping[FailureOutcome, str]:
-    """Return the hints of the log for this client, which name what proves it."""
+def hints_for(client: ClientSettings, settings: Settings) -> Mapping[FailureOutcome, str]:
+    """Return the hints of log and status page for this client, which name what proves it."""
     proof = _PROOFS.get(client.client_auth)
-    return HINTS if proof is None else log_hints(proof)
+    if proof is None:
+        return HINTS
+
+    def name_of(field: str) -> str:
+        field = proof if field.startswith("client_secret") else field
+        is_own = field in ClientSettings.model_fields
+        return settings.name_of(client, field) if is_own else setting_name(field)
+
+    return hints(name_of)
 
 
 class Credentials:

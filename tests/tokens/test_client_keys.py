@@ -209,3 +209,24 @@ async def test_no_assertion_under_way_can_be_logged(tmp_path: Path) -> None:
             await proxy.metric_becomes(len(names), "token_requests_total", outcome="ok")
             for assertion in tokens.assertions:
                 assert proxy.redacted(assertion) == "[redacted]"
+
+
+async def test_hints_name_the_setting_that_the_client_uses(tmp_path: Path) -> None:
+    """T6, A: in the log, on its card of the status page, and among the recent failures there."""
+    path, config = tmp_path / "key", tmp_path / "config.toml"
+    put(path, ec_key(), "k1")
+    own = f'[clients.sign]\nclient_key_file = "{path}"'
+    config.write_text(TWO_CLIENTS.replace("[clients.sign]", own))
+    async with AssertionServer(CLIENT, {}) as tokens:
+        settings = settings_of(path, config_file=config)
+        async with proxied(tokens, reply(), **settings) as (proxy, _):
+            await proxy.metric_becomes(2, "token_requests_total", outcome="invalid_client")
+            page = (await proxy.admin("GET /")).body.decode()
+            hints = {log["client"]: log["hint"] for log in proxy.logs if "hint" in log}
+    for client, setting in {
+        "auth": "SIGNICAT_PROXY_CLIENT_KEY_FILE",
+        "sign": "clients.sign.client_key_file",
+    }.items():
+        assert hints[client] == f"check SIGNICAT_PROXY_CLIENT_ID and {setting}"
+        assert page.count(f"Check SIGNICAT_PROXY_CLIENT_ID and {setting}.") == 2
+    assert "CLIENT_SECRET(_FILE)" not in page
