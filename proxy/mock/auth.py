@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import web
 
+from proxy.mock.assertion import asserted
 from proxy.mock.keys import MOCK, base_url
 from proxy.mock.replies import json_reply, oauth_error
 from proxy.mock.state import MockClient, MockSignicat
@@ -36,11 +37,18 @@ def _authenticated(
 ) -> MockClient | None:
     """Return the client whose credentials came one way, and only one (RFC 6749 §2.3)."""
     basic = _basic(request)
+    if "client_assertion" in form:
+        return asserted(mock, form, _urls(request)) if basic is None else None
     if basic is not None and "client_secret" in form:
         return None
     client_id, secret = basic or (form.get("client_id", ""), form.get("client_secret", ""))
     client = mock.client(client_id)
     return client if client is not None and secret in client.secrets else None
+
+
+def _urls(request: web.Request) -> tuple[str, str]:
+    """Return the URLs of the token endpoint: that of discovery, and the one that was asked."""
+    return _issuer(request) + _TOKEN, f"{request.scheme}://{request.host}{request.path}"
 
 
 def _issuer(request: web.Request) -> str:
@@ -82,7 +90,7 @@ def _grant_or_refuse(
         return "invalid_request", "MOCK: a form with grant_type is expected"
     client = _authenticated(mock, request, form)
     if client is None:
-        return "invalid_client", "MOCK: unknown client or wrong secret"
+        return "invalid_client", "MOCK: unknown client, wrong secret, or wrong assertion"
     if form["grant_type"] != "client_credentials":
         return "unsupported_grant_type", "MOCK: only client_credentials"
     scope = form.get("scope", _SCOPE)
@@ -103,6 +111,7 @@ async def _discovery(request: web.Request) -> web.Response:
             "token_endpoint_auth_methods_supported": [
                 "client_secret_basic",
                 "client_secret_post",
+                "private_key_jwt",
             ],
             "scopes_supported": ["openid", "profile"],
         }

@@ -75,6 +75,7 @@ class MockSignicat:
     requests: deque[dict[str, Any]] = field(default_factory=_new_requests)
     _shelves: dict[Shelf[Any], dict[str, Any]] = field(default_factory=dict)
     _tokens: dict[str, tuple[MockClient, float]] = field(default_factory=dict)
+    _assertions: dict[str, float] = field(default_factory=dict)
     _at_start: tuple[list[MockClient], float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,8 +86,10 @@ class MockSignicat:
         clients, self.lifetime_seconds = self._at_start
         self.clients = copy.deepcopy(clients)
         self.faults.reset()
-        for held in (self._shelves, self._tokens, self.token_requests, self.statuses):
+        for held in (self._shelves, self._tokens, self._assertions):
             held.clear()
+        self.token_requests.clear()
+        self.statuses.clear()
         self.requests.clear()
 
     def client(self, client_id: str) -> MockClient | None:
@@ -123,6 +126,15 @@ class MockSignicat:
         self._forget_expired()
         self._tokens[token] = (client, self.clock() + self.lifetime_seconds)
         return token
+
+    def is_first(self, assertion_id: str, seconds_left: float) -> bool:
+        """Say whether an assertion comes for the first time; it is remembered while it is valid."""
+        now = self.clock()
+        self._assertions = {name: end for name, end in self._assertions.items() if end > now}
+        if assertion_id in self._assertions:
+            return False
+        self._assertions[assertion_id] = now + seconds_left
+        return True
 
     def _forget_expired(self) -> None:
         now = self.clock()
