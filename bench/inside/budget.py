@@ -22,7 +22,8 @@ from proxy.build import build
 from proxy.http1.body import NO_BODY
 from proxy.http1.headers import MessageHeaders, read_response_headers
 from proxy.http1.request import Request, RequestReader
-from proxy.http1.serializer import request_head, request_id_line, response_head
+from proxy.http1.request_id import id_line
+from proxy.http1.serializer import request_head, response_head
 from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["KINDS", "PHASES", "Kind", "budget", "main"]
@@ -30,7 +31,7 @@ __all__ = ["KINDS", "PHASES", "Kind", "budget", "main"]
 REPETITIONS = 300
 EXCHANGES = 200
 HEAD_END = b"\r\n\r\n"
-REQUEST_ID = b"0123456789abcdef0123456789abcdef-1"
+ID_LINE = id_line(b"0123456789abcdef0123456789abcdef-01")
 AUTHORIZATION = b"Authorization: Bearer %b\r\n" % TOKEN.encode()
 BODY = b"x" * 1024
 REQUEST = (
@@ -162,7 +163,7 @@ class _Work:
             self._context.admission.admit(request, self._peer),
             self._context.monotonic(),
         )
-        entry = RequestRecord(request, route, NO_BODY, started, self._peer, REQUEST_ID)
+        entry = RequestRecord(request, route, NO_BODY, started, self._peer, ID_LINE)
         entry.status, entry.bytes_out, entry.head_seconds = 200, len(BODY), 0.001
         entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
         return entry
@@ -198,7 +199,7 @@ class _Work:
         for request in self._requests:
             if self._is_new:
                 request.known.upstream_parts = None
-            request_head(request, names, AUTHORIZATION, request_id_line(REQUEST_ID))
+            request_head(request, names, AUTHORIZATION, ID_LINE)
 
     def read_responses(self) -> None:
         """Read the upstream's heads."""
@@ -214,7 +215,7 @@ class _Work:
                 headers,
                 request,
                 names,
-                request_id=REQUEST_ID,
+                id_line=ID_LINE,
                 is_chunked=False,
                 close=False,
             )

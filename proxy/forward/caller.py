@@ -189,10 +189,13 @@ class CallerConnection(EndingConnection):
             return
         length = request.headers.length
         body = RequestBody(length, context.limits.max_replay_bytes) if length else NO_BODY
-        request_id = context.request_log.request_id(request)
-        record = RequestRecord(request, route, body, started, self._peer, request_id)
+        id_line = context.request_log.id_line(request)
+        record = RequestRecord(request, route, body, started, self._peer, id_line)
         if context.tracer is not None:
-            record.trace = context.tracer.begin(request.parent, request.known.tracestate)
+            parent = request.parent
+            record.trace, record.unsampled_trace = context.tracer.begin(
+                parent, request.known.tracestate
+            )
         exchange: EndingExchange
         if route is TOKEN_CALL:
             exchange = PlaceholderExchange(context, self, record)

@@ -10,6 +10,7 @@ from proxy.http1 import failures
 from proxy.http1.error_response import reply_bytes
 from proxy.http1.receive_buffer import ReceiveBuffer
 from proxy.http1.request import Request
+from proxy.http1.request_id import id_in
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection
 
 __all__ = ["EndingConnection"]
@@ -50,7 +51,7 @@ class EndingConnection(Connection):
         self._is_lingering = True
         self.reset()
 
-    def reply(self, error: ProxyError, request: Request, request_id: bytes, *, close: bool) -> None:
+    def reply(self, error: ProxyError, request: Request, request_id: str, *, close: bool) -> None:
         """Send a reply of our own to the running request."""
         is_head = request.method == b"HEAD"
         self.write(reply_bytes(error, request_id, request, is_head=is_head, close=close))
@@ -76,7 +77,7 @@ class EndingConnection(Connection):
         self, error: ProxyError, request: Request | None, *, is_head: bool, close: bool
     ) -> None:
         request_log = self._context.request_log
-        request_id = request_log.request_id(request)
+        request_id = id_in(request_log.id_line(request))
         request_log.refused(request, error, request_id, self._peer)
         self.write(reply_bytes(error, request_id, request, is_head=is_head, close=close))
 

@@ -40,7 +40,7 @@ from proxy.forward.upstream import UpstreamConnection
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY
 from proxy.http1.headers import MessageHeaders
-from proxy.http1.serializer import request_head, request_id_line
+from proxy.http1.serializer import request_head
 from proxy.net.stream import PEER_IS_SLOW
 from proxy.oauth.token import Token
 from proxy.telemetry.request_log import RequestRecord
@@ -116,7 +116,7 @@ class Exchange(EndingExchange):
         connection.receiver = self
         self._pass(SENT)
         context = self._context
-        head = request_head(self.request, context.names, token.header_line, self._own_lines())
+        head = self._head_with(token)
         body = self.body
         self._sent = context.monotonic()
         if body is NO_BODY:
@@ -132,16 +132,21 @@ class Exchange(EndingExchange):
         self._continue()
         self._expect()
 
-    def _own_lines(self) -> bytes:
-        """Return what else goes up with this request alone: an id of ours, and `traceparent`."""
-        record, tracer = self.record, self._context.tracer
-        is_given = self.request.known.request_id is not None
-        lines = b"" if is_given else request_id_line(record.request_id)
+    def _head_with(self, token: Token) -> bytes:
+        """Return the head that goes up; of what is in it for this request alone, it makes a trace.
+
+        An id that the caller gave is among its own lines.
+        """
+        context, record, request = self._context, self.record, self.request
+        id_line = record.id_line if request.known.id_line is None else b""
+        tracer = context.tracer
         if tracer is None:
-            return lines
-        if record.trace is None:
-            return lines + tracer.unsampled_line(self.request.parent)
-        return lines + tracer.attempt_line(record.trace, self._context.monotonic())
+            trace_line = b""
+        elif record.trace is None:
+            trace_line = tracer.unsampled_line(request.known.parent, record.unsampled_trace)
+        else:
+            trace_line = tracer.attempt_line(record.trace, context.monotonic())
+        return request_head(request, context.names, token.header_line, id_line, trace_line)
 
     def receive_end(self) -> None:
         """Learn that the caller has sent the whole body."""

@@ -78,7 +78,7 @@ class Caller(Protocol):
     def cut(self) -> None:
         """Drop the connection so that what was sent cannot look complete (F7)."""
 
-    def reply(self, error: ProxyError, request: Request, request_id: bytes, *, close: bool) -> None:
+    def reply(self, error: ProxyError, request: Request, request_id: str, *, close: bool) -> None:
         """Send a reply of our own."""
 
     def finished(self, *, keep_alive: bool) -> None:

@@ -61,7 +61,7 @@ class ResponseRelay:
             request,
             self._context.names,
             self.caller.scheme,
-            request_id=self.record.request_id,
+            id_line=self.record.id_line,
             is_chunked=self._is_chunked,
             close=not keep,
         )

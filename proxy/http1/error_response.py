@@ -11,13 +11,13 @@ __all__ = ["own_response", "reply_bytes"]
 
 
 def reply_bytes(
-    error: ProxyError, request_id: bytes, request: Request | None, *, is_head: bool, close: bool
+    error: ProxyError, request_id: str, request: Request | None, *, is_head: bool, close: bool
 ) -> bytes:
     """Return the whole reply; HEAD gets the headers alone.
 
     `request` is None where the bytes were no request that could be read.
     """
-    status, headers, body = problem_reply(error, request_id.decode("ascii"))
+    status, headers, body = problem_reply(error, request_id)
     return own_response(status, headers, body, request, is_head=is_head, close=close)
 
 

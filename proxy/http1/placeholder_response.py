@@ -56,7 +56,7 @@ _HEADERS: Final = (
 )
 
 
-def placeholder_response(request: Request, request_id: bytes, *, close: bool) -> bytes:
+def placeholder_response(request: Request, request_id: str, *, close: bool) -> bytes:
     """Return the whole response to a token call (RFC 6749 §5.1)."""
-    headers = (*_HEADERS, ("X-Request-ID", request_id.decode("ascii")))
+    headers = (*_HEADERS, ("X-Request-ID", request_id))
     return own_response(200, headers, _BODY, request, is_head=False, close=close)

@@ -9,7 +9,7 @@ from proxy.http1.failures import ambiguous_message, method_not_allowed
 from proxy.http1.grammar import CRLF, HTTP_10, METHODS, NEVER_FORWARDED
 from proxy.http1.headers import MessageHeaders, read_request_headers
 from proxy.http1.parser import MalformedMessageError, RequestHeadParser
-from proxy.http1.request_id import given_request_id
+from proxy.http1.request_id import given_id_line
 from proxy.http1.trace_context import TraceParent, is_valid_tracestate, read_traceparent
 
 __all__ = ["KnownHead", "Request", "RequestReader"]
@@ -29,15 +29,15 @@ class KnownHead:
 
     One stands for exactly the bytes of one block on one connection: the guard remembers by it
     whose block it admitted. `upstream_parts` are the serializer's: what goes out before the
-    token and behind it. `request_id` is the caller's, None where ours is needed. `parent` and
+    token and behind it. `id_line` carries the caller's id, None where ours is needed. `parent` and
     `tracestate` are the caller's trace, once `Request.parent` was asked for. What changes with
     each request is no part of it.
     """
 
-    __slots__ = ("_is_trace_read", "parent", "request_id", "tracestate", "upstream_parts")
+    __slots__ = ("_is_trace_read", "id_line", "parent", "tracestate", "upstream_parts")
 
-    def __init__(self, request_id: bytes | None = None) -> None:
-        self.request_id = request_id
+    def __init__(self, id_line: bytes | None = None) -> None:
+        self.id_line = id_line
         self.parent: TraceParent | None = None
         self.tracestate: bytes | None = None
         self._is_trace_read = False
@@ -212,7 +212,7 @@ class RequestReader:
             authority = headers.facts.get(b"host")
         if b"#" in target:
             raise ProxyError(BAD_REQUEST, "The request target must not hold a fragment ('#').")
-        known = KnownHead(given_request_id(headers))
+        known = KnownHead(given_id_line(headers))
         return Request(
             method, target, version, headers, authority, known, names_target=names_target
         )

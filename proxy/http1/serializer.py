@@ -16,14 +16,11 @@ __all__ = [
     "interim_head",
     "is_rechunked",
     "request_head",
-    "request_id_line",
     "response_head",
 ]
 
 _VIA_11: Final = b"Via: 1.1 signicat-proxy"
 _VIA_10: Final = b"Via: 1.0 signicat-proxy"
-_ID_BEGIN: Final = b"X-Request-ID: "
-_VIA_AND_ID_BEGIN: Final = _VIA_11 + CRLF + _ID_BEGIN
 _USER_AGENT: Final = f"User-Agent: signicat-proxy/{__version__}".encode()
 _CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
 _LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
@@ -65,30 +62,30 @@ class UpstreamNames:
         )
 
 
-def request_id_line(request_id: bytes) -> bytes:
-    """Return the line that goes up with an id of ours."""
-    return _ID_BEGIN + request_id + CRLF
-
-
 def request_head(
-    request: Request, names: UpstreamNames, authorization_line: bytes, own_lines: bytes = b""
+    request: Request,
+    names: UpstreamNames,
+    authorization_line: bytes,
+    id_line: bytes = b"",
+    trace_line: bytes = b"",
 ) -> bytes:
     """Return the whole head for the upstream; the lines, each of which ends with CRLF, are in it.
 
-    `own_lines` are what else differs from request to request; there may be none.
+    `id_line` and `trace_line` differ from request to request; either may be empty.
     """
     known = request.known
     parts = known.upstream_parts
     if parts is None:
         parts = known.upstream_parts = _around_authorization(request, names)
     before, after = parts
-    return b"%b %b%b%b%b%b%b" % (
+    return b"%b %b%b%b%b%b%b%b" % (
         request.method,
         names.base_path,
         request.target,
         before,
         authorization_line,
-        own_lines,
+        id_line,
+        trace_line,
         after,
     )
 
@@ -102,23 +99,24 @@ def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes
     if headers.length == CHUNKED:
         end = _CHUNKED_LINE + CRLF + end
     lines = headers.lines
-    replaced = _replaced(request, names)
-    if replaced:
-        lines = [line for line in lines if line.partition(b":")[0].lower() not in replaced]
+    for begin in _replaced(request, names):
+        size = len(begin)
+        lines = [line for line in lines if line[:size].lower() != begin]
     via = _VIA_10 if request.is_http_10 else _VIA_11
     return CRLF.join((b" HTTP/1.1", names.host_line, *lines, via, b"")), end
 
 
 def _replaced(request: Request, names: UpstreamNames) -> list[bytes]:
-    """Return the caller's headers that stay here, as ours are in their place or none is."""
+    """Return how the caller's lines begin that stay here, as ours are in their place or none is."""
     known, facts = request.known, request.headers.facts
     replaced = []
-    if known.request_id is None and REQUEST_ID in facts:
-        replaced.append(REQUEST_ID)
+    if known.id_line is None and REQUEST_ID in facts:
+        replaced.append(REQUEST_ID + b":")
     if names.has_traces:
-        replaced.append(b"traceparent")
-        if request.parent is None or known.tracestate is None:
-            replaced.append(b"tracestate")
+        if b"traceparent" in facts:
+            replaced.append(b"traceparent:")
+        if b"tracestate" in facts and (request.parent is None or known.tracestate is None):
+            replaced.append(b"tracestate:")
     return replaced
 
 
@@ -175,27 +173,28 @@ def response_head(
     names: UpstreamNames,
     scheme: bytes = b"http",
     *,
-    request_id: bytes,
+    id_line: bytes,
     is_chunked: bool,
     close: bool,
 ) -> bytes:
     """Return the head for the caller; `lines` begins with the upstream's status line.
 
-    `scheme` is the one by which the caller came, `request_id` the request's, in place of any that
-    the upstream sent. `is_chunked` is what `is_rechunked` says. `close` says that this response
-    is the last on the caller's connection.
+    `scheme` is the one by which the caller came. `id_line` carries the request's id, in place of
+    any that the upstream sent. `is_chunked` is what `is_rechunked` says. `close` says that this
+    response is the last on the caller's connection.
     """
     kept = headers.lines
     if b"location" in headers.facts or b"content-location" in headers.facts:
         kept = [_rewritten(line, request, names, scheme) for line in kept]
-    out = [_status_line(lines[0]), *kept, _VIA_AND_ID_BEGIN + request_id]
+    out = [_status_line(lines[0]), *kept, _VIA_11]
     if is_chunked:
         out.append(_CHUNKED_LINE)
     if close:
         out.append(b"Connection: close")
     elif request.is_http_10:
         out.append(b"Connection: keep-alive")
-    out.append(CRLF)
+    out.append(id_line)  # which ends with CRLF, so that one more ends the head
+    out.append(b"")
     return CRLF.join(out)
 
 

@@ -12,7 +12,7 @@ from proxy.guard.routing import NO_CLIENT, UNROUTED, Route
 from proxy.http1.body import RequestBody
 from proxy.http1.grammar import METHODS
 from proxy.http1.request import Request
-from proxy.http1.request_id import RequestIds, visible
+from proxy.http1.request_id import RequestIds, id_in, visible
 from proxy.oauth.token import Token
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import TLS_HANDSHAKE, Counters
@@ -56,7 +56,8 @@ class RequestRecord:
 
     `status` is 0 until a response's head has gone to the caller; `detail` is set for
     replies of our own; `outcome` is `ok`, a code of table E, `client_left` or
-    `client_stalled`. `trace` is there if the request is sampled.
+    `client_stalled`. `id_line` carries the request's id, up and down. `trace` is there if the
+    request is sampled; a trace that begins here and is not has its id in `unsampled_trace`.
     `sender` is who the request is from, `peer` the address and `scheme` what it came by.
     """
 
@@ -65,11 +66,11 @@ class RequestRecord:
         "bytes_out",
         "detail",
         "head_seconds",
+        "id_line",
         "is_replayed",
         "outcome",
         "peer",
         "request",
-        "request_id",
         "route",
         "scheme",
         "sender",
@@ -79,6 +80,7 @@ class RequestRecord:
         "token_wait_seconds",
         "trace",
         "trace_id",
+        "unsampled_trace",
     )
 
     def __init__(
@@ -88,7 +90,7 @@ class RequestRecord:
         body: RequestBody,
         started: float,
         peer: Peer,
-        request_id: bytes,
+        id_line: bytes,
     ) -> None:
         self.request = request
         self.sender = peer.sender
@@ -103,11 +105,17 @@ class RequestRecord:
         self.is_replayed = False
         self.outcome = "ok"
         self.detail: str | None = None
-        self.request_id = request_id
+        self.id_line = id_line
         self.token: Token | None = None
         self.token_wait_seconds = 0.0
         self.trace: RequestTrace | None = None
         self.trace_id: bytes | None = None
+        self.unsampled_trace = b""
+
+    @property
+    def request_id(self) -> str:
+        """The request's id, for logs and spans (O1)."""
+        return id_in(self.id_line)
 
     def note_error(self, error: ProxyError) -> None:
         """Note what the exchange ends with, for the reply of our own and for the log (G10)."""
@@ -161,10 +169,10 @@ class RequestLog:
         self._ids = RequestIds()
         self._spans = spans
 
-    def request_id(self, request: Request | None) -> bytes:
-        """Return the caller's X-Request-ID where it is valid, else an id of our own (O1)."""
-        given = None if request is None else request.known.request_id
-        return self._ids.new() if given is None else given
+    def id_line(self, request: Request | None) -> bytes:
+        """Return the line of the caller's X-Request-ID where it is valid, else of our own (O1)."""
+        given = None if request is None else request.known.id_line
+        return self._ids.new_line() if given is None else given
 
     def record(self, record: RequestRecord) -> None:
         """Record an exchange that reached its route, however it ended."""
@@ -198,7 +206,7 @@ class RequestLog:
                     "upstream_seconds": record.head_seconds,
                     "bytes_in": bytes_in,
                     "bytes_out": record.bytes_out,
-                    "request_id": record.request_id.decode("ascii"),
+                    "request_id": record.request_id,
                     "traceparent": record.traceparent(),
                     "upstream_trace_id": _text(record.trace_id),
                     "token": None if token is None else token.fingerprint,
@@ -214,7 +222,6 @@ class RequestLog:
                 return
             code = _UPSTREAM_RESPONSE
         route = record.route
-        request_id = record.request_id.decode("ascii")
         kind = _KINDS.get(code, "failed")
         self._recent.add(
             kind,
@@ -223,33 +230,25 @@ class RequestLog:
             route.label,
             method,
             status or None,
-            request_id,
+            record.request_id,
             record.detail,
             record.sender.log_name,
         )
 
     def refused(
-        self, request: Request | None, error: ProxyError, request_id: bytes, peer: Peer
+        self, request: Request | None, error: ProxyError, request_id: str, peer: Peer
     ) -> None:
         """Record a request that the guard refused at once, or bytes that were none (G10)."""
         kind = error.kind
-        known_as = request_id.decode("ascii")
         sender = peer.own if request is None else peer.sender
+        caller = sender.log_name
         self._counters.error_reply(UNROUTED, kind)
         method = "OTHER" if request is None else _METHOD_LABELS.get(request.method, "OTHER")
         self._counters.request_finished(UNROUTED, method, kind.status, sender.name, 0.0, None, 0, 0)
         if self._spans is not None and request is not None:
-            self._spans.refused(request, method, kind, known_as, peer)
+            self._spans.refused(request, method, kind, request_id, peer)
         self._recent.add(
-            "refused",
-            kind.code,
-            None,
-            None,
-            method,
-            kind.status,
-            known_as,
-            error.detail,
-            sender.log_name,
+            "refused", kind.code, None, None, method, kind.status, request_id, error.detail, caller
         )
         if self._access_log.is_enabled_for(kind.status, kind.code):
             facts = {} if request is None else request.headers.facts
@@ -257,12 +256,12 @@ class RequestLog:
                 {
                     "method": method,
                     "client": NO_CLIENT,
-                    "caller": sender.log_name,
+                    "caller": caller,
                     "peer": peer.address,
                     "status": kind.status,
                     "outcome": kind.code,
                     "detail": error.detail,
-                    "request_id": known_as,
+                    "request_id": request_id,
                     "traceparent": _text(facts.get(b"traceparent")),
                 }
             )

@@ -53,7 +53,7 @@ class TracedRequests:
             "http.request.body.size": record.body.size,
             "http.response.body.size": record.bytes_out,
             "signicat_proxy.client": record.route.client,
-            "signicat_proxy.request_id": record.request_id.decode("ascii"),
+            "signicat_proxy.request_id": record.request_id,
         }
         if record.sender.log_name is not None:
             attributes["signicat_proxy.caller"] = record.sender.log_name
@@ -76,7 +76,8 @@ class TracedRequests:
         self, request: Request, method: str, kind: ErrorKind, request_id: str, peer: Peer
     ) -> None:
         """Hand over the span of a request that the guard refused; it has no route."""
-        trace = self._tracer.begin(request.parent, request.known.tracestate)
+        parent = request.parent
+        trace, _ = self._tracer.begin(parent, request.known.tracestate)
         if trace is None:
             return
         name, known_method = _method(method)

@@ -1,7 +1,7 @@
 """Random ids of traces and spans, in the hexadecimal digits in which they travel."""
 
-import random
-import secrets
+import os
+from binascii import hexlify
 from typing import Final
 
 __all__ = ["RandomIds"]
@@ -9,23 +9,22 @@ __all__ = ["RandomIds"]
 _SPAN: Final = 16  # digits
 _TRACE: Final = 32
 _STOCK_BYTES: Final = 4096
+_STOCK: Final = 2 * _STOCK_BYTES
 
 
 class RandomIds:
-    """Draws ids. They need to differ and not to be secret, so no system call is made for one.
+    """Draws ids from the system's random bytes: nobody foretells one from those that were seen.
 
     Digits are made many at a time, since one by one they would cost more than all else that a
     request without a span needs. That all digits of an id are 0, which nobody would read,
     happens once in 2 to the power of 64.
     """
 
-    __slots__ = ("_draw", "_stock", "_used")
+    __slots__ = ("_stock", "_used")
 
     def __init__(self) -> None:
-        # Seeded by the system once: two processes share no sequence.
-        self._draw = random.Random(secrets.randbits(256)).randbytes  # noqa: S311 (see above)
         self._stock = b""
-        self._used = 0
+        self._used = _STOCK
 
     def trace_id(self) -> bytes:
         """Return 32 digits."""
@@ -38,8 +37,8 @@ class RandomIds:
     def _digits(self, count: int) -> bytes:
         begin = self._used
         end = begin + count
-        if end > len(self._stock):
-            self._stock = self._draw(_STOCK_BYTES).hex().encode()
+        if end > _STOCK:
+            self._stock = hexlify(os.urandom(_STOCK_BYTES))
             begin, end = 0, count
         self._used = end
         return self._stock[begin:end]

@@ -18,7 +18,7 @@ __all__ = ["Attempt", "RequestTrace", "Tracer"]
 
 _NANOSECONDS: Final = 1_000_000_000
 _FIRST_ERROR: Final = 400
-_ENDS: Final = (b"-00\r\n", b"-01\r\n", b"-02\r\n", b"-03\r\n")
+_ENDS: Final = [b"-00\r\n", b"-01\r\n", b"-02\r\n", b"-03\r\n"]
 
 
 class Attempt:
@@ -85,7 +85,7 @@ class RequestTrace:
 
 def _line(trace_id: bytes, span_id: bytes, flags: int) -> bytes:
     """Return the header that goes up; `flags` are those that `http1.trace_context` lets through."""
-    return b"".join((b"traceparent: 00-", trace_id, b"-", span_id, _ENDS[flags]))
+    return b"traceparent: 00-%b-%b%b" % (trace_id, span_id, _ENDS[flags])
 
 
 class Tracer:
@@ -117,21 +117,20 @@ class Tracer:
 
     def begin(
         self, parent: TraceParent | None, tracestate: bytes | None = None
-    ) -> RequestTrace | None:
-        """Return what is to be kept of a request, None if it is not sampled."""
-        sampler = self._sampler
-        if parent is not None:
-            if not sampler.is_sampled(parent, parent.trace_id):
-                return None
-            flags = parent.flags | SAMPLED
-            span_id = self._ids.span_id()
-            return RequestTrace(parent.trace_id, parent.span_id, span_id, flags, tracestate)
-        if not sampler.bound:
-            return None
-        trace_id = self._ids.trace_id()
-        if not sampler.is_sampled(None, trace_id):
-            return None
-        return RequestTrace(trace_id, None, self._ids.span_id(), SAMPLED, None)
+    ) -> tuple[RequestTrace | None, bytes]:
+        """Return what is to be kept of a request, None if it is not sampled; and its trace's id."""
+        ids, sampler = self._ids, self._sampler
+        if parent is None:
+            trace_id = ids.trace_id()
+            if not sampler.is_sampled(None, trace_id):
+                return None, trace_id
+            return RequestTrace(trace_id, None, ids.span_id(), SAMPLED, None), trace_id
+        trace_id = parent.trace_id
+        if not sampler.is_sampled(parent, trace_id):
+            return None, trace_id
+        flags = parent.flags | SAMPLED
+        trace = RequestTrace(trace_id, parent.span_id, ids.span_id(), flags, tracestate)
+        return trace, trace_id
 
     def attempt_line(self, trace: RequestTrace, sent: float) -> bytes:
         """Begin the client span of one more attempt; return the `traceparent` that names it."""
@@ -139,12 +138,10 @@ class Tracer:
         trace.attempts.append(Attempt(span_id, sent))
         return _line(trace.trace_id, span_id, trace.flags)
 
-    def unsampled_line(self, parent: TraceParent | None) -> bytes:
-        """Return the `traceparent` of a request that is not sampled: the caller's trace, or one."""
-        ids = self._ids
-        if parent is None:
-            return _line(ids.trace_id(), ids.span_id(), 0)
-        return _line(parent.trace_id, ids.span_id(), parent.flags & ~SAMPLED)
+    def unsampled_line(self, parent: TraceParent | None, trace_id: bytes) -> bytes:
+        """Return the `traceparent` of a request that is not sampled; `trace_id` is of `begin`."""
+        flags = 0 if parent is None else parent.flags & ~SAMPLED
+        return _line(trace_id, self._ids.span_id(), flags)
 
     # --- once it is over ---
 
@@ -219,7 +216,7 @@ class Tracer:
 
         Returns the trace's id, None where it is not sampled.
         """
-        trace = self.begin(None)
+        trace, _ = self.begin(None)
         if trace is None:
             return None
         name, endpoint = self._token_endpoints[client]

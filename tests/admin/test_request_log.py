@@ -13,6 +13,7 @@ from proxy.http1.body import NO_BODY
 from proxy.http1.failures import upstream_silent
 from proxy.http1.headers import MessageHeaders
 from proxy.http1.request import KnownHead, Request
+from proxy.http1.request_id import id_line
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Counters
 from proxy.telemetry.logs import open_logs
@@ -42,7 +43,7 @@ def ended(end: Callable[[RequestRecord], None]) -> tuple[dict[str, object], list
         b"GET", b"/?31019000000", b"HTTP/1.1", headers, b"a", KnownHead(), names_target=False
     )
     peer = KnownCallers().peer("127.0.0.1")
-    record = RequestRecord(request, ROUTE, NO_BODY, 0.0, peer, b"id-1")
+    record = RequestRecord(request, ROUTE, NO_BODY, 0.0, peer, id_line(b"id-1"))
     end(record)
     request_log.record(record)
     logs.flush()

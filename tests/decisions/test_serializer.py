@@ -12,12 +12,12 @@ from proxy.errors import METHOD_NOT_ALLOWED, ProxyError
 from proxy.http1.headers import read_response_headers
 from proxy.http1.parser import RequestHeadParser, ResponseHeadParser
 from proxy.http1.request import Request, RequestReader
+from proxy.http1.request_id import id_line
 from proxy.http1.serializer import (
     UpstreamNames,
     interim_head,
     is_rechunked,
     request_head,
-    request_id_line,
     response_head,
 )
 
@@ -36,7 +36,7 @@ async def answer_to(request: Request, names: UpstreamNames, head: bytes, *, clos
     headers = read_response_headers(request.method, status, lines, raw, is_http_10=is_http_10)
     is_chunked = is_rechunked(headers, request)
     return response_head(
-        lines, headers, request, names, request_id=b"id-1", is_chunked=is_chunked, close=close
+        lines, headers, request, names, id_line=id_line(b"id-1"), is_chunked=is_chunked, close=close
     )
 
 
@@ -54,7 +54,7 @@ async def test_what_changes_with_each_request_stands_beside_the_token() -> None:
     """The rest is the same for every request with the same headers, and is remembered (O1)."""
     request = await request_of(b"GET /a HTTP/1.1\r\nHost: a\r\nX-Request-ID: no good\r\n\r\n")
     for number in (b"1", b"2"):
-        line = request_id_line(number)
+        line = id_line(number)
         assert line == b"X-Request-ID: " + number + b"\r\n"
         assert request_head(request, SIGNICAT, TOKEN, line) == (
             b"GET /a HTTP/1.1\r\nHost: api.signicat.com\r\nVia: 1.1 signicat-proxy\r\n"
@@ -251,18 +251,17 @@ async def test_response_heads() -> None:
     old = await request_of(b"GET / HTTP/1.0\r\n\r\n")
     chunked = b"HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n"
     assert await answer_to(new, SIGNICAT, chunked, close=False) == (
-        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\nX-Request-ID: id-1\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n"
+        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\n"
+        b"Transfer-Encoding: chunked\r\nX-Request-ID: id-1\r\n\r\n"
     )
     assert await answer_to(old, SIGNICAT, chunked, close=True) == (
-        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\nX-Request-ID: id-1\r\n"
-        b"Connection: close\r\n\r\n"
+        b"HTTP/1.1 200 Fine\r\nX: y\r\nVia: 1.1 signicat-proxy\r\n"
+        b"Connection: close\r\nX-Request-ID: id-1\r\n\r\n"
     )
     fixed = b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n"
     assert await answer_to(old, SIGNICAT, fixed, close=False) == (
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nVia: 1.1 signicat-proxy\r\n"
-        b"X-Request-ID: id-1\r\n"
-        b"Connection: keep-alive\r\n\r\n"
+        b"Connection: keep-alive\r\nX-Request-ID: id-1\r\n\r\n"
     )
 
 

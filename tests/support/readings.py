@@ -35,6 +35,7 @@ ANSWERS = [
     b"HTTP/1.0 302 Found\r\nLocation: https://api.signicat.com/base/a\r\nConnection: close\r\n\r\n",
     b"HTTP/1.1 103\r\nLink: a\r\nTransfer-Encoding: chunked\r\nAlt-Svc: b\r\n\r\n",
 ]
+ID_LINE = b"X-Request-ID: id\r\n"
 NAMES = UpstreamNames.from_url("https://api.signicat.com/base")
 
 
@@ -119,7 +120,13 @@ class Reader:
         read = read_response_headers(request.method, status, lines, headers, is_http_10=is_http_10)
         is_chunked = is_rechunked(read, request)
         head = response_head(
-            lines, read, request, NAMES, request_id=b"id", is_chunked=is_chunked, close=False
+            lines,
+            read,
+            request,
+            NAMES,
+            id_line=b"X-Request-ID: id\r\n",
+            is_chunked=is_chunked,
+            close=False,
         )
         return status, facts(read), head
 

@@ -222,8 +222,9 @@ def test_what_goes_up() -> None:
         token_endpoints={"shop": ("POST /token", {"server.address": "id.test"})},
     )
     parent = TraceParent(b"a" * 32, b"b" * 16, 3)
-    trace = tracer.begin(parent, b"x=y")
+    trace, trace_id = tracer.begin(parent, b"x=y")
     assert trace is not None
+    assert trace_id == trace.trace_id == b"a" * 32
     first, second = (tracer.attempt_line(trace, sent) for sent in (1.0, 2.0))
     assert first.startswith(b"traceparent: 00-" + b"a" * 32 + b"-")
     assert first.endswith(b"-03\r\n")
@@ -238,10 +239,13 @@ def test_what_goes_up() -> None:
     assert [each.started for each in emitted] == [97 * 10**9, 98 * 10**9, 965 * 10**8]
     assert [each.attributes.get("http.request.resend_count") for each in emitted[:2]] == [None, 1]
     unsampled = TraceParent(b"a" * 32, b"b" * 16, 2)
-    assert tracer.begin(unsampled) is None
-    assert tracer.unsampled_line(unsampled).endswith(b"-02\r\n")
-    assert tracer.unsampled_line(None).endswith(b"-00\r\n")
-    assert tracer.begin(None) is not None
+    assert tracer.begin(unsampled) == (None, b"a" * 32)
+    assert tracer.unsampled_line(unsampled, b"a" * 32).endswith(b"-02\r\n")
+    assert tracer.unsampled_line(None, b"c" * 32).startswith(b"traceparent: 00-" + b"c" * 32)
+    assert tracer.unsampled_line(None, b"c" * 32).endswith(b"-00\r\n")
+    begun, trace_id = tracer.begin(None)
+    assert begun is not None
+    assert begun.trace_id == trace_id != trace.trace_id
 
 
 def test_the_span_of_a_token_request() -> None:
