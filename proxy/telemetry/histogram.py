@@ -1,6 +1,5 @@
 """A histogram that costs a request one search and one addition."""
 
-from bisect import bisect_left
 from typing import Final
 
 __all__ = ["BOUNDS", "Exemplar", "Histogram"]
@@ -8,6 +7,17 @@ __all__ = ["BOUNDS", "Exemplar", "Histogram"]
 # From what the proxy adds by itself, about a millisecond, to READ_TIMEOUT_SECONDS.
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds of the buckets, in seconds; what is longer goes into one more."""
+_LIMITS: Final = [float(bound) for bound in BOUNDS]
+
+
+def _bucket(seconds: float) -> int:
+    """Return the index of the bucket; compiled, a walk costs less than the library's search."""
+    index = 0
+    for limit in _LIMITS:
+        if seconds <= limit:
+            break
+        index += 1
+    return index
 
 
 class Exemplar:
@@ -37,12 +47,12 @@ class Histogram:
 
     def observe(self, seconds: float) -> None:
         """Count one value."""
-        self._counts[bisect_left(BOUNDS, seconds)] += 1
+        self._counts[_bucket(seconds)] += 1
         self._sum += seconds
 
     def traced(self, seconds: float, trace_id: bytes, wall: float) -> None:
         """Keep a value that was counted as its bucket's exemplar (O5)."""
-        self._exemplars[bisect_left(BOUNDS, seconds)] = Exemplar(seconds, trace_id, wall)
+        self._exemplars[_bucket(seconds)] = Exemplar(seconds, trace_id, wall)
 
     def exemplars(self) -> tuple[Exemplar | None, ...]:
         """Return that of each bucket, None where no value was traced."""
