@@ -6,8 +6,9 @@ every request. Under load the lines of a hundredth of a second are written toget
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
 from typing import Final, Literal
 
 from structlog.typing import FilteringBoundLogger
@@ -17,7 +18,8 @@ __all__ = ["AccessLog", "AccessMode"]
 AccessMode = Literal["all", "errors", "off"]
 _FIRST_ERROR: Final = 400
 _SPACING_SECONDS: Final = 0.01  # between two flushes: each is a turn of the loop and a system call
-_encode = json.JSONEncoder().encode
+_MILLION: Final = 1_000_000
+_LONGEST_SECONDS: Final = 1e9  # what is written digit by digit
 
 
 class AccessLog:
@@ -56,7 +58,7 @@ class AccessLog:
             return True
         return self._mode == "errors" and (status >= _FIRST_ERROR or outcome != "ok")
 
-    def write(self, facts: Mapping[str, object]) -> None:
+    def write(self, facts: dict[str, object]) -> None:
         """Write one event; facts that are None are left out, durations are in microseconds."""
         if self._write_line is None:
             rounded = {
@@ -86,20 +88,36 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_text}.{int((now - second) * 1e6):06d}Z"
+        return f"{self._second_text}.{_six_digits(int((now - second) * 1e6))}Z"
 
 
-def _members(facts: Mapping[str, object]) -> list[str]:
+def _members(facts: dict[str, object]) -> list[str]:
     """Return the members of a JSON object, by what is cheapest for each type."""
     members = []
     for key, value in facts.items():
-        kind = type(value)
-        if kind is str:
-            members.append(f'"{key}": {_encode(value)}')
-        elif kind is int:
+        if value is None:
+            continue
+        if isinstance(value, str):
+            members.append(f'"{key}": {encode_basestring_ascii(value)}')
+        elif isinstance(value, float):
+            members.append(f'"{key}": {_microseconds(value)}')
+        elif isinstance(value, bool):
+            members.append(f'"{key}": {"true" if value else "false"}')
+        elif isinstance(value, int):
             members.append(f'"{key}": {value}')
-        elif kind is float:
-            members.append(f'"{key}": {value:.6f}')
-        elif value is not None:
-            members.append(f'"{key}": {_encode(value)}')
+        else:
+            members.append(f'"{key}": {json.dumps(value)}')
     return members
+
+
+def _six_digits(number: int) -> str:
+    """Return a number below a million with its zeros in front."""
+    return str(_MILLION + number)[1:]
+
+
+def _microseconds(seconds: float) -> str:
+    """Return seconds with six digits behind the point, as a format would, but sooner."""
+    if not 0 <= seconds < _LONGEST_SECONDS:
+        return f"{seconds:.6f}"
+    micros = int(seconds * 1e6 + 0.5)
+    return f"{micros // _MILLION}.{_six_digits(micros % _MILLION)}"
