@@ -42,10 +42,10 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-compiled test-deploy check check-format check-lint check-types check-imports check-shell \
-	check-workflows check-house format soak fuzz bench try-newest lock interface chart-readme clean
+	check-workflows check-house format soak fuzz bench bench-instructions try-newest lock interface chart-readme clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(PACKAGE) ## mock Signicat and the proxy in one go; no account needed
 	@exec $(BIN)/signicat-proxy demo
@@ -100,6 +100,9 @@ fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
 
 bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_ARGS=...)
 	@$(BIN)/python -m bench --python auto $(BENCH_ARGS)
+
+bench-instructions: $(DEV) ## instructions of one exchange, however busy the machine is (BENCH_ARGS=...)
+	@$(BIN)/python -m bench.inside.instructions --python auto $(BENCH_ARGS)
 
 # aiohttp's parsers are no promised API, so pyproject.toml allows one minor version. This looks past it.
 TRY ?= aiohttp

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["fixed", "grouped", "percent", "render", "times"]
+__all__ = ["exact", "fixed", "grouped", "percent", "render", "times"]
 
 MISSING = "-"
 
@@ -39,6 +39,11 @@ def fixed(value: float | None) -> str:
 def times(value: float | None) -> str:
     """Return a ratio."""
     return MISSING if value is None else f"{value:.2f}"
+
+
+def exact(value: float | None) -> str:
+    """Return a ratio to a tenth of a per cent."""
+    return MISSING if value is None else f"{value:.3f}"
 
 
 def percent(value: float | None) -> str:

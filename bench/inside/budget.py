@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.inside.in_memory import InMemory, in_memory
+from bench.inside.messages import BODY, POSTED, REQUEST, RESPONSES
 from bench.interpreter import Build
 from bench.peers.token_endpoint import TOKEN
 from bench.table import render, times
@@ -33,19 +34,6 @@ EXCHANGES = 200
 HEAD_END = b"\r\n\r\n"
 ID_LINE = id_line(b"0123456789abcdef0123456789abcdef-01")
 AUTHORIZATION = b"Authorization: Bearer %b\r\n" % TOKEN.encode()
-BODY = b"x" * 1024
-REQUEST = (
-    b"%b /auth/rest/sessions/5b0e6a52 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"
-    b"User-Agent: python-requests/2.34.2\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate\r\n"
-    b"Connection: keep-alive\r\n%b\r\n"
-)
-POSTED = b"Content-Type: application/json\r\nContent-Length: 1024\r\n"
-RESPONSE = (
-    b"HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 10:00:%02d GMT\r\n"
-    b"Content-Type: application/json; charset=UTF-8\r\nContent-Length: 1024\r\n"
-    b"Connection: keep-alive\r\nx-trace-id: %032x\r\n"
-    b"Cache-Control: no-store, no-cache, max-age=0\r\nX-Content-Type-Options: nosniff\r\n\r\n"
-)
 PHASES = (
     "reading the request",
     "guard and route",
@@ -84,7 +72,6 @@ KINDS = (
     Kind("POST 1 KiB", method=b"POST"),
     Kind("GET, logged", access_log="all"),
 )
-RESPONSES = [RESPONSE % (number % 60, number * 7919) + BODY for number in range(64)]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,0 +1,144 @@
+"""Instructions of one exchange inside the proxy: `python -m bench.inside.instructions`.
+
+valgrind counts them over exchanges in memory, in two runs with more and with fewer of them; the
+difference is what the exchanges cost. However busy the machine is, it is the same again.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.failures import BenchError
+from bench.inside.exchanges import KINDS, Kind
+from bench.install import ROOT, WORK
+from bench.interpreter import AUTO, chosen, prepared
+from bench.load.figures import ratio
+from bench.peers.collector import collector
+from bench.table import exact, grouped, render, times
+
+__all__ = ["FEW", "MANY", "by_kind", "main", "report"]
+
+FEW, MANY = 1000, 3000
+VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-fd=1")
+COLLECTED = re.compile(r"^==([0-9]+)== Collected : ([0-9]+)$", re.MULTILINE)
+PART = re.compile(r"^([0-9]+) ([a-z-]+)\.([0-9]+)$", re.MULTILINE)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Count, print a table or JSON, and return the exit code: 1 if it could not be counted."""
+    options = parse(arguments)
+    try:
+        print(run(options))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; ends the process on wrong ones."""
+    name = "python -m bench.inside.instructions"
+    parser = argparse.ArgumentParser(prog=name, description=__doc__)
+    add = parser.add_argument
+    add("--row", nargs="+", choices=[kind.name for kind in KINDS], help="only these")
+    add(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="interpreter of the proxy (default: that of the bench); "
+        f"{AUTO}: /usr/bin/python3 where it is fit and faster",
+    )
+    add("--interpreted", action="store_true", help="count the sources, not the compiled proxy")
+    add("--json", action="store_true", help="print JSON, for --before")
+    add("--before", type=Path, metavar="FILE", help="JSON of another state, to compare with")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> str:
+    """Return what is to be printed."""
+    require_valgrind(shutil.which("valgrind"))
+    before = None if options.before is None else read_record(options.before)
+    WORK.mkdir(exist_ok=True)
+    interpreter = prepared(chosen(options.python), WORK)
+    source = ROOT if options.interpreted else interpreter.compiled
+    kinds = [kind for kind in KINDS if options.row is None or kind.name in options.row]
+    counts = counted(interpreter.program, source, kinds)
+    what = f"{'Interpreted' if options.interpreted else 'Compiled'}; {interpreter.build.text}."
+    if options.json:
+        return json.dumps({"what": what, "instructions": counts}, indent=2)
+    return f"{what}\n\n{report(kinds, counts, before)}"
+
+
+def require_valgrind(program: str | None) -> None:
+    """Raise BenchError where there is no valgrind."""
+    if program is None:
+        raise BenchError("valgrind, which counts, is missing: apt-get install valgrind")
+
+
+def read_record(path: Path) -> Mapping[str, int]:
+    """Return the instructions that `--json` wrote; BenchError where it did not."""
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))["instructions"]
+        return {str(name): int(value) for name, value in recorded.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BenchError(f"--before {path}: {error}") from None
+
+
+def counted(program: Path, source: Path, kinds: Sequence[Kind]) -> dict[str, int]:
+    """Return the instructions of one exchange of each kind.
+
+    It is what more of them cost, by how many more they are: all else is in both runs.
+    """
+    parts = [f"{kind.name}.{exchanges}" for kind in kinds for exchanges in (FEW, MANY)]
+    with collector() as url:
+        command = (*VALGRIND, program, "-P", "-m", "bench.inside.exchanges", f"{url}/v1/traces")
+        environ = {
+            "PATH": os.defpath,
+            "PYTHONPATH": os.pathsep.join(map(str, (source, ROOT))),
+            "PYTHONHASHSEED": "0",
+        }
+        done = subprocess.run(
+            (*command, *parts),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environ,
+        )
+    if done.returncode:
+        raise BenchError((done.stderr.strip() or done.stdout.strip() or "?").splitlines()[-1])
+    return by_kind(done.stdout)
+
+
+def by_kind(output: str) -> dict[str, int]:
+    """Return the differences; valgrind and the exchanges tell the ids of the same processes."""
+    collected = {process: int(found) for process, found in COLLECTED.findall(output)}
+    totals = {(name, count): collected[process] for process, name, count in PART.findall(output)}
+    names = dict.fromkeys(name for name, _ in totals)
+    few, many = str(FEW), str(MANY)
+    return {name: round((totals[name, many] - totals[name, few]) / (MANY - FEW)) for name in names}
+
+
+def report(
+    kinds: Sequence[Kind], counts: Mapping[str, int], before: Mapping[str, int] | None
+) -> str:
+    """Return the table; a ratio is to the row that is named, and to the state before."""
+    headings = ["row", "exchange", "compared with", "instructions", "ratio"]
+    rows = []
+    for kind in kinds:
+        found = counts[kind.name]
+        base = kind.base or ""
+        of_base = times(ratio(found, counts.get(base)))
+        row = [kind.name, kind.title, base, grouped(found), of_base]
+        rows.append(row if before is None else [*row, exact(ratio(found, before.get(kind.name)))])
+    return render(headings if before is None else [*headings, "of before"], rows, names=3)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
