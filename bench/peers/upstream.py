@@ -1,4 +1,4 @@
-"""The upstream that all proxies share: nginx, plain and TLS, and the token endpoint."""
+"""The upstream that all proxies share: nginx, plain and TLS; token endpoint and collector."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from pathlib import Path
 import trustme
 
 from bench.client import SIZES, Endpoint, wait_until_served
+from bench.peers.collector import collector
 from bench.peers.nginx import upstream_configuration
 from bench.peers.token_endpoint import TOKEN, token_endpoint
 from bench.processes import free_port, running
@@ -17,7 +18,7 @@ __all__ = ["Upstream", "started_upstream"]
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where the upstream and the token endpoint are, and whom to trust for TLS.
+    """Where the upstream, the token endpoint and the collector are, and whom to trust for TLS.
 
     The rolling port takes tokens of an endpoint that has a lifetime, until they end. With
     `is_for_tls_callers`, proxies before it speak TLS to callers, with the upstream's certificate.
@@ -30,6 +31,7 @@ class Upstream:
     ca_file: Path
     folder: Path
     is_for_tls_callers: bool = False
+    collector: str = ""
 
     @property
     def shown(self) -> tuple[Path, Path] | None:
@@ -49,7 +51,7 @@ class Upstream:
 
 @contextmanager
 def started_upstream(folder: Path, *, core: int) -> Iterator[Upstream]:
-    """Run the upstream and the token endpoint for the block, in an empty folder."""
+    """Run upstream, token endpoint and collector for the block, in an empty folder."""
     own = folder / "upstream"
     (own / "files").mkdir(parents=True)
     _write_certificate(own)
@@ -63,9 +65,12 @@ def started_upstream(folder: Path, *, core: int) -> Iterator[Upstream]:
     command = ("nginx", "-p", own, "-c", own / "nginx.conf")
     with (
         token_endpoint() as tokens,
+        collector() as spans,
         running(command, core=core, output=own / "output") as process,
     ):
-        upstream = Upstream(plain, tls, rolling, tokens.server_port, own / "ca.pem", folder)
+        upstream = Upstream(
+            plain, tls, rolling, tokens.server_port, own / "ca.pem", folder, collector=spans
+        )
         wait_until_served(upstream.direct(tls=False), process)
         wait_until_served(upstream.direct(tls=True), process)
         yield upstream

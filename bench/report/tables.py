@@ -67,6 +67,15 @@ COLUMNS: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "log": ("Access log", (RATE, Column("of without", "rate", times, PROXY), *COST)),
+    "traces": (
+        "Traces",
+        (
+            RATE,
+            Column("of off", "rate", times, PROXY),
+            Column("CPU of off", "cpu", times, PROXY),
+            *COST,
+        ),
+    ),
     "roll": (
         "Token roll-overs",
         (

@@ -22,10 +22,12 @@ from bench.peers import caddy, haproxy
 from bench.peers.envoy import configuration
 from bench.peers.lineup import PEERS
 from bench.peers.nginx import proxy_configuration, upstream_configuration
-from bench.peers.peer import Launch, Program, Site
+from bench.peers.peer import TRACED, Launch, Program, Site
 from bench.peers.signicat import Signicat
 from bench.peers.token_endpoint import TOKEN, new_token, token_endpoint
 from proxy.settings.loader import load
+from proxy.tracing.sampling import Sampler
+from proxy.tracing.settings import read_trace_settings
 from tests.support.source_tree import ROOT
 
 
@@ -140,6 +142,18 @@ def test_every_base_is_a_scenario_of_the_same_peers() -> None:
     for scenario in SCENARIOS:
         if scenario.base:
             assert by_name[scenario.base].only == scenario.only
+
+
+def test_the_share_of_sampled_requests_is_the_standard_variable(tmp_path: Path) -> None:
+    """The proxy reads what the bench sets; without a share it traces nothing."""
+    site = Site(1, 2, 3, Path("ca.pem"), tls=False, folder=tmp_path, collector="http://127.0.0.1:4")
+    assert read_trace_settings(Signicat(Path("python"), ROOT).launch(site).environ) == (None, ())
+    for share in TRACED.values():
+        launch = Signicat(Path("python"), ROOT, sampled=share).launch(site)
+        settings, warnings = read_trace_settings(launch.environ)
+        assert settings is not None
+        assert settings.sampler == Sampler.named("parentbased_traceidratio", share)
+        assert warnings == ()
 
 
 def test_the_whole_bench_takes_twenty_minutes_at_most() -> None:
