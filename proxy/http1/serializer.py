@@ -99,24 +99,39 @@ def _around_authorization(request: Request, names: UpstreamNames) -> tuple[bytes
     if headers.length == CHUNKED:
         end = _CHUNKED_LINE + CRLF + end
     lines = headers.lines
-    for begin in _replaced(request, names):
-        size = len(begin)
-        lines = [line for line in lines if line[:size].lower() != begin]
+    for name in _replaced(request, names):
+        lines = _without(lines, name, headers.facts[name])
     via = _VIA_10 if request.is_http_10 else _VIA_11
     return CRLF.join((b" HTTP/1.1", names.host_line, *lines, via, b"")), end
 
 
+def _without(lines: list[bytes], name: bytes, value: bytes) -> list[bytes]:
+    """Return the lines but those of a header; `value` is that of all of them, joined.
+
+    The library that sends a `traceparent` in each request writes it in one way, which is looked
+    for first. Were there a second line, the value would be longer than what stands in the first.
+    """
+    usual = name + b": " + value
+    if usual in lines:
+        lines = lines.copy()
+        lines.remove(usual)
+        return lines
+    begin = name + b":"
+    size = len(begin)
+    return [line for line in lines if line[:size].lower() != begin]
+
+
 def _replaced(request: Request, names: UpstreamNames) -> list[bytes]:
-    """Return how the caller's lines begin that stay here, as ours are in their place or none is."""
+    """Return the names of the caller's lines that stay here, as ours take their place or none."""
     known, facts = request.known, request.headers.facts
     replaced = []
     if known.id_line is None and REQUEST_ID in facts:
-        replaced.append(REQUEST_ID + b":")
+        replaced.append(REQUEST_ID)
     if names.has_traces:
         if b"traceparent" in facts:
-            replaced.append(b"traceparent:")
+            replaced.append(b"traceparent")
         if b"tracestate" in facts and (request.parent is None or known.tracestate is None):
-            replaced.append(b"tracestate:")
+            replaced.append(b"tracestate")
     return replaced
 
 

@@ -11,10 +11,13 @@ __all__ = ["TraceParent", "is_valid_tracestate", "read_traceparent"]
 
 SAMPLED: Final = 0x01
 _KNOWN_FLAGS: Final = 0x03  # sampled; and, since level 2, that the trace's id is random
-_DIGITS: Final = b"0123456789abcdef"
-_DASH: Final = ord("-")
 _BEGIN: Final = b"00-"
-_LENGTH: Final = 55
+# Each digit becomes a 0, a dash stays, and whatever else becomes what is in no shape.
+_SHAPE_OF: Final = bytes(
+    ord("0") if byte in b"0123456789abcdef" else byte if byte in b"-" else ord("?")
+    for byte in range(256)
+)
+_SHAPE: Final = b"00-%b-%b-00" % (b"0" * 32, b"0" * 16)
 # Later versions may be longer, behind a dash; what is known of them stands where it always did.
 _LATER: Final = re.compile(
     rb"(?!00|ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.DOTALL
@@ -73,9 +76,7 @@ def _is_well_formed(value: bytes) -> bool:
     """
     if not value.startswith(_BEGIN):
         return _LATER.fullmatch(value) is not None
-    if len(value) != _LENGTH or value[35] != _DASH or value[52] != _DASH:
-        return False
-    return value.translate(None, _DIGITS) == b"---"
+    return value.translate(_SHAPE_OF) == _SHAPE
 
 
 def is_valid_tracestate(value: bytes) -> bool:

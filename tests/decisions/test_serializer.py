@@ -66,6 +66,31 @@ async def test_what_changes_with_each_request_stands_beside_the_token() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["traceparent: a"],
+        ["A: 1", "traceparent: a", "B: 2"],
+        ["traceparent: a", "traceparent: a"],
+        ["traceparent: a", "A: 1", "traceparent:"],
+        ["traceparent:", "traceparent: a"],
+        ["traceparent: a, b", "TRACEPARENT: c"],
+        ["traceparent: a,", "traceparent:"],
+        ["traceparent:a"],
+        ["traceparent: a  "],
+        ["Traceparent: traceparent: a", "traceparent: a"],
+    ],
+)
+async def test_no_line_of_a_header_that_is_ours_goes_up(lines: list[str]) -> None:
+    """However often it stands there, and however it is written; all others go up (O4)."""
+    head = "\r\n".join(("GET /a HTTP/1.1", "Host: a", *lines, "traceparents: c", "\r\n"))
+    request = await request_of(head.encode())
+    names = UpstreamNames.from_url("https://api.signicat.com", has_traces=True)
+    others = [line for line in (*lines, "traceparents: c") if line[:12].lower() != "traceparent:"]
+    sent = request_head(request, names, TOKEN).decode().split("\r\n")
+    assert sent[2 : sent.index("Via: 1.1 signicat-proxy")] == others
+
+
 async def test_request_head_of_a_chunked_post() -> None:
     """A chunked body is announced by our own framing; a caller's User-Agent and Via stay."""
     request = await request_of(
