@@ -144,12 +144,18 @@ def test_prometheus_watches_the_proxy(up: Composition) -> None:
     until(lambda: set(alerts(up).values()) <= quiet, "rules that all can be evaluated")
 
 
+def test_prometheus_keeps_exemplars(up: Composition) -> None:
+    """As a point in Grafana that leads to a trace needs it (O5)."""
+    assert up.query(9091, "status/flags")["enable-feature"] == "exemplar-storage"
+
+
 def test_grafana_is_given_its_source_and_the_dashboard(compose: Composition) -> None:
     """What is mounted exists, is where Grafana looks, and names what there is; none can be written.
 
     Its image cannot be had where the tests run.
     """
-    whole = json.loads(compose.run("--profile=grafana", "config", "--format=json"))
+    profiles = ("--profile=grafana", "--profile=traces")
+    whole = json.loads(compose.run(*profiles, "config", "--format=json"))
     grafana = whole["services"]["grafana"]
     mounts = {mount["target"]: Path(mount["source"]) for mount in grafana["volumes"]}
     assert all(mount["read_only"] for mount in grafana["volumes"])
@@ -162,6 +168,14 @@ def test_grafana_is_given_its_source_and_the_dashboard(compose: Composition) -> 
     name, _, port = source["url"].removeprefix("http://").partition(":")
     assert (source["type"], source["isDefault"]) == ("prometheus", True)
     assert int(port) in {entry["target"] for entry in whole["services"][name]["ports"]}
+    (jaeger,) = whole["services"]["jaeger"]["ports"]
+    (exemplar,) = source["jsonData"]["exemplarTraceIdDestinations"]
+    # Grafana replaces variables in the file, but for a doubled sign, which stands for the value.
+    link = exemplar["url"].replace("$JAEGER_PORT", grafana["environment"]["JAEGER_PORT"])
+    assert (exemplar["name"], link) == (
+        "trace_id",
+        f"http://localhost:{jaeger['published']}/trace/$${{__value.raw}}",
+    )
     (provider,) = provisioned["dashboards"]["providers"]
     (dashboard,) = [
         target for target in mounts if Path(target).parent == Path(provider["options"]["path"])
