@@ -42,7 +42,8 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-compiled test-deploy check check-format check-lint check-types check-imports check-shell \
-	check-workflows check-house format soak fuzz bench bench-instructions try-newest lock interface chart-readme clean
+	check-workflows check-house format soak fuzz bench bench-instructions check-instructions \
+	record-instructions try-newest lock interface chart-readme clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +104,14 @@ bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_AR
 
 bench-instructions: $(DEV) ## instructions of one exchange, however busy the machine is (BENCH_ARGS=...)
 	@$(BIN)/python -m bench.inside.instructions --python auto $(BENCH_ARGS)
+
+# On the interpreter of the environment, with what test-compiled has compiled.
+INSTRUCTIONS := $(BIN)/python -m bench.inside.instructions --compiled $(VENV)/compiled
+check-instructions: $(DEV) $(COMPILED) ## fail where an exchange costs more of them than is recorded
+	@$(INSTRUCTIONS) --check $(BENCH_ARGS)
+
+record-instructions: $(DEV) $(COMPILED) ## record them, for check-instructions and docs/performance.md
+	@$(INSTRUCTIONS) --record $(BENCH_ARGS)
 
 # aiohttp's parsers are no promised API, so pyproject.toml allows one minor version. This looks past it.
 TRY ?= aiohttp

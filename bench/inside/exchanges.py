@@ -43,7 +43,7 @@ HOUR_MILLISECONDS = 3_600_000.0
 ROOM = 1 << 20  # more spans than are ever made here
 DAY_SECONDS = 86400
 LONGEST_SECONDS = 600.0
-BATCH = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+BATCH = 400  # near the default, and all spans that are ever made are whole batches
 
 
 class Kind(Protocol):
@@ -60,10 +60,6 @@ class Kind(Protocol):
     @property
     def base(self) -> str | None:
         """The kind that it is compared with, by its name."""
-
-    @property
-    def batch(self) -> int:
-        """How many spans must wait before the SDK's thread sends them."""
 
     async def run(self, count: int, collector: str) -> None:
         """Run so many, and do nothing else that depends on how many they are."""
@@ -89,7 +85,6 @@ class Exchanges:
     is_replayed: bool = False
     flags: bytes = b""
     status: int = 200
-    batch: int = ROOM
 
     def requests(self) -> list[bytes]:
         """Return requests to send in turn: as many, however many exchanges there are."""
@@ -112,7 +107,13 @@ class Exchanges:
         if self.sampler is None:
             return None
         sampler = Sampler.named(self.sampler, NEVER)
-        return TraceSettings(sampler, NOWHERE, queue_size=ROOM, delay_millis=HOUR_MILLISECONDS)
+        return TraceSettings(
+            sampler,
+            NOWHERE,
+            queue_size=ROOM,
+            batch_size=ROOM,
+            delay_millis=HOUR_MILLISECONDS,
+        )
 
     async def run(self, count: int, collector: str = "") -> None:
         """Run them one after the other."""
@@ -163,7 +164,6 @@ class Spans:
     name: str
     title: str
     base: str | None = "get"
-    batch: int = 500  # about the SDK's default, and a part of all that are made
 
     async def run(self, count: int, collector: str) -> None:
         """Queue two for each of so many requests, and wait until they are sent."""
@@ -176,7 +176,9 @@ class Spans:
             if sum(sent.values()) == 2 * count:
                 is_over.set()
 
-        settings = TraceSettings(Sampler.named("always_on"), collector, queue_size=ROOM)
+        settings = TraceSettings(
+            Sampler.named("always_on"), collector, queue_size=ROOM, batch_size=BATCH
+        )
         with Path(os.devnull).open("w", encoding="utf-8") as stream:  # noqa: ASYNC230 - never waits
             log = open_logs(level="warning", log_format="json", stream=stream).log
             export = SpanExport(settings, count=note, log=log)
@@ -284,7 +286,6 @@ def main(arguments: Sequence[str]) -> None:
         name, _, count = part.partition(".")
         process = os.fork()
         if not process:
-            os.environ[BATCH] = str(kinds[name].batch)
             asyncio.run(kinds[name].run(int(count), collector))
             os._exit(0)  # what was kept is not given back one by one
         if os.waitpid(process, 0)[1]:

@@ -15,26 +15,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.failures import BenchError
+from bench.inside import recorded
 from bench.inside.exchanges import KINDS, Kind
 from bench.install import ROOT, WORK
-from bench.interpreter import AUTO, chosen, prepared
+from bench.interpreter import AUTO, Build, chosen, prepared
 from bench.load.figures import ratio
 from bench.peers.collector import collector
+from bench.report.page import PAGE, write_page
 from bench.table import exact, grouped, render, times
 
-__all__ = ["FEW", "MANY", "by_kind", "main", "report"]
+__all__ = ["FEW", "MANY", "by_kind", "main", "parse", "read_before", "report", "verdict"]
 
-FEW, MANY = 1000, 3000
+FEW, MANY = 200, 1000
 VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-fd=1")
 COLLECTED = re.compile(r"^==([0-9]+)== Collected : ([0-9]+)$", re.MULTILINE)
 PART = re.compile(r"^([0-9]+) ([a-z-]+)\.([0-9]+)$", re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Count, print a table or JSON, and return the exit code: 1 if it could not be counted."""
+    """Count, print a table or JSON, and return the exit code.
+
+    1 is for what could not be counted, and for `--check` where a row costs more than recorded.
+    """
     options = parse(arguments)
     try:
-        print(run(options))
+        run(options)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -55,33 +60,78 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         f"{AUTO}: /usr/bin/python3 where it is fit and faster",
     )
     add("--interpreted", action="store_true", help="count the sources, not the compiled proxy")
-    add("--json", action="store_true", help="print JSON, for --before")
-    add("--before", type=Path, metavar="FILE", help="JSON of another state, to compare with")
-    return parser.parse_args(arguments)
+    add("--compiled", type=Path, metavar="FOLDER", help="compiled already, for the bench's own")
+    then = parser.add_mutually_exclusive_group()
+    then.add_argument("--json", action="store_true", help="print JSON, for --before")
+    then.add_argument("--before", type=Path, metavar="FILE", help="compare with JSON of before")
+    leave = f"{recorded.LEAVE:.0%}"
+    then.add_argument("--check", action="store_true", help=f"fail {leave} above what is recorded")
+    then.add_argument("--record", action="store_true", help="record, for --check and the page")
+    options = parser.parse_args(arguments)
+    if options.interpreted and (options.check or options.record):
+        parser.error("what is recorded is of the compiled proxy")
+    return options
 
 
-def run(options: argparse.Namespace) -> str:
-    """Return what is to be printed."""
-    require_valgrind(shutil.which("valgrind"))
-    before = None if options.before is None else read_record(options.before)
+def run(options: argparse.Namespace) -> None:
+    """Count and print what is asked for; BenchError where that ends with an error."""
+    if shutil.which("valgrind") is None:
+        if not options.check:
+            raise BenchError("valgrind, which counts, is missing: apt-get install valgrind")
+        print("not compared: valgrind, which counts, is missing")
+        return
+    before = None if options.before is None else read_before(options.before)
+    build, program, source = subject(options)
+    environment = recorded.environment_of(program)
+    if options.check:
+        before = recorded.read(recorded.RECORD).get(environment)
+        if before is None:
+            print(f"not compared: nothing is recorded for {environment}")
+            return
+    kinds = [kind for kind in KINDS if options.row is None or kind.name in options.row]
+    print("counting: a minute on an idle machine", file=sys.stderr, flush=True)
+    counts = counted(program, source, kinds)
+    what = f"{'Interpreted' if options.interpreted else 'Compiled'}; {build.text}."
+    if options.json:
+        print(json.dumps({"what": what, "instructions": counts}, indent=2))
+        return
+    print(f"{what}\n{environment}.\n\n{report(kinds, counts, before)}", flush=True)
+    if options.record:
+        records = recorded.write(recorded.RECORD, environment, counts)
+        write_page(PAGE, "instructions", recorded.page_table(records))
+    elif options.check and before is not None:
+        print(f"\n{verdict(counts, before)}")
+
+
+def subject(options: argparse.Namespace) -> tuple[Build, Path, Path]:
+    """Return the interpreter, the program that runs it with the requirements, and the proxy."""
+    if options.compiled is not None:
+        own = Path(sys.executable)
+        return Build.of(own), own, options.compiled.resolve(strict=True)
     WORK.mkdir(exist_ok=True)
     interpreter = prepared(chosen(options.python), WORK)
     source = ROOT if options.interpreted else interpreter.compiled
-    kinds = [kind for kind in KINDS if options.row is None or kind.name in options.row]
-    counts = counted(interpreter.program, source, kinds)
-    what = f"{'Interpreted' if options.interpreted else 'Compiled'}; {interpreter.build.text}."
-    if options.json:
-        return json.dumps({"what": what, "instructions": counts}, indent=2)
-    return f"{what}\n\n{report(kinds, counts, before)}"
+    return interpreter.build, interpreter.program, source
 
 
-def require_valgrind(program: str | None) -> None:
-    """Raise BenchError where there is no valgrind."""
-    if program is None:
-        raise BenchError("valgrind, which counts, is missing: apt-get install valgrind")
+def verdict(counts: Mapping[str, int], before: Mapping[str, int]) -> str:
+    """Return the line for rows that cost no more than they may; BenchError names others."""
+    found = recorded.increases(counts, before)
+    leave = f"{recorded.LEAVE:.0%}"
+    if found:
+        raise BenchError(
+            f"{', '.join(found)}: more than {leave} above what is recorded. "
+            "If that is the price of what you want: make record-instructions"
+        )
+    cheaper = [
+        name for name, count in counts.items() if count < before[name] * (1 - recorded.LEAVE)
+    ]
+    if cheaper:
+        return f"{', '.join(cheaper)}: cheaper. So that it stays: make record-instructions"
+    return f"No row costs more than {leave} above what is recorded."
 
 
-def read_record(path: Path) -> Mapping[str, int]:
+def read_before(path: Path) -> Mapping[str, int]:
     """Return the instructions that `--json` wrote; BenchError where it did not."""
     try:
         recorded = json.loads(path.read_text(encoding="utf-8"))["instructions"]
