@@ -70,12 +70,14 @@ class _Listeners:
         tcp_factory: Callable[[], StreamProtocol] | None,
         backlog: int,
     ) -> None:
-        """Give each connection of a listening socket a protocol."""
-        loop = asyncio.get_running_loop()
+        """Give each connection of a listening socket a protocol.
+
+        From Python 3.13 on `create_unix_server` takes the path away at its end, also systemd's.
+        """
         is_unix = sock.family == socket.AF_UNIX
         chosen = protocol_factory if is_unix or tcp_factory is None else tcp_factory
         factory = cast("Callable[[], asyncio.Protocol]", chosen)
-        create = loop.create_unix_server if is_unix else loop.create_server
+        create = asyncio.get_running_loop().create_server
         self._servers.append(await create(factory, sock=sock, backlog=backlog))
 
     def close(self) -> None:
