@@ -52,7 +52,7 @@ def extensions() -> list[Extension]:
 
     # A folder with an `__init__.py` above this one is no package that this one belongs to.
     options = ["--explicit-package-bases", "--python-executable", python]
-    return mypycify([*options, *sources()], group_name="signicat_proxy", debug_level="0")
+    return mypycify([*options, *sources()], group_name="proxy.request_path", debug_level="0")
 
 
 if __name__ == "__main__":
