@@ -5,6 +5,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+DIST ?= dist
 
 # PYTHON=... gets an environment of its own, named by the version; without it, it is .venv itself.
 ifneq ($(origin PYTHON),file)
@@ -13,7 +14,7 @@ $(if $(VERSION),,$(error $(PYTHON) does not run))
 endif
 VENV := .venv$(if $(VERSION),/$(VERSION))
 BIN := $(VENV)/bin
-SOURCES := proxy tests compose setup.py $(wildcard bench)
+SOURCES := proxy tests release compose setup.py $(wildcard bench)
 
 # Stamps live inside the environment, so that removing it removes them.
 BUILD := $(VENV)/.stamp-build
@@ -23,6 +24,7 @@ DEV := $(VENV)/.stamp-dev
 DEPLOY := $(VENV)/.stamp-deploy
 MANIFESTS := $(VENV)/manifests/.stamp
 COMPILED := $(VENV)/compiled/.stamp
+RELEASE := $(VENV)/release/.stamp
 
 # The peer of the OAuth tests is an npm package; without npm those tests are skipped.
 NPM := $(shell command -v npm 2>/dev/null)
@@ -41,7 +43,7 @@ LOCK := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --generate-hashes --u
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-compiled test-deploy check check-format check-lint check-types check-imports check-shell \
+.PHONY: help demo test test-compiled test-deploy test-release release check check-format check-lint check-types check-imports check-shell \
 	check-workflows check-house format soak fuzz bench bench-instructions check-instructions \
 	record-instructions try-newest lock interface chart-readme clean
 
@@ -52,7 +54,7 @@ demo: $(PACKAGE) ## mock Signicat and the proxy in one go; no account needed
 	@exec $(BIN)/signicat-proxy demo
 
 test: $(DEV) $(OIDC) ## all tests with branch coverage (WORKERS=n, PYTEST_ARGS=...)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --ignore tests/deploy $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --ignore tests/deploy --ignore tests/release $(PYTEST_ARGS)
 
 # The sources lie in the working tree, where Python and pytest would find them first.
 test-compiled: $(DEV) $(OIDC) $(COMPILED) ## the tests of what a request passes, on the compiled proxy
@@ -61,6 +63,12 @@ test-compiled: $(DEV) $(OIDC) $(COMPILED) ## the tests of what a request passes,
 
 test-deploy: $(DEPLOY) $(MANIFESTS) ## image, compose, chart and alerts with the real tools (root; see tests/deploy)
 	@$(BIN)/pytest --timeout 600 $(PYTEST_ARGS) tests/deploy
+
+test-release: $(DEV) $(RELEASE) ## pack a release twice, compare, and install it as users do
+	@$(BIN)/pytest --timeout 1800 $(PYTEST_ARGS) tests/release
+
+release: $(RELEASE) $(RUNTIME) ## sdist, wheels, chart, SBOM, checksums and notes, in dist/ (DIST=folder)
+	@$(VENV)/release/bin/python -m release --dist "$(DIST)" $(BIN)/python
 
 check: check-format check-lint check-types check-imports check-shell check-workflows check-house ## all but the tests
 
@@ -137,6 +145,8 @@ lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)
 		| $(LOCK) $(if $(UPGRADE),--upgrade) - -o requirements/build.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt -c requirements/build.txt \
 		--group pyproject.toml:compile -o requirements/compile.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) -c requirements/compile.txt -c requirements/deploy.txt \
+		--group pyproject.toml:release -o requirements/release.txt
 
 interface: $(DEV) ## write the lists of what is stable (docs/interface) anew from the code
 	@$(BIN)/python -m tests.house.interface
@@ -147,7 +157,7 @@ chart-readme: $(DEPLOY) ## write the tables of the chart's README, and the texts
 clean: ## remove the environments and everything that was made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
 		.coverage .coverage.* build dist *.egg-info tests/oidc/node_modules tests/workflows/node_modules
-	@find proxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@find proxy tests release bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Each stamp needs the one before it: under `make -j` no two pips share the environment.
 $(BUILD): requirements/build.txt
@@ -187,6 +197,12 @@ $(DEPLOY): requirements/deploy.txt $(DEV)
 $(MANIFESTS): requirements/manifests.txt $(BUILD)
 	@test -x $(VENV)/manifests/bin/python || $(PYTHON) -m venv $(VENV)/manifests
 	@$(VENV)/manifests/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r $<
+	@touch $@
+
+$(RELEASE): requirements/release.txt $(BUILD)
+	@echo "installing the locked tools of make release"
+	@test -x $(VENV)/release/bin/python || $(BIN)/python -m venv $(VENV)/release
+	@$(VENV)/release/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: --require-hashes -r $<
 	@touch $@
 
 %/node_modules/.stamp: %/package-lock.json %/package.json

@@ -23,6 +23,7 @@ _NOT_OF_THE_BUILD = (
     "deploy",
     "house",
     "mock",
+    "release",
     "test_browser.py",
     "test_end_to_end.py",
     "test_name_server_faults.py",

@@ -16,6 +16,7 @@ from tests.support.source_tree import PACKAGE_MODULES, ROOT, kept_files, read, r
 
 MAX_FUNCTION_LINES = 40
 MAX_MODULE_LINES = 300
+RELEASE_MODULES = tuple(sorted((ROOT / "release").glob("*.py")))
 NO_NAMES = {"common", "constants", "helper", "helpers", "manager", "misc", "util", "utils"}
 LOCKS = (
     "requirements/runtime.txt",
@@ -24,9 +25,10 @@ LOCKS = (
     "requirements/compile.txt",
     "requirements/deploy.txt",
     "requirements/manifests.txt",
+    "requirements/release.txt",
 )
 LOCKED = re.compile(
-    r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;]+)[^\n]*\\\n"
+    r"^([A-Za-z0-9._-]+)(?:\[[a-z,-]+\])?==([^ ;]+)[^\n]*\\\n"
     r"((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)",
     re.MULTILINE,
 )
@@ -52,13 +54,16 @@ def direct_requirements(name: str) -> list[Requirement]:
     project = tomllib.loads(read("pyproject.toml"))
     extras = project["project"]["optional-dependencies"].values()
     runtime: list[str] = sum(extras, project["project"]["dependencies"])
+    groups = project["dependency-groups"]
+    with_another = [line for line in groups["release"] if isinstance(line, str)]
     lines = {
         "requirements/runtime.txt": runtime,
-        "requirements/dev.txt": runtime + project["dependency-groups"]["dev"],
+        "requirements/dev.txt": runtime + groups["dev"],
         "requirements/build.txt": project["build-system"]["requires"],
-        "requirements/compile.txt": project["dependency-groups"]["compile"],
-        "requirements/deploy.txt": project["dependency-groups"]["deploy"],
-        "requirements/manifests.txt": project["dependency-groups"]["manifests"],
+        "requirements/compile.txt": groups["compile"],
+        "requirements/deploy.txt": groups["deploy"],
+        "requirements/manifests.txt": groups["manifests"],
+        "requirements/release.txt": with_another + groups["compile"],
     }[name]
     return [Requirement(line) for line in lines]
 
@@ -85,7 +90,7 @@ def test_a_package_says_what_it_is_for_and_imports_nothing(path: Path) -> None:
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-@pytest.mark.parametrize("path", PACKAGE_MODULES, ids=relative)
+@pytest.mark.parametrize("path", [*PACKAGE_MODULES, *RELEASE_MODULES], ids=relative)
 def test_modules_are_short_and_well_named(path: Path) -> None:
     """A module says by its name what it is for and can be read in one go."""
     assert path.stem not in NO_NAMES
@@ -93,7 +98,7 @@ def test_modules_are_short_and_well_named(path: Path) -> None:
     assert lines <= MAX_MODULE_LINES
 
 
-@pytest.mark.parametrize("path", PACKAGE_MODULES, ids=relative)
+@pytest.mark.parametrize("path", [*PACKAGE_MODULES, *RELEASE_MODULES], ids=relative)
 def test_functions_are_short(path: Path) -> None:
     """No function has over 40 lines."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -9,6 +9,7 @@ from typing import Final
 from tests.support.source_tree import ROOT
 
 OWN: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+SUITES: Final = ("test", "test-compiled", "test-deploy", "test-release")
 # A `make` above the suite hands down what it was called with.
 MAKES: Final = {"MAKEFLAGS", "MAKELEVEL", "PYTHON"}
 
@@ -27,7 +28,7 @@ def shown(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def environments(*arguments: str) -> set[str]:
     """Return which environments a command of `make` speaks of: "" is that of no `PYTHON=`."""
-    done = shown("test", "test-compiled", "test-deploy", "check", "interface", *arguments)
+    done = shown(*SUITES, "release", "check", "interface", *arguments)
     assert done.returncode == 0, done.stderr
     commands = done.stdout.replace(sys.executable, "python")  # lies in one of them itself
     return {found.strip("/") for found in re.findall(r"\.venv\b(/\d[\d.]*|)", commands)}

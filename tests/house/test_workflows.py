@@ -58,7 +58,7 @@ def test_the_workflow_does_what_the_gate_does() -> None:
     """Each command of .ci/run is one of ci.yml, which begins by installing the same programs."""
     gate = set(re.findall(r"^ *make ([\w-]+)", read(".ci/run"), re.MULTILINE))
     workflow = read(".github/workflows/ci.yml")
-    assert {"check", "test", "test-compiled", "test-deploy"} <= gate
+    assert {"check", "test", "test-compiled", "test-deploy", "test-release"} <= gate
     assert [name for name in gate if not re.search(rf"\bmake {name}\b", workflow)] == []
     for name, text in jobs(FOLDER / "ci.yml").items():
         assert ("sudo .ci/run install" in text) == (name != "check"), name

@@ -1,0 +1,1 @@
+"""What `make release` packs, and how users install it."""
