@@ -33,6 +33,7 @@ NOT_RUN: Final = {
     "kubernetes": "needs a cluster; tests/deploy renders and runs the chart's pods",
     "module": "needs a Go module; tests/traffic/test_oauth_libraries.py makes its call",
     "cert-manager": "objects of cert-manager, whose models are not installed",
+    "release": "needs a wheel; tests/release runs it with the one that it packs",
     "machine": "changes the machine, or lasts for minutes and needs an idle one",
 }
 # What must have happened for a page's commands to have something to show.
@@ -123,6 +124,7 @@ def test_only_what_cannot_be_run_is_not() -> None:
         "kubernetes": r"kubectl|helm|docker push",
         "module": r"golang\.org/x/oauth2",
         "cert-manager": r"cert-manager\.io/v1",
+        "release": r"\.whl",
         "machine": r"apt-get|bench|pip install|systemctl|systemd-run|install -o|usermod",
     }
     left_out = [block for block in BLOCKS if block.words[:1] == ("no-run",)]

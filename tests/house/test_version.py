@@ -8,7 +8,7 @@ from proxy import __version__
 from tests.support.source_tree import kept_files, read, relative
 
 # An image by its tag, a package, an installation: all that a reader would copy.
-NAMED: Final = re.compile(r"\bsignicat-proxy[:-](\d+\.\d+\.\d+\w*)")
+NAMED: Final = re.compile(r"\bsignicat[-_]proxy[:-](\d+\.\d+\.\d+\w*)")
 DEPENDENCY: Final = re.compile(r"^  - name: signicat-proxy\n    version: (\S+)$", re.MULTILINE)
 HEADING: Final = re.compile(r"^## (?:Unreleased — )?(\S+)(?: — (\d{4}-\d\d-\d\d))?$", re.MULTILINE)
 
