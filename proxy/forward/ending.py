@@ -203,13 +203,16 @@ class EndingConnection(Connection):
         """End soon if nothing is running; else the exchange's end ends it (C2).
 
         Who has a response to take is closed as soon as it has it: nothing tells of that moment
-        but the transport, which then closes by itself.
+        but the transport, which then closes by itself. While writing is paused,
+        `resume_writing` is still to come: until then the caller is read, since what it sends
+        to a connection that closes could take the response with it.
         """
         patience = self.patience
         if self._exchange is not None or self._receive_buffer or self._is_lingering:
             return
         if patience.awaited == READER and not self._is_all_taken:
-            self._close()
+            if not self.is_write_paused:
+                self._close()
             return
         if patience.awaited == READER:
             patience.expect_idle()

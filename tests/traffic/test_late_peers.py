@@ -299,6 +299,39 @@ async def test_a_drain_waits_for_no_caller_who_has_all(
         await within(proxy.ended.wait(), "the end of the drain", 10)
 
 
+async def test_a_drain_reads_on_while_a_response_is_taken(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """Whoever asks again amid a response gets all of it, and an end in good order (C2, F7).
+
+    Where nobody reads what came, a close is a reset, which takes the rest of it with it over TCP.
+    """
+    path = tmp_path / "s"
+    taken = taken_unread()
+    # Of these, more than the proxy keeps writing behind is with it when their exchange ends.
+    sizes = range(taken + 96 * KIB, taken + 224 * KIB, 16 * KIB)
+    listen = f"127.0.0.1:0,unix:{path}"
+    async with proxied(tokens, sized, listen=listen, drain_seconds=60) as (proxy, _):
+
+        def ended() -> set[int]:
+            return {each["bytes_out"] for each in proxy.logs if each["event"] == "request"}
+
+        sleepers = {size: await unread(path, size) for size in sizes}
+        idle = await proxy.connect()
+        await eventually(ended, "the first to end")
+        proxy.stop()
+        late = ended()
+        assert await idle.read_to_end() == b""  # so all have been looked at since
+        for size, sock in sleepers.items():
+            caller = proxy.keep(await Channel.over(sock))
+            if size in late:
+                await caller.send(request("GET /1"))
+            assert len((await caller.read_answer()).body) == size
+            assert await caller.read_to_end() == b""
+            caller.close()
+        await within(proxy.ended.wait(), "the end of the drain", 10)
+
+
 async def test_an_upstream_that_is_silent_amid_its_answer_is_what_is_late(
     tokens: TokenServer,
 ) -> None:
