@@ -12,12 +12,17 @@ __all__ = ["as_file"]
 def as_file(pem: bytes) -> Iterator[str]:
     """Give the path of a text that is on no disk; it can be read once, while the block runs.
 
-    Raises `OSError` without files left to open.
+    Raises `OSError` without files left to open, `RuntimeError` without threads left to start.
     """
     reader, writer = os.pipe()
     # From a thread: a pipe may hold less than the text.
     filling = Thread(target=_fill, args=(writer, pem), daemon=True)
-    filling.start()
+    try:
+        filling.start()
+    except RuntimeError:  # without threads left
+        os.close(reader)
+        os.close(writer)
+        raise
     try:
         yield f"/dev/fd/{reader}"
     finally:

@@ -1,5 +1,6 @@
 """PEM texts in memory, given as files: whatever their size, and whoever stops reading."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,15 @@ def test_a_text_need_not_be_read() -> None:
     with as_file(b"x" * MIB) as path:
         pass
     assert not Path(path).exists()
+
+
+def test_nothing_stays_open_without_a_thread() -> None:
+    """A process that may start no more threads does not lose its descriptors too."""
+    before = set(Path("/proc/self/fd").iterdir())
+    usual = threading.stack_size(1 << 46)  # more than any machine has
+    try:
+        with pytest.raises(RuntimeError), as_file(b"x"):
+            pass
+    finally:
+        threading.stack_size(usual)
+    assert set(Path("/proc/self/fd").iterdir()) == before
