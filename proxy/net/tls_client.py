@@ -179,6 +179,8 @@ def _as_shown(content: PairContent, setting: str) -> Mapping[str, Any]:
     except ssl.SSLCertVerificationError as error:
         reason = f"the token endpoint would refuse the certificate ({error.verify_message})"
         raise UnusableFileError(setting, reason) from error
-    except (ssl.SSLError, OSError, ValueError) as error:
+    except (ssl.SSLError, ValueError) as error:
         reason = "no handshake succeeds with this certificate"
         raise UnusableFileError(setting, reason) from error
+    except OSError as error:
+        raise UnusableFileError(setting, f"cannot be read ({error.strerror})") from error

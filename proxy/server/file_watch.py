@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from proxy.files import UnusableFileError, read_file, unforeseen_is_unusable
+from proxy.net.dial_errors import lacks_descriptors
 from proxy.settings.names import file_name
 from proxy.telemetry.counters import FileCounters
 
@@ -51,6 +52,14 @@ def _fingerprint(file: str, path: Path) -> str:
         return error.reason
 
 
+def _is_passing(error: BaseException) -> bool:
+    """Say whether this machine's limit of open files is the cause: the next look may succeed."""
+    cause: BaseException | None = error
+    while cause is not None and not lacks_descriptors(cause):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
 class _Watched(Generic[T]):
     """Files, and what they were when they were last looked at."""
 
@@ -68,8 +77,13 @@ class _Watched(Generic[T]):
             return None
         self.seen = found
         self.is_failing = True
-        with unforeseen_is_unusable(next(iter(self.files.paths))):
-            loaded = self.files.load()
+        try:
+            with unforeseen_is_unusable(next(iter(self.files.paths))):
+                loaded = self.files.load()
+        except UnusableFileError as error:
+            if _is_passing(error):
+                self.seen = ()
+            raise
         self.is_failing = False
         return (loaded,)
 

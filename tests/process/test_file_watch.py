@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import errno
+import os
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from proxy.files import UnreadableFileError, UnusableFileError, read_file
 from proxy.server.file_watch import FileWatch, WatchedFiles
 from tests.support.fake_clock import RecordingLog
+from tests.support.open_files import no_open_files
 from tests.support.waiting import eventually, task_group
 
 
@@ -103,6 +106,29 @@ async def test_what_stays_unusable_is_told_once(words: Words) -> None:
     await words.watch.look()
     assert (words.loads, words.failures()["t.two"]) == (4, 3)
     assert words.in_force == ["ab"]
+
+
+async def test_a_lack_of_open_files_passes(tmp_path: Path) -> None:
+    """What cannot be read for that alone is tried again at the next look, as it is."""
+    path, log, in_force = tmp_path / "one", RecordingLog(), list[str]()
+    limit: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+
+    def load() -> str:
+        with limit():
+            return read_file("one", path).decode()
+
+    watch = FileWatch(log.log)
+    path.write_text("ab")
+    watch.add(WatchedFiles({"one": path}, load, in_force.append))
+    path.write_text("cd")
+    limit = no_open_files
+    await watch.look()
+    assert [event["reason"] for event in log.events] == [
+        f"cannot be read ({os.strerror(errno.EMFILE)})"
+    ]
+    limit = contextlib.nullcontext
+    await watch.look()
+    assert in_force == ["ab", "cd"]
 
 
 async def test_what_is_as_it_was_is_not_read_anew(words: Words) -> None:

@@ -318,7 +318,7 @@ async def test_a_drain_reads_on_while_a_response_is_taken(
 
         sleepers = {size: await unread(path, size) for size in sizes}
         idle = await proxy.connect()
-        await eventually(ended, "the first to end")
+        await eventually(lambda: bool(ended()), "the first to end")
         proxy.stop()
         late = ended()
         assert await idle.read_to_end() == b""  # so all have been looked at since
