@@ -23,6 +23,8 @@ _CREDENTIALS: Final = re.compile(
     r"|(client_secret=|(?:client_secret|access_token)[\"']\s*:\s*[\"'])[^&\s\"'\\]+"
 )
 _QUERY: Final = re.compile(r"\?[^\s\"'>)\]]+")
+_RUN: Final = re.compile(r"[A-Za-z0-9+/=_.~%-]{60}")
+"""What keys and assertions are full of; a line of a PEM file has 64, a `traceparent` 55."""
 _SHORTEST_SECRET: Final = 6  # shorter ones are no secrets, but parts of ordinary words
 
 
@@ -57,6 +59,7 @@ class Redactor:
         self._sources: list[Callable[[], Iterable[str]]] = []
         self._secrets: tuple[str, ...] = ()
         self._forms: tuple[str, ...] = ()
+        self._without_run: tuple[str, ...] = ()  # those of them that a line without one may hold
 
     def watch(self, source: Callable[[], Iterable[str]]) -> None:
         """Redact from now on what `source` names as well."""
@@ -74,8 +77,11 @@ class Redactor:
         The names of its members stay: a secret may be an ordinary word. This is
         cheap enough for every request, since hardly any line holds a secret.
         """
-        forms = self._forms_in_use()
-        for form in forms:
+        forms = possible = self._forms_in_use()
+        # A key has a hundred of them: to search for each would cost as much as the request.
+        if len(self._without_run) < len(forms) and _RUN.search(line) is None:
+            possible = self._without_run
+        for form in possible:
             if form in line:
                 redact = partial(_without, forms)
                 members = json.loads(line).items()
@@ -86,6 +92,7 @@ class Redactor:
         secrets = tuple(secret for source in self._sources for secret in source())
         if secrets != self._secrets:
             self._secrets, self._forms = secrets, _spellings(secrets)
+            self._without_run = tuple(form for form in self._forms if _RUN.search(form) is None)
         return self._forms
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, quote_plus, unquote_plus, urlencode
 
 import pytest
 
@@ -263,6 +263,26 @@ def test_a_redactor_asks_its_sources_each_time() -> None:
     assert redact("first-secret second-secret") == "[redacted] second-secret"
     known[:] = ["second-secret"]
     assert redact("first-secret second-secret") == "first-secret [redacted]"
+
+
+KEY_LINES = ("Abc+/1" * 10 + "Ab==", "last+line/of+20==")
+"""As in a PEM file: of 64 characters, and what is left."""
+
+
+@pytest.mark.parametrize("line", KEY_LINES)
+def test_a_line_of_a_key_is_found_wherever_it_stands(line: str) -> None:
+    """Among letters like its own, in a URL, and alone, whatever else the event holds (G7)."""
+    redact = Redactor()
+    redact.watch(lambda: [*KEY_LINES, "ordinary-secret"])
+    for text in (line, f"x{line}y", quote(line, safe=""), quote_plus(line), f"{line} {line}"):
+        for more in ("", "ordinary-secret", "/" * 80):
+            cleaned = redact.json_line(json.dumps({"a": text, "b": more}))
+            told = json.loads(cleaned)
+            assert told["a"] == redact(text) != text
+            assert line not in unquote_plus(cleaned)
+            assert "ordinary" not in cleaned
+    harmless = json.dumps({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+    assert redact.json_line(harmless) == harmless
 
 
 async def test_a_failing_callback_is_an_event() -> None:
