@@ -73,7 +73,11 @@ class Destination:
         failures: list[OSError] = []
         places = list(self._places(deadline))
         for number, (family, place) in enumerate(places):
-            sock = _BoundedSocket(family, deadline)
+            try:
+                sock = _BoundedSocket(family, deadline)
+            except OSError as error:  # a machine without IPv6: what the others say tells more
+                failures.append(error)
+                continue
             try:
                 # Of a name, one address that is silent leaves time for the others.
                 seconds = deadline.left()

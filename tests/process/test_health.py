@@ -13,6 +13,7 @@ from proxy.admin.probe import is_signicat_proxy, probe, wait_until_good
 from proxy.net.addresses import ListenAddress, parse_listen_address
 from tests.support.cable import Cable, why_no_cable
 from tests.support.name_server import at_the_far_end, name_server
+from tests.support.no_ipv6 import HAS_SECCOMP, WITHOUT_IPV6
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import proxy_process
 from tests.support.waiting import within
@@ -90,6 +91,15 @@ async def test_a_wait_lasts_no_longer_than_it_should(tmp_path: Path) -> None:
     said = await asyncio.to_thread(wait_until_good, address, ready=False, seconds=0.5)
     assert said == (False, f"{address}/livez: No such file or directory; waited 0.5 s")
     assert time.monotonic() - began >= 0.5
+
+
+@pytest.mark.skipif(not HAS_SECCOMP, reason="needs seccomp")
+async def test_a_machine_without_ipv6(tmp_path: Path) -> None:
+    """What is said is why there is nobody at the address that it has."""
+    arguments = ("health", "--admin-listen", "localhost:1")
+    async with proxy_process({}, *arguments, directory=tmp_path, prefix=WITHOUT_IPV6) as process:
+        assert await process.ended() == 1
+    assert process.lines == ["localhost:1/livez: Connection refused"]
 
 
 @pytest.mark.skipif(bool(why_no_cable()), reason=why_no_cable() or "none")
