@@ -162,6 +162,7 @@ class _HeadParser:
             max_headers=_PARSER_LIMIT,
             max_field_size=_PARSER_LIMIT,
             response_with_body=False,
+            auto_decompress=False,  # else it refuses each coding that it has no library for
         )
 
     def _headers(self, head: bytes, lines: list[bytes]) -> RawHeaders:

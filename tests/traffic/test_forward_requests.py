@@ -159,6 +159,17 @@ async def test_other_forms_of_target_are_refused(tokens: TokenServer, target: st
         assert not upstream.connections
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "br, gzip", "x-other", ""])
+async def test_bodies_keep_their_coding(tokens: TokenServer, coding: str) -> None:
+    """`Content-Encoding` is between the caller and Signicat, whatever it is (F1)."""
+    message = request(
+        "POST /", f"Content-Encoding: {coding}", "Content-Length: 4", body=b"\xff\x00ab"
+    )
+    received = await forwarded(tokens, message)
+    assert received.head.value("Content-Encoding") == coding
+    assert received.body == b"\xff\x00ab"
+
+
 async def test_headers_keep_order_case_and_repetition(tokens: TokenServer) -> None:
     """Headers cross as they came, values that are not UTF-8 included (F4)."""
     lines = [
