@@ -21,9 +21,9 @@ from bench.peers.token_endpoint import TOKEN
 from bench.table import render, times
 from proxy.build import build
 from proxy.http1.body import NO_BODY
-from proxy.http1.headers import MessageHeaders, read_response_headers
 from proxy.http1.request import Request, RequestReader
 from proxy.http1.request_id import id_line
+from proxy.http1.response import ResponseHead
 from proxy.http1.serializer import request_head, response_head
 from proxy.telemetry.request_log import RequestRecord
 
@@ -136,11 +136,11 @@ class _Work:
         self._proxy, self._context, self._is_new = proxy, context, kind.has_new_header
         self._pairs = [*zip(_in_turn(requests), _in_turn(RESPONSES), strict=True)]
         self._request_heads = _in_turn(requests, heads=True)
-        self._response_heads = _in_turn(RESPONSES, heads=True)
+        heads = _in_turn(RESPONSES, heads=True)
+        self._response_heads = [head.removesuffix(HEAD_END) for head in heads]
         self._reader = RequestReader(context.parser)
         self._peer = context.admission.callers.peer("127.0.0.1")
         self._requests = [self._reader.read(head) for head in self._request_heads]
-        self._lines = [context.pool.parser.parse(head)[0] for head in self._response_heads]
         self._read = [self._read_response(head) for head in self._response_heads]
         self._entry = self._finished(self._requests[0])
 
@@ -155,9 +155,8 @@ class _Work:
         entry.token, entry.trace_id = cache.current(), b"0123456789abcdef" * 2
         return entry
 
-    def _read_response(self, head: bytes) -> MessageHeaders:
-        lines, raw, status, is_http_10 = self._context.pool.parser.parse(head)
-        return read_response_headers(b"GET", status, lines, raw, is_http_10=is_http_10)
+    def _read_response(self, head: bytes) -> ResponseHead:
+        return self._context.pool.reader.read(b"GET", head)
 
     def exchange(self) -> None:
         """Run whole exchanges."""
@@ -196,10 +195,9 @@ class _Work:
     def write_response_heads(self) -> None:
         """Make the heads that go down."""
         request, names = self._requests[0], self._context.names
-        for lines, headers in zip(self._lines, self._read, strict=True):
+        for head in self._read:
             response_head(
-                lines,
-                headers,
+                head,
                 request,
                 names,
                 id_line=ID_LINE,

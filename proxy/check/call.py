@@ -20,9 +20,9 @@ from proxy.forward.interfaces import UpstreamLink
 from proxy.forward.turns import Turns
 from proxy.forward.upstream import UpstreamConnection
 from proxy.http1.body import NO_BODY
-from proxy.http1.headers import MessageHeaders
-from proxy.http1.parser import RequestHeadParser, ResponseHeadParser
+from proxy.http1.parser import RequestHeadParser
 from proxy.http1.request import RequestReader
+from proxy.http1.response import ResponseHead, ResponseReader
 from proxy.http1.serializer import UpstreamNames, request_head
 from proxy.net.dialer import DialError
 from proxy.net.name_cache import NameCache
@@ -72,23 +72,22 @@ class _Receiver:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.parser = ResponseHeadParser(self.loop)
+        self.reader = ResponseReader()
         self.turns = Turns(self.loop, time.monotonic)
         self.future: asyncio.Future[_Head] = self.loop.create_future()
 
     def on_progress(self) -> None:
         """Do nothing: one deadline is for the whole response."""
 
-    def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
+    def on_interim_response(self, head: ResponseHead) -> None:
         """Wait on for the final response."""
 
-    def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+    def on_response(self, head: ResponseHead) -> bool:
         """Take the response; its body is not read."""
-        del lines
-        trace_id = headers.facts.get(b"x-trace-id")
+        trace_id = head.trace_id
         text = None if trace_id is None else valid_trace_id(trace_id.decode("latin-1"))
         if not self.future.done():
-            self.future.set_result(_Head(status, text))
+            self.future.set_result(_Head(head.status, text))
         return False
 
     def on_body(self, data: bytes) -> None:

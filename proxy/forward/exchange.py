@@ -39,7 +39,7 @@ from proxy.forward.replay import UNAUTHORIZED, report_replay_response, report_un
 from proxy.forward.upstream import UpstreamConnection
 from proxy.http1 import failures
 from proxy.http1.body import NO_BODY
-from proxy.http1.headers import MessageHeaders
+from proxy.http1.response import ResponseHead
 from proxy.http1.serializer import request_head
 from proxy.net.stream import PEER_IS_SLOW
 from proxy.oauth.token import Token
@@ -163,18 +163,18 @@ class Exchange(EndingExchange):
 
     # --- on the way down: proxy.forward.interfaces.ResponseReceiver ---
 
-    def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+    def on_response(self, head: ResponseHead) -> bool:
         """Take the head; False where the request is sent again instead."""
-        context, record = self._context, self.record
+        context, record, status = self._context, self.record, head.status
         if record.trace is not None:
-            record.trace.responded(status, headers.facts.get(b"x-trace-id"))
+            record.trace.responded(status, head.trace_id)
         if record.is_replayed:
             report_replay_response(self._tokens, record.token, status, context.counters)
         elif status == UNAUTHORIZED and self._begin_replay():
             return False
         record.head_seconds = context.monotonic() - self._sent
         self._pass(HEAD)
-        self._begin_response(status, lines, headers)
+        self._begin_response(head)
         if status >= _FIRST_ERROR and not self.body.is_ended:
             self._end_upload()
         return True

@@ -9,8 +9,8 @@ from typing import Protocol
 from proxy.errors import ProxyError
 from proxy.forward.patience import Patience
 from proxy.http1.body import RequestBody
-from proxy.http1.headers import MessageHeaders
 from proxy.http1.request import Request
+from proxy.http1.response import ResponseHead
 
 __all__ = [
     "Caller",
@@ -104,10 +104,10 @@ class ResponseReceiver(Protocol):
     def on_progress(self) -> None:
         """Note that the upstream has said something."""
 
-    def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
+    def on_interim_response(self, head: ResponseHead) -> None:
         """Get a 1xx response other than 100 and 101."""
 
-    def on_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> bool:
+    def on_response(self, head: ResponseHead) -> bool:
         """Get the final head; return False if this response is not relayed."""
 
     def on_body(self, data: bytes) -> None:

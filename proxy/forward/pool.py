@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from proxy.forward.turns import Turns
 from proxy.forward.upstream import UpstreamConnection
-from proxy.http1.parser import ResponseHeadParser
+from proxy.http1.response import ResponseReader
 from proxy.net.dialer import Dialer, DialError, Progress
 
 __all__ = ["Pool", "Waiter"]
@@ -48,7 +48,7 @@ class Pool:
         monotonic: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
-        self.parser = ResponseHeadParser(loop)
+        self.reader = ResponseReader()
         self.loop = loop
         self.turns = turns
         self._dialer = dialer

@@ -3,7 +3,7 @@
 from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller
 from proxy.http1.body import LAST_CHUNK, chunk
-from proxy.http1.headers import MessageHeaders
+from proxy.http1.response import ResponseHead
 from proxy.http1.serializer import interim_head, is_rechunked, response_head
 from proxy.telemetry.request_log import RequestRecord
 
@@ -43,21 +43,20 @@ class ResponseRelay:
         is_draining = self._context.callers.is_draining
         return self.request.keep_alive and self.body.is_ended and not is_draining
 
-    def on_interim_response(self, lines: list[bytes], headers: MessageHeaders) -> None:
+    def on_interim_response(self, head: ResponseHead) -> None:
         """Pass a 1xx on to callers that can know it."""
         if not self.request.is_http_10:
-            self.caller.write(interim_head(lines, headers))
+            self.caller.write(interim_head(head))
 
-    def _begin_response(self, status: int, lines: list[bytes], headers: MessageHeaders) -> None:
+    def _begin_response(self, head: ResponseHead) -> None:
         """Make the head; it goes out with the first bytes of the body."""
         request = self.request
-        self.record.status = status
-        self.record.trace_id = headers.facts.get(b"x-trace-id")
-        self._is_chunked = is_rechunked(headers, request)
-        self._keep_alive = keep = self._may_stay() and (headers.length >= 0 or self._is_chunked)
+        self.record.status = head.status
+        self.record.trace_id = head.trace_id
+        self._is_chunked = is_rechunked(head, request)
+        self._keep_alive = keep = self._may_stay() and (head.length >= 0 or self._is_chunked)
         self._head = response_head(
-            lines,
-            headers,
+            head,
             request,
             self._context.names,
             self.caller.scheme,

@@ -8,16 +8,16 @@ from typing import Final, Protocol
 from proxy.forward.interfaces import ResponseReceiver
 from proxy.forward.turns import Turns
 from proxy.http1.body import RequestBody
+from proxy.http1.framing import CHUNKED, UNTIL_CLOSE
 from proxy.http1.grammar import HEAD_END
-from proxy.http1.headers import CHUNKED, UNTIL_CLOSE, MessageHeaders, read_response_headers
 from proxy.http1.message_faults import INTERIM_RESPONSES, RESPONSE_HEAD_TOO_LARGE, response_fault
 from proxy.http1.parser import (
     CHUNKED_PIECE,
     ChunkedDecoder,
     MalformedMessageError,
-    ResponseHeadParser,
     cannot_become_a_response,
 )
+from proxy.http1.response import ResponseHead, ResponseReader
 from proxy.net.last_words import LastWords
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection, read_rest
 
@@ -43,7 +43,7 @@ def _promised_idle_seconds(keep_alive: bytes | None) -> float:
 class ConnectionOwner(Protocol):
     """The pool, as its connections see it."""
 
-    parser: ResponseHeadParser
+    reader: ResponseReader
     loop: asyncio.AbstractEventLoop
     turns: Turns
 
@@ -169,45 +169,34 @@ class UpstreamConnection(Connection):
     def _read_head(self, receiver: ResponseReceiver, data: bytes) -> None:
         # What came before was looked at then: a head that dribbles must not cost its square.
         checked = len(self._buffer)
-        while (end := data.find(HEAD_END, max(0, checked - 3))) >= 0:
-            if end > MAX_RESPONSE_HEAD:
+        while not checked or data.find(HEAD_END, max(0, checked - 3)) >= 0:
+            block, end, rest = data.partition(HEAD_END)
+            if not end or len(block) > MAX_RESPONSE_HEAD:
                 break
-            head, data, checked = data[: end + 4], data[end + 4 :], 0
-            lines, raw, status, is_http_10 = self._owner.parser.parse(head)
-            headers = read_response_headers(
-                receiver.method, status, lines, raw, is_http_10=is_http_10
-            )
-            if status >= _FIRST_FINAL:
+            head = self._owner.reader.read(receiver.method, block)
+            data, checked = rest, 0
+            if head.status >= _FIRST_FINAL:
                 self._buffer = b""
-                self._begin_body(receiver, status, lines, headers, data, is_http_10=is_http_10)
+                self._begin_body(receiver, head, data)
                 return
             self._interim += 1
-            if status == _SWITCHING_PROTOCOLS or self._interim > _MAX_INTERIM:
+            if head.status == _SWITCHING_PROTOCOLS or self._interim > _MAX_INTERIM:
                 raise MalformedMessageError(INTERIM_RESPONSES)
-            if status != _CONTINUE:
-                receiver.on_interim_response(lines, headers)
+            if head.status != _CONTINUE:
+                receiver.on_interim_response(head)
         if len(data) > MAX_RESPONSE_HEAD:
             raise MalformedMessageError(RESPONSE_HEAD_TOO_LARGE)
         if cannot_become_a_response(data, checked):
             raise MalformedMessageError(response_fault(data))
         self._buffer = data
 
-    def _begin_body(
-        self,
-        receiver: ResponseReceiver,
-        status: int,
-        lines: list[bytes],
-        headers: MessageHeaders,
-        data: bytes,
-        *,
-        is_http_10: bool,
-    ) -> None:
+    def _begin_body(self, receiver: ResponseReceiver, head: ResponseHead, data: bytes) -> None:
         self._in_body = True
-        self._remaining = length = headers.length
-        self.max_idle_seconds = idle = _promised_idle_seconds(headers.facts.get(b"keep-alive"))
-        self._may_stay = idle > 0 and headers.keep_alive(is_http_10=is_http_10)
+        self._remaining = length = head.length
+        self.max_idle_seconds = idle = _promised_idle_seconds(head.keep_alive)
+        self._may_stay = idle > 0 and head.stays_open
         self._decoder = ChunkedDecoder(self._owner.loop) if length == CHUNKED else None
-        if receiver.on_response(status, lines, headers):
+        if receiver.on_response(head):
             self._read_body(receiver, data)
         elif length == len(data) and self._may_stay and self._is_all_taken(receiver.body):
             self._become_idle()

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from proxy.http1.headers import CHUNKED
+from proxy.http1.framing import CHUNKED
 
 __all__ = ["LAST_CHUNK", "NO_BODY", "RequestBody", "chunk"]
 

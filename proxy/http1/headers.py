@@ -1,65 +1,35 @@
-"""What crosses and what stays: the header rules of F4 and F5 as plain functions on bytes.
+"""What of a request's headers crosses and what stays: F4 and F5 as plain functions on bytes.
 
 Header lines cross exactly as they were received. The functions here decide which of them, read
 the framing of the body, and gather the few facts that the guard and the log need.
 """
 
 import re
-from collections.abc import Callable
 from typing import Final
 
-from proxy.http1.grammar import TOKEN
-from proxy.http1.message_faults import (
-    BOTH_LENGTHS,
-    CHUNKS_IN_HTTP_10,
-    CONTENT_LENGTH,
-    HEADER_NAME,
-    NOT_CHUNKED,
-    SPACE_BEFORE_COLON,
+from proxy.http1.framing import (
+    HOP_BY_HOP,
+    NO_OPTIONS,
+    connection_options,
+    declared_length,
+    stays_open,
+    without_length,
+    without_named,
 )
+from proxy.http1.message_faults import SPACE_BEFORE_COLON
 from proxy.http1.parser import MalformedMessageError, RawHeaders
 
-__all__ = [
-    "CHUNKED",
-    "UNTIL_CLOSE",
-    "MessageHeaders",
-    "read_request_headers",
-    "read_response_headers",
-]
+__all__ = ["MessageHeaders", "read_request_headers"]
 
-CHUNKED: Final = -1
-"""A body's length: framed by chunks."""
-UNTIL_CLOSE: Final = -2
-"""A body's length: it ends with the connection."""
-
-_MAX_LENGTH_DIGITS: Final = 18
 _NEED_LENGTH: Final = frozenset((b"POST", b"PUT", b"PATCH"))
 
-# RFC 9110 §7.6.1, with the obsolete ones that are still met.
-_HOP_BY_HOP: Final = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
 # Credentials, what we respond to ourselves, and what callers claim about where a request is from.
-_REQUEST_DROPPED: Final = _HOP_BY_HOP | {
+_REQUEST_DROPPED: Final = HOP_BY_HOP | {
     b"authorization",
     b"expect",
     b"forwarded",
     b"host",
     b"x-real-ip",
-}
-# They speak of Signicat's own host, could echo what only Signicat may see, or are set anew (O1).
-_RESPONSE_DROPPED: Final = _HOP_BY_HOP | {
-    b"alt-svc",
-    b"authorization",
-    b"strict-transport-security",
-    b"x-request-id",
 }
 _REQUEST_FACTS: Final = frozenset(
     (
@@ -73,9 +43,6 @@ _REQUEST_FACTS: Final = frozenset(
         b"via",
         b"x-request-id",
     )
-)
-_RESPONSE_FACTS: Final = frozenset(
-    (b"content-length", b"content-location", b"location", b"x-trace-id")
 )
 _REQUEST_PREFIXES: Final = (b"x-forwarded-", b"proxy-")
 _COLON: Final = ord(":")
@@ -96,22 +63,13 @@ class _Kind:
         self.is_fact = is_fact
 
 
-def _request_kind(name: bytes) -> _Kind:
+def _kind(name: bytes) -> _Kind:
     key = name.lower()
     if key in _REQUEST_DROPPED:
         return _Kind(key, crosses=False, is_fact=True)
     is_plain = _PLAIN_NAME.fullmatch(key) is not None
     stays = key.startswith(_REQUEST_PREFIXES) or (not is_plain and _is_claim_in_disguise(key))
     return _Kind(key, crosses=not stays, is_fact=key in _REQUEST_FACTS)
-
-
-def _response_kind(name: bytes) -> _Kind:
-    if TOKEN.fullmatch(name) is None:
-        raise MalformedMessageError(HEADER_NAME)
-    key = name.lower()
-    if key in _RESPONSE_DROPPED:
-        return _Kind(key, crosses=False, is_fact=True)
-    return _Kind(key, crosses=not key.startswith(b"proxy-"), is_fact=key in _RESPONSE_FACTS)
 
 
 class _Kinds(dict[bytes, _Kind | None]):
@@ -121,12 +79,8 @@ class _Kinds(dict[bytes, _Kind | None]):
     thousand names of their own makes it begin anew, no more.
     """
 
-    def __init__(self, decide: Callable[[bytes], _Kind]) -> None:
-        super().__init__()
-        self._decide = decide
-
     def __missing__(self, name: bytes) -> _Kind | None:
-        decided = self._decide(name)
+        decided = _kind(name)
         kind = None if decided.crosses and not decided.is_fact else decided
         if len(self) >= _MAX_KNOWN:
             self.clear()
@@ -136,8 +90,7 @@ class _Kinds(dict[bytes, _Kind | None]):
 
 
 # Names come from peers, verdicts from the tables above: a cache, not a state.
-_REQUEST_KINDS: Final = _Kinds(_request_kind)
-_RESPONSE_KINDS: Final = _Kinds(_response_kind)
+_KINDS: Final = _Kinds()
 
 
 class MessageHeaders:
@@ -164,13 +117,7 @@ class MessageHeaders:
 
     def keep_alive(self, *, is_http_10: bool) -> bool:
         """Say whether another message may follow on the connection (RFC 9112 §9.3)."""
-        options = self.options
-        return b"keep-alive" in options if is_http_10 else b"close" not in options
-
-
-_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
-_KEEP_ALIVE: Final = frozenset((b"keep-alive",))
-_FRAMING_OPTIONS: Final = frozenset((b"close", b"keep-alive", b"content-length"))
+        return stays_open(self.options, is_http_10=is_http_10)
 
 
 def _is_claim_in_disguise(key: bytes) -> bool:
@@ -187,55 +134,19 @@ def _is_claim_in_disguise(key: bytes) -> bool:
     )
 
 
-def _connection_options(value: bytes) -> frozenset[bytes]:
-    if value == b"keep-alive":
-        return _KEEP_ALIVE
-    return frozenset(token.strip(b" \t") for token in value.lower().split(b","))
-
-
-def _without_named(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
-    """Leave out the lines that `Connection` names; the framing is not its to remove."""
-    if options <= _FRAMING_OPTIONS:
-        return lines
-    named = options - _FRAMING_OPTIONS
-    return [line for line in lines if line.partition(b":")[0].lower() not in named]
-
-
-def _declared_length(facts: dict[bytes, bytes], *, is_http_10: bool) -> int | None:
-    """Return the length that the framing headers declare, None without any.
-
-    Raises `MalformedMessageError` where two readers could disagree (G5, F9).
-    """
-    coding = facts.get(b"transfer-encoding")
-    length = facts.get(b"content-length")
-    if coding is not None:
-        if length is not None:
-            raise MalformedMessageError(BOTH_LENGTHS)
-        if is_http_10:
-            raise MalformedMessageError(CHUNKS_IN_HTTP_10)
-        if coding.lower() != b"chunked":
-            raise MalformedMessageError(NOT_CHUNKED)
-        return CHUNKED
-    if length is None:
-        return None
-    if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
-        raise MalformedMessageError(CONTENT_LENGTH)
-    return int(length)
-
-
 def _sorted_lines(
-    lines: list[bytes], headers: RawHeaders, kinds: _Kinds
+    lines: list[bytes], headers: RawHeaders
 ) -> tuple[list[bytes], dict[bytes, bytes]]:
     """Return the lines that cross, and the facts; `lines` has one more at its beginning.
 
-    The parser is lenient where it reads responses: it takes spaces before the colon away.
+    A space before the colon, which the parser would take for a part of the name, is refused.
     """
     kept: list[bytes] = []
     facts: dict[bytes, bytes] = {}
     for line, (name, value) in zip(lines[1:], headers, strict=True):
         if line[len(name)] != _COLON:
             raise MalformedMessageError(SPACE_BEFORE_COLON)
-        kind = kinds[name]
+        kind = _KINDS[name]
         if kind is None:
             kept.append(line)
             continue
@@ -245,10 +156,6 @@ def _sorted_lines(
         if kind.crosses:
             kept.append(line)
     return kept, facts
-
-
-def _without_length(lines: list[bytes]) -> list[bytes]:
-    return [line for line in lines if not line.lower().startswith(b"content-length:")]
 
 
 def read_request_headers(
@@ -261,40 +168,16 @@ def read_request_headers(
     POST, PUT and PATCH, which get one even if the caller sent none.
     Raises `MalformedMessageError`.
     """
-    kept, facts = _sorted_lines(lines, headers, _REQUEST_KINDS)
-    length = _declared_length(facts, is_http_10=is_http_10)
+    kept, facts = _sorted_lines(lines, headers)
+    length = declared_length(
+        facts.get(b"content-length"), facts.get(b"transfer-encoding"), is_http_10=is_http_10
+    )
     if length is None and method in _NEED_LENGTH:
         kept.append(b"Content-Length: 0")
     elif length == 0 and method not in _NEED_LENGTH:
-        kept = _without_length(kept)
-    options = _NO_OPTIONS
+        kept = without_length(kept)
+    options = NO_OPTIONS
     if b"connection" in facts:
-        options = _connection_options(facts[b"connection"])
-        kept = _without_named(kept, options)
+        options = connection_options(facts[b"connection"])
+        kept = without_named(kept, options)
     return MessageHeaders(kept, facts, length or 0, options)
-
-
-def _has_no_body(method: bytes, status: int) -> bool:
-    return method == b"HEAD" or status in (204, 304) or status < 200  # noqa: PLR2004 (RFC 9112 §6.3)
-
-
-def read_response_headers(
-    method: bytes, status: int, lines: list[bytes], headers: RawHeaders, *, is_http_10: bool
-) -> MessageHeaders:
-    """Sort the header lines of a response to `method` (F4) and read its framing (RFC 9112 §6.3).
-
-    Raises `MalformedMessageError` for framing with two readings (F9).
-    """
-    kept, facts = _sorted_lines(lines, headers, _RESPONSE_KINDS)
-    length = _declared_length(facts, is_http_10=is_http_10)
-    if length is None:
-        length = UNTIL_CLOSE
-    if _has_no_body(method, status):
-        length = 0
-        if status == 204 or status < 200:  # noqa: PLR2004 (RFC 9110 §8.6: no length either)
-            kept = _without_length(kept)
-    options = _NO_OPTIONS
-    if b"connection" in facts:
-        options = _connection_options(facts[b"connection"])
-        kept = _without_named(kept, options)
-    return MessageHeaders(kept, facts, length, options)

@@ -17,7 +17,14 @@ from proxy.http1.foreign_protocols import (
     TLS,
     foreign_protocol,
 )
-from proxy.http1.grammar import CRLF, METHODS, NEVER_FORWARDED, TOKEN, VERSIONS
+from proxy.http1.grammar import (
+    CRLF,
+    METHODS,
+    NEVER_FORWARDED,
+    STATUS_LINE_PATTERN,
+    TOKEN,
+    VERSIONS,
+)
 
 __all__ = [
     "BOTH_LENGTHS",
@@ -28,6 +35,7 @@ __all__ = [
     "FOLDED",
     "HEADER_NAME",
     "INTERIM_RESPONSES",
+    "LENGTH_TWICE",
     "NOT_CHUNKED",
     "RESPONSE_HEAD_TOO_LARGE",
     "SPACE_BEFORE_COLON",
@@ -79,6 +87,7 @@ _ONCE: Final = {
         "User-Agent",
     )
 }
+LENGTH_TWICE: Final = _ONCE[b"content-length"]
 _CORRECT: Final = "Correct the application, or use another HTTP library."
 _SURPLUS: Final = "Or was the body before it longer than its Content-Length?"
 _REMEDIES: Final = {
@@ -147,7 +156,17 @@ def response_fault(head: bytes) -> str:
     if not head.startswith(_HTTP_1[: len(head)]):
         is_other_version = head.startswith(b"HTTP/")
         return foreign_protocol(head) or (STATUS_LINE if is_other_version else NOT_HTTP)
-    return _fault_of_bytes(head) or _fault_of_headers(head, needs_host=False) or HEADER_LINES
+    return (
+        _fault_of_bytes(head)
+        or _fault_of_status_line(head)
+        or _fault_of_headers(head, needs_host=False)
+        or HEADER_LINES
+    )
+
+
+def _fault_of_status_line(head: bytes) -> str | None:
+    line = head.partition(CRLF)[0]
+    return None if STATUS_LINE_PATTERN.fullmatch(line) else STATUS_LINE
 
 
 def _fault_of_bytes(head: bytes) -> str | None:

@@ -1,8 +1,9 @@
 """HTTP/1 on the wire: the only module that touches aiohttp's C parsers.
 
-They get one whole head at a time (`response_with_body=False`) and say whether
+They get one whole head of a request at a time (`response_with_body=False`) and say whether
 it is one; which bytes are the head, and what follows it, is decided by the
-connections. Chunked bodies go through a parser of their own.
+connections. Chunked bodies, both ways, go through a parser of their own. Heads of
+responses are read without them (`proxy.http1.response`).
 
 `aiohttp.http_parser` is not promised API: the minor version is pinned in
 `pyproject.toml` and `tests/decisions/test_parser.py` drives these classes with a corpus.
@@ -10,7 +11,6 @@ connections. Chunked bodies go through a parser of their own.
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import http_parser
@@ -19,17 +19,13 @@ from proxy.http1.grammar import (
     CRLF,
     METHODS,
     RESPONSE_START,
-    STATUS_LINE_PATTERN,
     TOKEN,
     VERSIONS,
 )
 from proxy.http1.message_faults import (
     CHUNKED_BODY,
     CHUNKS_WITHOUT_DATA,
-    FOLDED,
-    STATUS_LINE,
     request_fault,
-    response_fault,
 )
 
 __all__ = [
@@ -39,7 +35,6 @@ __all__ = [
     "MissingCParsersError",
     "RawHeaders",
     "RequestHeadParser",
-    "ResponseHeadParser",
     "cannot_become_a_request",
     "cannot_become_a_response",
     "require_c_parsers",
@@ -58,10 +53,6 @@ _PARSER_LIMIT: Final = 1 << 20
 _KNOWN_METHODS: Final = frozenset(METHODS)
 _LINE_ENDS_WITH: Final = tuple(b" " + version for version in VERSIONS)
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
-_MAX_KNOWN: Final = 256
-_MAX_KNOWN_LINE: Final = 64
-_BLANKS: Final = (b" ", b"\t")
 _CHUNKED_HEAD: Final = (
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
     # An upgrade makes the parser stop at the end of the body and give back the
@@ -137,24 +128,20 @@ class _BodySink:
 _SINK: Final = _BodySink()
 
 
-class _HeadParser:
-    """One C parser for all heads of a kind; it holds nothing between two of them."""
+class RequestHeadParser:
+    """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process.
 
-    __slots__ = ("_fault_of", "_kind", "_loop", "_parser")
+    It holds nothing between two of them.
+    """
 
-    def __init__(
-        self,
-        kind: type[http_parser.HttpRequestParser | http_parser.HttpResponseParser],
-        loop: asyncio.AbstractEventLoop,
-        fault_of: Callable[[bytes], str],
-    ) -> None:
-        self._kind = kind
+    __slots__ = ("_loop", "_parser")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._fault_of = fault_of
         self._parser = self._new_parser()
 
     def _new_parser(self) -> Any:  # what it says of its results is true of the Python parsers only
-        return self._kind(
+        return http_parser.HttpRequestParser(
             _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
             self._loop,
             _PARSER_LIMIT,
@@ -164,31 +151,6 @@ class _HeadParser:
             response_with_body=False,
             auto_decompress=False,  # else it refuses each coding that it has no library for
         )
-
-    def _headers(self, head: bytes, lines: list[bytes]) -> RawHeaders:
-        """Return one header for each line but the first; raise `MalformedMessageError`."""
-        try:
-            messages = self._parser.feed_data(head)[0]
-            message = messages[0][0]
-        except Exception as error:
-            # Whatever it was, nothing of the refused head may stay in the parser.
-            self._parser = self._new_parser()
-            raise MalformedMessageError(self._fault_of(head)) from error
-        if message.should_close or message.upgrade:
-            self._parser = self._new_parser()
-        headers: RawHeaders = message.raw_headers
-        if len(messages) != 1 or len(headers) != len(lines) - 1:
-            raise MalformedMessageError(self._fault_of(head))
-        return headers
-
-
-class RequestHeadParser(_HeadParser):
-    """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process."""
-
-    __slots__ = ()
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(http_parser.HttpRequestParser, loop, request_fault)
 
     def parse(self, head: bytes) -> tuple[list[bytes], list[bytes], RawHeaders]:
         """Return the parts of the request line, all lines of `head`, and its headers.
@@ -207,44 +169,21 @@ class RequestHeadParser(_HeadParser):
             head = b"GET" + head[len(parts[0]) :]
         return parts, lines, self._headers(head, lines)
 
-
-class ResponseHeadParser(_HeadParser):
-    """Reads response heads; re-checks what the C parser lets through (F9)."""
-
-    __slots__ = ("_known_status",)
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(http_parser.HttpResponseParser, loop, response_fault)
-        self._known_status: dict[bytes, tuple[int, bool]] = {}
-
-    def parse(self, head: bytes) -> tuple[list[bytes], RawHeaders, int, bool]:
-        """Return lines, headers, status (100 to 599), and whether it is HTTP/1.0.
-
-        The C parser reads responses leniently, so bare CR or LF, folded lines,
-        control characters and impossible status lines are refused here.
-        Raises `MalformedMessageError`.
-        """
-        lines = head[:-4].split(CRLF)
-        # What is not visible must be the ends of the lines, and nothing else.
-        if head.translate(None, _VISIBLE) != CRLF * (len(lines) + 1):
-            raise MalformedMessageError(response_fault(head))
-        # A folded line is joined to the one before, so that one is missing in `_headers`;
-        # a blank before the first name would be skipped.
-        if len(lines) > 1 and lines[1].startswith(_BLANKS):
-            raise MalformedMessageError(FOLDED)
-        known = self._known_status.get(lines[0])
-        status, is_http_10 = known or self._read_status(lines[0])
-        return lines, self._headers(head, lines), status, is_http_10
-
-    def _read_status(self, line: bytes) -> tuple[int, bool]:
-        """Read a status line (RFC 9112 §4) and remember it: there are few."""
-        match = STATUS_LINE_PATTERN.fullmatch(line)
-        if match is None:
-            raise MalformedMessageError(STATUS_LINE)
-        status = int(match[2]), match[1] == b"0"
-        if len(self._known_status) < _MAX_KNOWN and len(line) <= _MAX_KNOWN_LINE:
-            self._known_status[line] = status
-        return status
+    def _headers(self, head: bytes, lines: list[bytes]) -> RawHeaders:
+        """Return one header for each line but the first; raise `MalformedMessageError`."""
+        try:
+            messages = self._parser.feed_data(head)[0]
+            message = messages[0][0]
+        except Exception as error:
+            # Whatever it was, nothing of the refused head may stay in the parser.
+            self._parser = self._new_parser()
+            raise MalformedMessageError(request_fault(head)) from error
+        if message.should_close or message.upgrade:
+            self._parser = self._new_parser()
+        headers: RawHeaders = message.raw_headers
+        if len(messages) != 1 or len(headers) != len(lines) - 1:
+            raise MalformedMessageError(request_fault(head))
+        return headers
 
 
 class ChunkedDecoder:

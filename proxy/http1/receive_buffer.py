@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 
 from proxy.http1 import failures
+from proxy.http1.framing import CHUNKED
 from proxy.http1.grammar import CRLF, HEAD_END
-from proxy.http1.headers import CHUNKED
 from proxy.http1.message_faults import request_fault
 from proxy.http1.parser import (
     CHUNKED_PIECE,

@@ -6,10 +6,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proxy import __version__
+from proxy.http1.framing import CHUNKED
 from proxy.http1.grammar import CRLF, DEFAULT_PORTS, HEAD_END
-from proxy.http1.headers import CHUNKED, MessageHeaders
 from proxy.http1.request import Request
 from proxy.http1.request_id import REQUEST_ID
+from proxy.http1.response import ResponseHead
 
 __all__ = [
     "UpstreamNames",
@@ -26,7 +27,6 @@ _CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
 _LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
 _PATH_ENDS: Final = (b"", b"/", b"?", b"#")
 _DROPPED_BY_BROWSERS: Final = b"\t\r\n"  # wherever they stand
-_BARE_STATUS_LINE: Final = len(b"HTTP/1.1 200")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,25 +165,17 @@ def _rewritten(line: bytes, request: Request, names: UpstreamNames, scheme: byte
     return name + b": " + rest
 
 
-def _status_line(line: bytes) -> bytes:
-    """Return the upstream's status line in our version, complete (RFC 9112 §4)."""
-    if not line.startswith(b"HTTP/1.1"):
-        line = b"HTTP/1.1" + line[8:]
-    return line + b" " if len(line) == _BARE_STATUS_LINE else line
-
-
-def is_rechunked(headers: MessageHeaders, request: Request) -> bool:
+def is_rechunked(head: ResponseHead, request: Request) -> bool:
     """Say whether the caller gets the body in chunks: one of unknown length, if it can read them.
 
     A response that ends with the upstream's connection is among them: its end could not be
     told from a broken connection otherwise (F7).
     """
-    return headers.length < 0 and not request.is_http_10
+    return head.length < 0 and not request.is_http_10
 
 
 def response_head(
-    lines: list[bytes],
-    headers: MessageHeaders,
+    head: ResponseHead,
     request: Request,
     names: UpstreamNames,
     scheme: bytes = b"http",
@@ -192,16 +184,16 @@ def response_head(
     is_chunked: bool,
     close: bool,
 ) -> bytes:
-    """Return the head for the caller; `lines` begins with the upstream's status line.
+    """Return the head for the caller.
 
     `scheme` is the one by which the caller came. `id_line` carries the request's id, in place of
     any that the upstream sent. `is_chunked` is what `is_rechunked` says. `close` says that this
     response is the last on the caller's connection.
     """
-    kept = headers.lines
-    if b"location" in headers.facts or b"content-location" in headers.facts:
-        kept = [_rewritten(line, request, names, scheme) for line in kept]
-    out = [_status_line(lines[0]), *kept, _VIA_11]
+    lines = head.lines
+    if head.has_location:
+        lines = [_rewritten(line, request, names, scheme) for line in lines]
+    out = [head.start, *lines, _VIA_11]
     if is_chunked:
         out.append(_CHUNKED_LINE)
     if close:
@@ -213,6 +205,6 @@ def response_head(
     return CRLF.join(out)
 
 
-def interim_head(lines: list[bytes], headers: MessageHeaders) -> bytes:
+def interim_head(head: ResponseHead) -> bytes:
     """Return a 1xx head for the caller (RFC 9110 §15.2)."""
-    return CRLF.join((_status_line(lines[0]), *headers.lines, CRLF))
+    return CRLF.join((head.start, *head.lines, CRLF))

@@ -4,14 +4,12 @@ import tracemalloc
 
 import pytest
 
-from proxy.http1.headers import (
-    CHUNKED,
-    UNTIL_CLOSE,
-    MessageHeaders,
-    read_request_headers,
-    read_response_headers,
-)
+from proxy.http1.framing import CHUNKED, UNTIL_CLOSE
+from proxy.http1.headers import MessageHeaders, read_request_headers
 from proxy.http1.parser import MalformedMessageError
+from proxy.http1.response import ResponseHead, ResponseReader
+
+RESPONSES = ResponseReader()
 
 
 def _split(lines: list[bytes]) -> tuple[tuple[bytes, bytes], ...]:
@@ -29,10 +27,9 @@ def request_headers(
 
 def response_headers(
     *lines: bytes, method: bytes = b"GET", status: int = 200, is_http_10: bool = False
-) -> MessageHeaders:
-    return read_response_headers(
-        method, status, [b"HTTP/1.1 200 OK", *lines], _split(list(lines)), is_http_10=is_http_10
-    )
+) -> ResponseHead:
+    start = b"HTTP/1.%d %d OK" % (not is_http_10, status)
+    return RESPONSES.read(method, b"\r\n".join((start, *lines)))
 
 
 def test_order_case_and_repetition() -> None:

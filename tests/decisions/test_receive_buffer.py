@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.errors import ProxyError
-from proxy.http1.headers import CHUNKED
+from proxy.http1.framing import CHUNKED
 from proxy.http1.receive_buffer import MAX_PIPELINED, MAX_REQUEST_HEAD, ReceiveBuffer
 
 HEAD = b"GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"

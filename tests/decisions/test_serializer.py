@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from proxy import __version__
 from proxy.errors import METHOD_NOT_ALLOWED, ProxyError
-from proxy.http1.headers import read_response_headers
-from proxy.http1.parser import RequestHeadParser, ResponseHeadParser
+from proxy.http1.parser import RequestHeadParser
 from proxy.http1.request import Request, RequestReader
 from proxy.http1.request_id import id_line
+from proxy.http1.response import ResponseReader
 from proxy.http1.serializer import (
     UpstreamNames,
     interim_head,
@@ -31,12 +31,10 @@ async def request_of(head: bytes) -> Request:
 
 
 async def answer_to(request: Request, names: UpstreamNames, head: bytes, *, close: bool) -> bytes:
-    parser = ResponseHeadParser(asyncio.get_running_loop())
-    lines, raw, status, is_http_10 = parser.parse(head)
-    headers = read_response_headers(request.method, status, lines, raw, is_http_10=is_http_10)
-    is_chunked = is_rechunked(headers, request)
+    read = ResponseReader().read(request.method, head.removesuffix(b"\r\n\r\n"))
+    is_chunked = is_rechunked(read, request)
     return response_head(
-        lines, headers, request, names, id_line=id_line(b"id-1"), is_chunked=is_chunked, close=close
+        read, request, names, id_line=id_line(b"id-1"), is_chunked=is_chunked, close=close
     )
 
 
@@ -290,9 +288,7 @@ async def test_response_heads() -> None:
     )
 
 
-async def test_interim_head() -> None:
+def test_interim_head() -> None:
     """A 103 passes with its headers."""
-    parser = ResponseHeadParser(asyncio.get_running_loop())
-    lines, raw, status, _ = parser.parse(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-    headers = read_response_headers(b"GET", status, lines, raw, is_http_10=False)
-    assert interim_head(lines, headers) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    head = ResponseReader().read(b"GET", b"HTTP/1.1 103 Early Hints\r\nLink: </a>")
+    assert interim_head(head) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"

@@ -13,10 +13,11 @@ from proxy.build import build
 from proxy.errors import ProxyError
 from proxy.guard.policy import Policy
 from proxy.guard.routing import Route, Router
-from proxy.http1.headers import MessageHeaders, read_response_headers
-from proxy.http1.parser import MalformedMessageError, RequestHeadParser, ResponseHeadParser
+from proxy.http1.headers import MessageHeaders
+from proxy.http1.parser import MalformedMessageError, RequestHeadParser
 from proxy.http1.receive_buffer import ReceiveBuffer
 from proxy.http1.request import Request, RequestReader
+from proxy.http1.response import ResponseReader
 from proxy.http1.serializer import UpstreamNames, is_rechunked, request_head, response_head
 
 PIECES = [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b",", b";", b"\x0b"]
@@ -70,7 +71,7 @@ class Reader:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._requests = RequestHeadParser(loop)
-        self._answers = ResponseHeadParser(loop)
+        self._answers = ResponseReader()
         self._reader = RequestReader(self._requests)
         self._router = Router(
             [Route(b"/", "a"), Route(b"/sign", "b", frozenset((b"GET", b"POST")))]
@@ -116,11 +117,9 @@ class Reader:
     def answer(self, raw: bytes) -> object:
         """Return what is read of an answer to the request before."""
         request = self._request
-        lines, headers, status, is_http_10 = self._answers.parse(raw)
-        read = read_response_headers(request.method, status, lines, headers, is_http_10=is_http_10)
+        read = self._answers.read(request.method, raw.removesuffix(b"\r\n\r\n"))
         is_chunked = is_rechunked(read, request)
         head = response_head(
-            lines,
             read,
             request,
             NAMES,
@@ -128,7 +127,8 @@ class Reader:
             is_chunked=is_chunked,
             close=False,
         )
-        return status, facts(read), head
+        seen = read.status, read.is_http_10, read.length, sorted(read.options), read.stays_open
+        return seen, read.keep_alive, read.trace_id, head
 
 
 def readings(seed: int, count: int, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
