@@ -2,7 +2,8 @@
 # `make` lists the commands. A second run does only what has changed.
 
 PYTHON ?= python3
-WORKERS ?= auto
+# Most tests wait for sockets and processes: two for each core keep it busy.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 DIST ?= dist
@@ -14,6 +15,9 @@ $(if $(VERSION),,$(error $(PYTHON) does not run))
 endif
 VENV := .venv$(if $(VERSION),/$(VERSION))
 BIN := $(VENV)/bin
+IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile
+# Half of the tests, in a quarter of the time of all.
+QUICK := $(addprefix tests/,admin decisions hostile tokens traces traffic)
 SOURCES := proxy tests release compose setup.py $(wildcard bench)
 
 # Stamps live inside the environment, so that removing it removes them.
@@ -43,9 +47,9 @@ LOCK := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --generate-hashes --u
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-compiled test-deploy test-release release check check-format check-lint check-types check-imports check-shell \
-	check-workflows check-house format soak fuzz bench bench-instructions check-instructions \
-	record-instructions try-newest lock interface chart-readme clean
+.PHONY: help demo test test-quick test-compiled test-others test-deploy test-release release check check-format \
+	check-lint check-types check-imports check-shell check-workflows check-house format soak fuzz bench \
+	bench-instructions check-instructions record-instructions try-newest lock interface chart-readme clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,12 +58,18 @@ demo: $(PACKAGE) ## mock Signicat and the proxy in one go; no account needed
 	@exec $(BIN)/signicat-proxy demo
 
 test: $(DEV) $(OIDC) ## all tests with branch coverage (WORKERS=n, PYTEST_ARGS=...)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --ignore tests/deploy --ignore tests/release $(PYTEST_ARGS)
+	@$(BIN)/pytest $(IN_PARALLEL) --cov --ignore tests/deploy --ignore tests/release $(PYTEST_ARGS)
+
+test-quick: $(DEV) ## half of the tests: those of the request path and its decisions
+	@$(BIN)/pytest $(IN_PARALLEL) $(PYTEST_ARGS) $(QUICK)
 
 # The sources lie in the working tree, where Python and pytest would find them first.
 test-compiled: $(DEV) $(OIDC) $(COMPILED) ## the tests of what a request passes, on the compiled proxy
 	@PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(VENV)/compiled $(BIN)/python -m pytest --compiled \
-		--import-mode append --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+		--import-mode append $(IN_PARALLEL) $(PYTEST_ARGS)
+
+test-others: $(DEV) $(OIDC) ## the tests that test-compiled leaves out
+	@$(BIN)/pytest --not-compiled $(IN_PARALLEL) --ignore tests/deploy --ignore tests/release $(PYTEST_ARGS)
 
 test-deploy: $(DEPLOY) $(MANIFESTS) ## image, compose, chart and alerts with the real tools (root; see tests/deploy)
 	@$(BIN)/pytest --timeout 600 $(PYTEST_ARGS) tests/deploy
@@ -130,8 +140,7 @@ try-newest: $(DEV) $(OIDC) ## what the newest aiohttp breaks (TRY="aiohttp==4.0.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(NEWEST) "$(TRY)"
 	@locked=$$($(AIOHTTP)); newest=$$(PYTHONPATH=$(CURDIR)/$(NEWEST) $(AIOHTTP)); \
 		echo "aiohttp: $$locked is locked, $$newest is the newest"; test $$locked = $$newest || \
-		PYTHONPATH=$(CURDIR)/$(NEWEST) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
-			tests/decisions tests/traffic tests/hostile tests/admin tests/tokens $(PYTEST_ARGS)
+		PYTHONPATH=$(CURDIR)/$(NEWEST) $(BIN)/python -m pytest $(IN_PARALLEL) $(PYTEST_ARGS) $(QUICK)
 
 # One lock constrains the other, so that both can be installed into one environment.
 lock: $(DEV) ## write the lock files anew (UPGRADE=1: newest versions)

@@ -38,14 +38,25 @@ _NOT_OF_THE_BUILD = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Know `--compiled`: the suite runs on the compiled proxy (`make test-compiled`)."""
+    """Know `--compiled` and `--not-compiled`: two parts of the suite, which share no file."""
     parser.addoption("--compiled", action="store_true", help="what a request passes, compiled")
+    parser.addoption("--not-compiled", action="store_true", help="what --compiled leaves out")
+
+
+def _is_not_of_the_build(path: Path) -> bool:
+    return any(map(path.match, _NOT_OF_THE_BUILD))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what no compiler can break; without one, what holds two builds together."""
-    others = _NOT_OF_THE_BUILD if config.getoption("compiled") else ("test_same_readings.py",)
-    return True if any(map(collection_path.match, others)) else None
+    """Leave out what no compiler can break, or all else; without one, what compares two builds."""
+    if config.getoption("compiled"):
+        return True if _is_not_of_the_build(collection_path) else None
+    if collection_path.match("test_same_readings.py"):
+        return True
+    if config.getoption("not_compiled") and collection_path.is_file():
+        above = (collection_path, *collection_path.relative_to(config.rootpath).parents)
+        return None if any(map(_is_not_of_the_build, above)) else True
+    return None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,6 +1,8 @@
 """What zizmor and actionlint do not know of the workflows: what is ours in them."""
 
+import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -56,12 +58,31 @@ def test_no_host_is_named(path: Path) -> None:
 
 def test_the_workflow_does_what_the_gate_does() -> None:
     """Each command of .ci/run is one of ci.yml, which begins by installing the same programs."""
-    gate = set(re.findall(r"^ *make ([\w-]+)", read(".ci/run"), re.MULTILINE))
+    gate = set(re.findall(r"^(?:make|on [\d.]+) ([\w-]+)", read(".ci/run"), re.MULTILINE))
     workflow = read(".github/workflows/ci.yml")
     assert {"check", "test", "test-compiled", "test-deploy", "test-release"} <= gate
-    assert [name for name in gate if not re.search(rf"\bmake {name}\b", workflow)] == []
+    gate -= {"test-others"}  # a part of `make test`, which ci.yml runs on every Python
+    assert [name for name in gate if not re.search(rf"\bmake {name}(?![\w-])", workflow)] == []
     for name, text in jobs(FOLDER / "ci.yml").items():
         assert ("sudo .ci/run install" in text) == (name != "check"), name
+
+
+def test_the_pythons_that_are_named_are_tested() -> None:
+    """By ci.yml all of them, by .ci/run as well; compiled is tested what the image has."""
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    named = [text.rpartition(" ")[2] for text in project["classifiers"] if "Python ::" in text]
+    assert project["requires-python"] == f">={named[0]}"
+    workflow = read(".github/workflows/ci.yml")
+    (matrix,) = re.findall(r"^ *python: (\[.+\])$", workflow, re.MULTILINE)
+    assert json.loads(matrix) == named
+    parts: dict[str, list[str]] = {}
+    for version, part in re.findall(r"^on ([\d.]+) (\S+)$", read(".ci/run"), re.MULTILINE):
+        parts.setdefault(version, []).append(part)
+    assert set(named) <= set(parts)
+    (image,) = re.findall(r"^ARG BASE=python:(\d+\.\d+)", read("Dockerfile"), re.MULTILINE)
+    assert {"test-compiled", "test-others"} <= set(parts[image])
+    assert "test" in parts[named[0]]
+    assert f"if: matrix.python == '{image}'" in workflow
 
 
 def test_a_release_waits_for_everything() -> None:

@@ -1,0 +1,72 @@
+"""`.ci/run` finds each Python, and says which one is missing."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.source_tree import ROOT
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    """Write a program that stands for a real one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(f"#!{shutil.which('bash')}\n{script}\n", "utf-8")
+    (folder / name).chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """Provide a machine that has Python 3.11 alone, and nobody there may install anything."""
+    (tmp_path / "dirname").symlink_to(str(shutil.which("dirname")))
+    program(tmp_path, "id", "echo 1000")
+    program(tmp_path, "make", 'echo "made $*"')
+    program(tmp_path, "python3", "echo 3.11")
+    return tmp_path
+
+
+def made(machine: Path, **environ: str) -> tuple[int, list[str]]:
+    """Run the gate there; return its exit code, and what it made or said of Pythons."""
+    done = subprocess.run(
+        [str(shutil.which("bash")), ".ci/run"],
+        cwd=ROOT,
+        env={"PATH": str(machine), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.stderr
+    lines = done.stdout.splitlines()
+    return done.returncode, [line for line in lines if "made" in line or "is missing" in line]
+
+
+def test_a_python_that_is_missing_is_skipped(machine: Path) -> None:
+    """And the log says so, beside all else that is done."""
+    code, lines = made(machine)
+    assert code == 0
+    assert lines[:2] == ["made check", "made test"]
+    assert "== Python 3.13 is missing: no make test-compiled" in lines
+    assert "made test-deploy" in lines
+
+
+@pytest.mark.parametrize("missing", ["3.11", "3.13"])
+def test_where_changes_are_accepted_two_pythons_must_be_there(machine: Path, missing: str) -> None:
+    """Before anything else is done."""
+    other = {"3.11": "3.13", "3.13": "3.11"}[missing]
+    program(machine, "python3", f"echo {other}")
+    assert made(machine, CI="true") == (1, [f"== Python {missing} is missing"])
+
+
+def test_pythons_are_found_by_name_and_by_pyenv(machine: Path) -> None:
+    """Those of pyenv refuse to run, but it knows where; what `make` takes anyway is not named."""
+    program(machine, "python3.11", "echo 3.11")
+    program(machine, "python3.12", "echo 3.12")
+    program(machine, "python3.13", "exit 127")
+    program(machine, "pyenv", f'[ "$*" = "prefix 3.13" ] && echo "{machine}/prefix"')
+    program(machine / "prefix/bin", "python3.13", "echo 3.13")
+    code, lines = made(machine, CI="true")
+    assert code == 0
+    assert "made test" in lines
+    assert f"made test-compiled PYTHON={machine}/prefix/bin/python3.13" in lines
+    assert "made test-quick PYTHON=python3.12" in lines
