@@ -13,9 +13,7 @@ import jwt
 import pytest
 
 from tests.support.source_tree import ROOT
-from tests.support.waiting import within
-
-START_SECONDS = 60.0  # a busy machine takes its time to start Python
+from tests.support.waiting import START_SECONDS, within
 
 
 @contextlib.asynccontextmanager

@@ -19,7 +19,7 @@ from tests.support.proxy_process import command, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment, running_proxy
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually
+from tests.support.waiting import START_SECONDS, eventually
 
 END = "Ctrl-C ends it."
 
@@ -336,7 +336,7 @@ async def test_the_demo_shows_a_request_and_ends(tmp_path: Path) -> None:
     flags = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
     arguments = ("demo", *flags, "--mock-listen", "127.0.0.1:0")
     async with proxy_process({}, *arguments, directory=tmp_path) as process:
-        await eventually(lambda: END in process.lines, "the lines to try")
+        await eventually(lambda: END in process.lines, "the lines to try", START_SECONDS)
         assert "HTTP/1.1 200 OK" in process.lines
         tries = [line for line in process.lines if line.startswith("  curl ")]
         assert len(tries) == 3
@@ -354,7 +354,7 @@ async def test_the_demo_on_all_interfaces_prints_what_can_be_called(
     """As in a container: the addresses it prints are no wildcards, and its exchange succeeds."""
     arguments = [word for flag in DEMO_FLAGS for word in (flag, f"{host}:0")]
     async with proxy_process({}, "demo", *arguments, directory=tmp_path) as process:
-        await eventually(lambda: END in process.lines, "the lines to try")
+        await eventually(lambda: END in process.lines, "the lines to try", START_SECONDS)
         assert "HTTP/1.1 200 OK" in process.lines
         said = [line for line in process.lines if not line.startswith("{")]  # no log
         assert not [line for line in said if f"//{host}" in line]
@@ -366,7 +366,7 @@ async def test_the_demo_is_signicat_to_who_takes_it_for_a_proxy(tmp_path: Path) 
     """`http_proxy` leads there, as it would with the real upstream (F3)."""
     arguments = [word for flag in DEMO_FLAGS for word in (flag, "127.0.0.1:0")]
     async with proxy_process({}, "demo", *arguments, directory=tmp_path) as process:
-        await eventually(lambda: END in process.lines, "the lines to try")
+        await eventually(lambda: END in process.lines, "the lines to try", START_SECONDS)
         shown = next(line for line in process.lines if line.startswith("The proxy listens on"))
         port = int(shown.split("127.0.0.1:")[1].split(",")[0])
         caller = await Channel.connect("127.0.0.1", port)
@@ -412,7 +412,7 @@ async def test_the_demo_takes_free_ports(tmp_path: Path) -> None:
             pytest.skip("port 9090 is in use by somebody else")
         flags = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
         async with proxy_process({}, "demo", *flags, directory=tmp_path) as process:
-            await eventually(lambda: END in process.lines, "the lines to try")
+            await eventually(lambda: END in process.lines, "the lines to try", START_SECONDS)
             assert "127.0.0.1:9090 is in use, a free port is taken instead" in process.lines
             process.interrupt()
             assert await process.ended() == 0

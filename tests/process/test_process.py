@@ -19,7 +19,7 @@ from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually, within
+from tests.support.waiting import START_SECONDS, eventually, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -274,7 +274,7 @@ async def test_bad_configuration_lists_all_errors(tmp_path: Path) -> None:
         "SIGNICAT_PROXY_LISTNE": "127.0.0.1:0",
     }
     async with proxy_process(environ, "run", directory=tmp_path) as process:
-        assert await process.ended() == 2
+        assert await process.ended(START_SECONDS) == 2
     for name in ("CLIENT_ID", "READ_TIMEOUT_SECONDS", "UPSTREAM_URL", "LISTNE"):
         assert f"SIGNICAT_PROXY_{name}" in process.output
     assert CLIENT_SECRET not in process.output

@@ -17,7 +17,7 @@ from proxy.mock.command import DEFAULT_CLIENT
 from tests.support.code_blocks import CodeBlock
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret
-from tests.support.waiting import eventually, within
+from tests.support.waiting import START_SECONDS, eventually, within
 
 __all__ = ["BIN", "CLIENT", "FIRST_KEY", "NEEDED", "Stage", "compare", "stage"]
 
@@ -186,7 +186,7 @@ class Stage:
 
 async def _listening(mock: ProxyProcess) -> int:
     """Wait for the mock; return its port."""
-    await eventually(lambda: "listening on" in mock.output, "the mock")
+    await eventually(lambda: "listening on" in mock.output, "the mock", START_SECONDS)
     match = re.search(r"http://127\.0\.0\.1:(\d+)", mock.output)
     assert match
     return int(match[1])

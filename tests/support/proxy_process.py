@@ -14,12 +14,11 @@ from typing import Any, Final
 
 from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret
 from tests.support.suite_output import keep
-from tests.support.waiting import task_group, within
+from tests.support.waiting import START_SECONDS, task_group, within
 
 __all__ = ["ProxyProcess", "command", "proxy_process"]
 
 _ROOT: Final = Path(__file__).parent.parent.parent
-_EVENT_SECONDS: Final = 60.0  # a busy machine takes its time to start Python
 
 
 def _kept(*beginnings: str) -> dict[str, str]:
@@ -72,7 +71,7 @@ class ProxyProcess:
                 await asyncio.sleep(0.005)
             raise AssertionError(f"ended without {name}: {self.output}")
 
-        return await within(search(), f"the event {name}", _EVENT_SECONDS)
+        return await within(search(), f"the event {name}", START_SECONDS)
 
     async def ports(self) -> tuple[int, int]:
         """Wait until the ports are open; return those for callers and for operators."""

@@ -6,12 +6,14 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
-__all__ = ["PATIENCE_SECONDS", "eventually", "task_group", "within"]
+__all__ = ["PATIENCE_SECONDS", "START_SECONDS", "eventually", "task_group", "within"]
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 10.0
 """How long a test waits for what must come at once."""
+START_SECONDS: Final = 60.0
+"""How long it waits for a process that it starts: a busy machine takes its time for that."""
 
 
 async def within(awaitable: Awaitable[T], what: str, seconds: float = PATIENCE_SECONDS) -> T:

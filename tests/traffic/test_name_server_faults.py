@@ -76,7 +76,7 @@ async def test_addresses_found_for_the_token_serve_while_the_name_server_is_sile
             assert status == 200
             seconds.append(took)
         assert seconds[0] < 2 + SLACK_SECONDS
-        assert sum(seconds[1:]) < SLACK_SECONDS
+        assert max(seconds[1:]) < 2
         _, metrics, _ = await ask(tmp_path / "admin", "/metrics")
         text = metrics.decode()
         assert metric_in(text, "name_lookups_total", outcome="stale") == 100
