@@ -1,5 +1,7 @@
 """What the caller gets of a response: head, body in framing of our own, end (F4 to F7)."""
 
+from typing import Final
+
 from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller
 from proxy.http1.body import LAST_CHUNK, chunk
@@ -8,6 +10,8 @@ from proxy.http1.serializer import interim_head, is_rechunked, response_head
 from proxy.telemetry.request_log import RequestRecord
 
 __all__ = ["ResponseRelay"]
+
+_RESET_CONTENT: Final = 205
 
 
 class ResponseRelay:
@@ -54,7 +58,11 @@ class ResponseRelay:
         self.record.status = head.status
         self.record.trace_id = head.trace_id
         self._is_chunked = is_rechunked(head, request)
-        self._keep_alive = keep = self._may_stay() and (head.length >= 0 or self._is_chunked)
+        is_framed = head.length >= 0 or self._is_chunked
+        # Some callers read no body of a 205, and would take it for the next response.
+        if head.status == _RESET_CONTENT and head.length != 0:
+            is_framed = False
+        self._keep_alive = keep = is_framed and self._may_stay()
         self._head = response_head(
             head,
             request,

@@ -36,8 +36,11 @@ _MAX_LEFT: Final = 64 * 1024  # bytes of a body that any peer's system takes, re
 
 def _promised_idle_seconds(keep_alive: bytes | None) -> float:
     """Return how long the upstream lets a connection be idle, less a margin (RFC 9112 §9.3)."""
-    match = _TIMEOUT.search(keep_alive) if keep_alive is not None else None
-    return math.inf if match is None else int(match[1]) - _MARGIN_SECONDS
+    if keep_alive is None:
+        return math.inf
+    # Of several, the shortest.
+    found = _TIMEOUT.findall(keep_alive)
+    return min(map(int, found), default=math.inf) - _MARGIN_SECONDS
 
 
 class ConnectionOwner(Protocol):

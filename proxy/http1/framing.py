@@ -74,8 +74,11 @@ def connection_options(value: bytes) -> frozenset[bytes]:
 
 
 def stays_open(options: frozenset[bytes], *, is_http_10: bool) -> bool:
-    """Say whether another message may follow on the connection (RFC 9112 §9.3)."""
-    return b"keep-alive" in options if is_http_10 else b"close" not in options
+    """Say whether another message may follow on the connection (RFC 9112 §9.3).
+
+    `close` wins over `keep-alive`.
+    """
+    return b"close" not in options and (not is_http_10 or b"keep-alive" in options)
 
 
 def without_named(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:

@@ -22,7 +22,7 @@ from proxy.http1.framing import (
     without_named,
 )
 from proxy.http1.grammar import CRLF, HEAD_END, STATUS_LINE_PATTERN, TOKEN
-from proxy.http1.message_faults import LENGTH_TWICE, response_fault
+from proxy.http1.message_faults import INTERIM_BODY, LENGTH_TWICE, response_fault
 from proxy.http1.parser import MalformedMessageError
 
 __all__ = ["ResponseHead", "ResponseReader"]
@@ -163,6 +163,7 @@ class ResponseHead:
         "_coding",
         "_connection",
         "_declared",
+        "_may_surprise",
         "has_location",
         "is_http_10",
         "keep_alive",
@@ -185,13 +186,18 @@ class ResponseHead:
         self.trace_id: bytes | None = None
         self.has_location = False
         self._declared: bytes | None = None
+        self._may_surprise = False
         self._coding: bytes | None = None
         self._connection: bytes | None = None
 
     @property
     def stays_open(self) -> bool:
-        """Say whether another response may follow on the connection (RFC 9112 §9.3)."""
-        return stays_open(self.options, is_http_10=self.is_http_10)
+        """Say whether another response may follow on the connection (RFC 9112 §9.3).
+
+        None does behind one that declares a body where there can be none: if the body is sent,
+        it must not pass for the next response (F9).
+        """
+        return not self._may_surprise and stays_open(self.options, is_http_10=self.is_http_10)
 
     def note(self, field: _Field) -> None:
         """Take a fact; raise `MalformedMessageError` for a second length (F9)."""
@@ -214,7 +220,8 @@ class ResponseHead:
     def complete(self, method: bytes) -> None:
         """Say where the body ends (RFC 9112 §6.3), and leave out what is for one hop (F4).
 
-        Raises `MalformedMessageError` for framing with two readings (F9).
+        Raises `MalformedMessageError` for framing with two readings (F9): among it is that of an
+        interim response with a body, behind which the final one would be looked for.
         """
         status = self.status
         length = declared_length(self._declared, self._coding, is_http_10=self.is_http_10)
@@ -224,6 +231,9 @@ class ResponseHead:
             self.length = 0
             if status == 204 or status < 200:  # noqa: PLR2004 (RFC 9110 §8.6: no length either)
                 self.lines = without_length(self.lines)
+                self._may_surprise = bool(length)
+                if length and status < 200:  # noqa: PLR2004 (as above)
+                    raise MalformedMessageError(INTERIM_BODY)
         if self._connection is not None:
             self.options = connection_options(self._connection)
             self.lines = without_named(self.lines, self.options)

@@ -24,7 +24,7 @@ _VIA_11: Final = b"Via: 1.1 signicat-proxy"
 _VIA_10: Final = b"Via: 1.0 signicat-proxy"
 _USER_AGENT: Final = f"User-Agent: signicat-proxy/{__version__}".encode()
 _CHUNKED_LINE: Final = b"Transfer-Encoding: chunked"
-_LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*)", re.IGNORECASE)
+_LOCATION: Final = re.compile(rb"(location|content-location):[ \t]*(.*?)[ \t]*", re.IGNORECASE)
 _PATH_ENDS: Final = (b"", b"/", b"?", b"#")
 _DROPPED_BY_BROWSERS: Final = b"\t\r\n"  # wherever they stand
 

@@ -48,6 +48,27 @@ def test_good_response_head(
         assert (read.status, read.is_http_10) == (status, is_http_10)
 
 
+@pytest.mark.parametrize(
+    ("head", "stays"),
+    [
+        (b"HTTP/1.1 200 OK", True),
+        (b"HTTP/1.1 200 OK\r\nConnection: close", False),
+        (b"HTTP/1.1 200 OK\r\nConnection: keep-alive, close", False),
+        (b"HTTP/1.0 200 OK", False),
+        (b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive", True),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive, close", False),
+        (b"HTTP/1.0 200 OK\r\nConnection: close\r\nConnection: keep-alive", False),
+        (b"HTTP/1.1 204 No\r\nContent-Length: 0", True),
+        (b"HTTP/1.1 204 No\r\nContent-Length: 5", False),
+        (b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked", False),
+        (b"HTTP/1.1 304 No\r\nContent-Length: 5", True),
+    ],
+)
+def test_what_ends_a_connection(responses: ResponseReader, head: bytes, *, stays: bool) -> None:
+    """`close` wins (RFC 9112 §9.3), and a body that cannot be may still come (F9)."""
+    assert responses.read(b"GET", head).stays_open is stays
+
+
 BAD_RESPONSES = {
     "bare LF": b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n",
     "bare CR": b"HTTP/1.1 200 OK\r\nA: b\rC: d\r\n",
@@ -74,6 +95,8 @@ BAD_RESPONSES = {
     "length and chunked": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
     "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n",
     "empty length": b"HTTP/1.1 200 OK\r\nContent-Length:\r\n",
+    "interim with length": b"HTTP/1.1 103 X\r\nContent-Length: 5\r\n",
+    "interim in chunks": b"HTTP/1.1 103 X\r\nTransfer-Encoding: chunked\r\n",
 }
 
 

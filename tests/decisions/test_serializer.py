@@ -193,6 +193,8 @@ async def test_location(names: UpstreamNames, header: bytes, given: bytes, expec
     ("given", "expected"),
     [
         (b"http://up.test:8443/base/a", b"/a"),
+        (b"http://up.test:8443/base/a \t", b"/a"),
+        (b"http://up.test:8443/base\t", b"/"),
         (b"http://up.test:8443/base//evil.test", b"http://up.test:8443/base//evil.test"),
         (b"/base//evil.test", b"/base//evil.test"),
         (b"/base/\\evil.test", b"/base/\\evil.test"),

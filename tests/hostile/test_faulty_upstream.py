@@ -66,6 +66,9 @@ INVALID = {
     "endless line": OK + b"A: " + b"b" * 1_000_000,
     "flood of interim answers": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000,
     "interim with body": b"HTTP/1.1 103 X\r\nContent-Length: 5\r\n\r\nhello" + OK + EMPTY,
+    "interim with response as body": b"HTTP/1.1 103 X\r\nContent-Length: 36\r\n\r\n"
+    + (OK + EMPTY) * 2,
+    "interim in chunks": b"HTTP/1.1 103 X\r\nTransfer-Encoding: chunked\r\n\r\n" + OK + EMPTY,
 }
 
 

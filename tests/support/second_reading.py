@@ -106,6 +106,8 @@ def _reading(
     if length is None:
         return None
     without: set[bytes] = set()
+    if status < 200 and length not in {-2, 0}:
+        return None
     if status == 204 or status < 200:
         length, without = 0, {b"content-length"}
     elif status == 304 or method == b"HEAD":

@@ -162,6 +162,20 @@ async def test_answers_without_body(
         assert len(upstream.connections) == 1
 
 
+@pytest.mark.parametrize(("body", "stays"), [(b"", True), (b"HTTP/1.1 200 OK\r\n\r\n", False)])
+async def test_no_answer_follows_a_205_with_a_body(
+    tokens: TokenServer, body: bytes, *, stays: bool
+) -> None:
+    """Some callers read none of it, and would take it for the next answer (RFC 9110 §15.3.6)."""
+    async with proxied(tokens, reply("205 Reset Content", body=body)) as (proxy, _):
+        caller = await proxy.connect()
+        answer = await caller.ask(request("POST /"))
+        assert (answer.status, answer.body) == (205, body)
+        assert (answer.head.value("Connection") == "close") is not stays
+        if not stays:
+            assert await caller.read_to_end() == b""
+
+
 async def test_continue_is_answered_and_never_forwarded(tokens: TokenServer) -> None:
     """A caller that expects 100 gets it at once and from us (F6)."""
     async with proxied(tokens) as (proxy, upstream):

@@ -1,6 +1,7 @@
 """Whose connections end when, and what is tried again (F7, F8, F9)."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -307,6 +308,44 @@ async def test_interim_answers_count_for_their_own_request(tokens: TokenServer) 
         assert len(upstream.connections) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "late"),
+    [
+        ("Content-Length: 38", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("Transfer-Encoding: chunked", b"0\r\n\r\n"),
+    ],
+)
+async def test_a_body_that_cannot_be_is_nobodys_answer(
+    tokens: TokenServer, line: str, late: bytes
+) -> None:
+    """No request follows a 204 that declares one: it may still come (F9)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("DELETE /"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(b"HTTP/1.1 204 No Content\r\n" + line.encode() + b"\r\n\r\n")
+        answer = await caller.read_answer()
+        assert (answer.status, answer.head.value(line.partition(":")[0])) == (204, None)
+        await caller.send(request("GET /next"))
+        other = await upstream.accepted()
+        assert (await other.read_request()).target == "/next"
+        with contextlib.suppress(ConnectionError):
+            await server.send(late)
+        await other.send(reply(body=b"next"))
+        assert (await caller.read_answer()).body == b"next"
+
+
+async def test_an_empty_204_with_a_length_ends_no_connection(tokens: TokenServer) -> None:
+    """There is no body to come, so the next request takes the same connection (F8)."""
+    answer = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
+    async with proxied(tokens, answer) as (proxy, upstream):
+        caller = await proxy.connect()
+        for _ in range(2):
+            assert (await caller.ask(request("GET /"))).status == 204
+        assert len(upstream.connections) == 1
+
+
 # --- what the upstream says of its connections ---
 
 
@@ -345,6 +384,7 @@ async def test_nothing_is_sent_when_the_promised_rest_is_over(tokens: TokenServe
     [
         ("Keep-Alive: timeout=0", 2),
         ("Keep-Alive: timeout=1", 2),
+        ("Keep-Alive: timeout=60\r\nKeep-Alive: timeout=1", 2),
         ("Keep-Alive: timeout=60", 1),
         ("Keep-Alive: max=1000", 1),
         ("Keep-Alive: timeout=x", 1),
