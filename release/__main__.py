@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from release.chart import pack_chart
+from release.destination import assert_replaceable
 from release.distributions import build_compiled_wheel, build_sdist, build_wheel, unpack
 from release.errors import ReleaseError
-from release.examination import SUMS, assert_names_no_machine, examine_packages, write_sums
+from release.examination import assert_names_no_machine, examine_packages, write_sums
 from release.notes import is_dated, notes_of
 from release.sbom import write_sbom
 from release.sbom_schema import assert_keeps_schema
-from release.source import Source, copy_of, find_source, warnings
+from release.source import Source, copy_of, find_source, folders_here, warnings
 
 ROOT: Final = Path(__file__).parent.parent
 NOTES: Final = "RELEASE_NOTES.md"
@@ -58,12 +59,6 @@ def release_notes(source: Source) -> str:
     return notes
 
 
-def folders_here(source: Source, work: Path) -> list[str]:
-    """Return the folders that no file may name; Python's own only where it is not the system's."""
-    python = [sys.base_prefix] if not sys.base_prefix.startswith("/usr") else []
-    return [str(work), str(source.folder), sys.prefix, *python]
-
-
 def pack(source: Source, work: Path, python: Path) -> Path:
     """Make all files of the release in a new folder in `work`; return it."""
     dist = work / "dist"
@@ -89,12 +84,6 @@ def pack(source: Source, work: Path, python: Path) -> Path:
         assert_names_no_machine(sorted(dist.iterdir()), folders_here(source, work))
     write_sums(dist)
     return dist
-
-
-def assert_replaceable(dist: Path) -> None:
-    """Raise ReleaseError if `dist` holds what is no release, since it will be emptied."""
-    if dist.exists() and any(dist.iterdir()) and not (dist / SUMS).exists():
-        raise ReleaseError(f"{dist} holds files that no release made: move them away first")
 
 
 def publish(made: Path, dist: Path) -> None:

@@ -10,11 +10,15 @@ import sysconfig
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from release.archives import repack_tar, repack_wheel
 from release.programs import run_tool
 
-__all__ = ["build_compiled_wheel", "build_sdist", "build_wheel", "unpack"]
+__all__ = ["build_compiled_wheel", "build_sdist", "build_wheel", "unpack", "without_folders"]
+
+# In all spellings, and the folder that stands in a word of its own behind some.
+_FOLDER_OF_LIBRARIES: Final = re.compile(r"-L|-R|-rpath|-Wl,(--?rpath|-R|/)")
 
 
 def _only(folder: Path) -> Path:
@@ -80,12 +84,12 @@ def _compiler(source: Path) -> dict[str, str]:
     mapped = (shlex.quote(f"-ffile-prefix-map={here}={name}") for here, name in folders.items())
     environ = {
         "CFLAGS": " ".join((flags, *mapped, "-g0")),
-        "LDSHARED": " ".join(_without_folders(linker)),
+        "LDSHARED": " ".join(without_folders(linker)),
     }
     # No symbols of the linker's own, which name folders, and no id that is made of all the rest.
     return environ if sys.platform != "linux" else {**environ, "LDFLAGS": "-Wl,-s,--build-id=none"}
 
 
-def _without_folders(linker: str) -> Iterator[str]:
+def without_folders(linker: str) -> Iterator[str]:
     """Yield the words of a linker's command, without those that say where to look for libraries."""
-    return (word for word in linker.split() if not re.match(r"-L|-Wl,-rpath", word))
+    return (word for word in linker.split() if _FOLDER_OF_LIBRARIES.match(word) is None)

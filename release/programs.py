@@ -15,7 +15,24 @@ _TOOLS: Final = Path(sys.executable).parent
 """Where the tools of this environment lie, whatever PATH says."""
 
 # What decides how files are made, and differs from user to user.
-_NOT_INHERITED: Final = ("CFLAGS", "COMPILE_FOR", "LDFLAGS", "MAKEFLAGS", "PYTHONPATH")
+_NOT_INHERITED: Final = frozenset(
+    (
+        "AUDITWHEEL_PLAT",
+        "CC",
+        "CFLAGS",
+        "COMPILE_FOR",
+        "CPPFLAGS",
+        "DIST_EXTRA_CONFIG",
+        "GIT_DIR",
+        "GIT_INDEX_FILE",
+        "GIT_WORK_TREE",
+        "LDFLAGS",
+        "LDSHARED",
+        "MAKEFLAGS",
+        "MYPYPATH",
+        "PYTHONPATH",
+    )
+)
 
 
 def run(*command: str | Path, folder: Path, environ: Mapping[str, str] | None = None) -> str:

@@ -3,7 +3,8 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,9 +12,10 @@ from typing import Final
 from release.errors import ReleaseError
 from release.programs import run
 
-__all__ = ["Source", "copy_of", "find_source", "warnings"]
+__all__ = ["Source", "copy_of", "find_source", "folders_here", "warnings"]
 
 _VERSION: Final = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
+_AT_THE_ROOT: Final = 2  # parts: the root, and a name
 _FIRST_TIME: Final = 315532800  # 1980, before which no wheel can be dated
 
 
@@ -21,8 +23,9 @@ _FIRST_TIME: Final = 315532800  # 1980, before which no wheel can be dated
 class Source:
     """One state of the repository.
 
-    `time` is in seconds since 1970. `changed` names what differs from `commit`. `tagged` is the
-    commit that the version's tag names, "" while there is none.
+    `time` is in seconds since 1970. `programs` are those of the `files` that can be run. `changed`
+    names what differs from `commit`. `tagged` is the commit that the version's tag names, "" while
+    there is none.
     """
 
     folder: Path
@@ -30,6 +33,7 @@ class Source:
     commit: str
     time: int
     files: tuple[str, ...]
+    programs: frozenset[str]
     changed: tuple[str, ...]
     tagged: str
 
@@ -39,6 +43,15 @@ def _git(folder: Path, *words: str) -> str:
         return run("git", *words, folder=folder)
     except ReleaseError as error:
         raise ReleaseError(f"a release is made in a clone of the repository: {error}") from error
+
+
+def _programs(folder: Path, names: Iterable[str]) -> frozenset[str]:
+    """Return those that git knows as programs: some file systems make one of every file."""
+    known = {
+        entry.partition("\t")[2]: entry.startswith("100755")
+        for entry in _git(folder, "ls-files", "-z", "--stage").split("\0")
+    }
+    return frozenset(name for name in names if known.get(name, os.access(folder / name, os.X_OK)))
 
 
 def _commit_of(folder: Path, tag: str) -> str:
@@ -67,6 +80,7 @@ def find_source(folder: Path, environ: Mapping[str, str] = os.environ) -> Source
         commit,
         int(time),
         tuple(names),
+        _programs(folder, names),
         tuple(entry[3:] for entry in status if entry),
         _commit_of(folder, f"v{version[1]}")[:40].strip(),
     )
@@ -94,6 +108,16 @@ def copy_of(source: Source, folder: Path) -> Path:
         original, copy = source.folder / name, folder / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, copy)
-        copy.chmod(0o755 if os.access(original, os.X_OK) else 0o644)
+        copy.chmod(0o755 if name in source.programs else 0o644)
         os.utime(copy, (source.time, source.time))
     return folder
+
+
+def folders_here(source: Source, work: Path) -> list[str]:
+    """Return the folders that no file may name; Python's own only where it is not the system's.
+
+    One at the root of the file system, `/data` for example, is a word of our texts, too.
+    """
+    python = [sys.base_prefix] if not sys.base_prefix.startswith("/usr") else []
+    folders = [str(work), str(source.folder), sys.prefix, *python]
+    return [folder for folder in folders if len(Path(folder).parts) > _AT_THE_ROOT]

@@ -107,6 +107,8 @@ def _made_elsewhere(folder: Path) -> Packed:
         LC_ALL="C.UTF-8",
         PYTHONHASHSEED="7",
         CFLAGS="-O0 -g",
+        CPPFLAGS="-DNDEBUG=2",
+        AUDITWHEEL_PLAT="manylinux_2_31_x86_64",
     )
     command = [str(TOOLS / "python"), "-m", "release", "--dist", "made", sys.executable]
     return Packed(copy / "made", _run(command, copy, environ, 0o077))

@@ -108,3 +108,16 @@ def test_a_copy_has_two_modes_and_one_time(clone: Path, tmp_path: Path) -> None:
     facts = {path.name: path.stat() for path in (copy / "run", copy / "proxy" / "__init__.py")}
     assert [oct(fact.st_mode & 0o777) for fact in facts.values()] == ["0o755", "0o644"]
     assert {int(fact.st_mtime) for fact in facts.values()} == {TIME}
+
+
+def test_a_file_system_that_makes_a_program_of_each_file_changes_nothing(
+    clone: Path, tmp_path: Path
+) -> None:
+    """What git knows counts, as of folders that Windows shares."""
+    git(clone, "config", "core.fileMode", "false")
+    for name in (".gitignore", "proxy/__init__.py", "run"):
+        (clone / name).chmod(0o777)
+    assert told(clone) == []
+    copy = copy_of(find_source(clone, {}), tmp_path / "copy")
+    modes = [(copy / name).stat().st_mode & 0o777 for name in ("run", "proxy/__init__.py")]
+    assert modes == [0o755, 0o644]
