@@ -21,7 +21,7 @@ def machine(tmp_path: Path) -> Path:
     """Provide a machine that has Python 3.11 alone, and nobody there may install anything."""
     (tmp_path / "dirname").symlink_to(str(shutil.which("dirname")))
     program(tmp_path, "id", "echo 1000")
-    program(tmp_path, "make", 'echo "made $*"')
+    program(tmp_path, "make", 'echo "made $*${PYTHON:+ by $PYTHON}"')
     program(tmp_path, "python3", "echo 3.11")
     return tmp_path
 
@@ -70,3 +70,20 @@ def test_pythons_are_found_by_name_and_by_pyenv(machine: Path) -> None:
     assert "made test" in lines
     assert f"made test-compiled PYTHON={machine}/prefix/bin/python3.13" in lines
     assert "made test-quick PYTHON=python3.12" in lines
+
+
+def test_no_other_python_is_taken_for_the_one_that_is_named(machine: Path) -> None:
+    """Whatever the environment says to make."""
+    code, lines = made(machine, PYTHON="python3.13")
+    assert code == 0
+    assert lines[:2] == ["made check", "made test"]
+
+
+@pytest.mark.parametrize("target", ["check", "test", "test-compiled", "test-others", "test-deploy"])
+def test_the_gate_ends_at_the_first_failure(machine: Path, target: str) -> None:
+    """No later step hides it."""
+    program(machine, "python3.13", "echo 3.13")
+    program(machine, "make", f'echo "made $1"; [[ $1 != {target} ]]')
+    code, lines = made(machine)
+    assert code != 0
+    assert lines[-1] == f"made {target}"
