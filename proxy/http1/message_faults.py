@@ -70,7 +70,7 @@ CHUNKS_WITHOUT_DATA: Final = "the chunked body has 16 KiB of framing without dat
 HEADER_LINES: Final = "the header lines have more than one reading"
 STATUS_LINE: Final = "the status line is not HTTP/1.1 or HTTP/1.0 with a status from 100 to 599"
 INTERIM_RESPONSES: Final = "there are more than 16 interim responses, or 101 Switching Protocols"
-INTERIM_BODY: Final = "an interim response (1xx) declares a body"
+INTERIM_BODY: Final = "an interim response declares a body"
 RESPONSE_HEAD_TOO_LARGE: Final = "status line and headers together exceed 64 KiB"
 UNCLEAR: Final = "it is not HTTP/1.1 with only one reading"
 

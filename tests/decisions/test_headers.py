@@ -181,8 +181,21 @@ def test_repeated_facts_are_joined() -> None:
 @pytest.mark.parametrize("status", [102, 103, 199, 204])
 def test_what_has_no_body_has_no_length(status: int) -> None:
     """A caller that believed it would take the next answer for a body (RFC 9110 §8.6)."""
-    headers = response_headers(b"A: 1", b"Content-Length: 5", status=status)
+    headers = response_headers(b"A: 1", b"Content-Length: 0", status=status)
     assert (headers.length, headers.lines) == (0, [b"A: 1"])
+
+
+def test_a_204_that_declares_a_body_has_none() -> None:
+    """Nor does the caller hear of one (RFC 9110 §8.6)."""
+    headers = response_headers(b"A: 1", b"Content-Length: 5", status=204)
+    assert (headers.length, headers.lines) == (0, [b"A: 1"])
+
+
+@pytest.mark.parametrize("status", [102, 103, 199])
+def test_an_interim_response_that_declares_a_body_is_refused(status: int) -> None:
+    """What follows it could be its body or the final response (F9)."""
+    with pytest.raises(MalformedMessageError, match="an interim response declares a body"):
+        response_headers(b"A: 1", b"Content-Length: 5", status=status)
 
 
 @pytest.mark.parametrize(
