@@ -244,12 +244,13 @@ class SpanExport:
 
         threading.Thread(target=shut_down, name="spans-shutdown", daemon=True).start()
         await first_of(seconds, is_over, hurry or asyncio.Event())
+        # Before its thread is woken: what that does not send then is told of here, in any case.
+        self._is_closed = True
         if is_over.is_set():
             self._silence.end()
         else:
             # The SDK waits half a minute for its thread. This ends the pause before a retry.
             self._exporter.shutdown()
-        self._is_closed = True
         left = self._taken - self._sent
         if left:
             self._count("dropped", left)
