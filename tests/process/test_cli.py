@@ -15,7 +15,7 @@ from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
 from proxy.settings.names import PREFIX
 from tests.support.messages import reply, request
 from tests.support.peers import ByteServer, Channel
-from tests.support.proxy_process import command, proxy_process
+from tests.support.proxy_process import UNMEASURED, command, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment, running_proxy
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
@@ -266,9 +266,8 @@ def test_health_waits_for_no_large_module(tmp_path: Path) -> None:
         "& sys.modules.keys())"
     )
     # What measures coverage reads its settings with some of them.
-    unmeasured = ("env", "-u", "COVERAGE_PROCESS_CONFIG", "-u", "COVERAGE_PROCESS_START")
     done = subprocess.run(
-        [*unmeasured, sys.executable, "-c", code],
+        [*UNMEASURED, sys.executable, "-c", code],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -25,7 +25,7 @@ from proxy.settings.loader import load
 from proxy.settings.risks import risks_of
 from tests.support.messages import reply, request
 from tests.support.peers import ByteServer, Channel
-from tests.support.proxy_process import command, proxy_process
+from tests.support.proxy_process import UNMEASURED, command, proxy_process
 from tests.support.running_proxy import environment, proxied
 from tests.support.source_tree import read
 from tests.support.token_server import TokenServer
@@ -41,8 +41,7 @@ def as_user(uid: int, *groups: int) -> tuple[str, ...]:
     Nobody else can write where the coverage of this run is kept, and would say so at its end.
     """
     further = ("--groups", ",".join(map(str, groups))) if groups else ("--clear-groups",)
-    unmeasured = ("env", "-u", "COVERAGE_PROCESS_CONFIG", "-u", "COVERAGE_PROCESS_START")
-    return (*unmeasured, "setpriv", "--reuid", str(uid), "--regid", str(uid), *further)
+    return (*UNMEASURED, "setpriv", "--reuid", str(uid), "--regid", str(uid), *further)
 
 
 def why_one_user() -> str:

@@ -16,7 +16,10 @@ from tests.support.running_proxy import CLIENT_SECRET, assert_no_secret
 from tests.support.suite_output import keep
 from tests.support.waiting import START_SECONDS, task_group, within
 
-__all__ = ["ProxyProcess", "command", "proxy_process"]
+__all__ = ["UNMEASURED", "ProxyProcess", "command", "proxy_process"]
+
+UNMEASURED: Final = ("env", "-u", "COVERAGE_PROCESS_CONFIG", "-u", "COVERAGE_PROCESS_START")
+"""What to put before a command whose process no coverage is measured of."""
 
 _ROOT: Final = Path(__file__).parent.parent.parent
 
