@@ -1,11 +1,20 @@
-"""PEM texts that are in memory, for OpenSSL, which reads files alone."""
+"""PEM texts that are in memory: as files, which OpenSSL alone reads, and what is secret in them."""
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from threading import Thread
+from typing import Final
 
-__all__ = ["as_file"]
+__all__ = ["as_file", "secret_lines"]
+
+_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{16,}")
+
+
+def secret_lines(key: str) -> tuple[str, ...]:
+    """Return the lines of a key that must never be logged; of a text that is no PEM, its runs."""
+    return tuple(_LINE.findall(key))
 
 
 @contextlib.contextmanager

@@ -2,16 +2,15 @@
 
 import asyncio
 import hashlib
-import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from proxy.files import UnusableFileError
-from proxy.net.pem import as_file
+from proxy.net.pem import as_file, secret_lines
 from proxy.net.tls import ClientContext, speak_as_client, trust_as
 from proxy.net.tls_pair import (
     IGNORE_TIME,
@@ -29,8 +28,6 @@ __all__ = [
     "client_tls_faults",
     "load_client_certificate",
 ]
-
-_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{16,}")
 
 
 class _ForOneHost(ssl.SSLContext):
@@ -141,7 +138,7 @@ def load_client_certificate(files: ClientTlsFiles, wall: Callable[[], float]) ->
         reason = f"the certificate has expired ({certificate['notAfter']})"
         raise UnusableFileError(files.pair.cert_setting, reason)
     digest = hashlib.sha256(b"\0".join((content.cert, content.key))).digest()
-    private = tuple(_LINE.findall(content.key.decode("ascii", "replace")))
+    private = secret_lines(content.key.decode("ascii", "replace"))
     return ClientCertificate(digest, end, content, files.host, private)
 
 

@@ -7,7 +7,6 @@ What a library says of a key is never passed on: it may quote it.
 import base64
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from jwt.algorithms import ECAlgorithm
 from jwt.utils import base64url_decode
 
 from proxy.files import UnusableFileError, read_file
+from proxy.net.pem import secret_lines
 from proxy.oauth.credential import ASSERTION_SECONDS, MAX_KEY_ID, is_key_id
 from proxy.oauth.rsa_primes import primes_of
 from proxy.oauth.secret import as_seen
@@ -34,7 +34,6 @@ _MAX_BYTES: Final = 64 * 1024
 _MIN_BITS: Final = 2048  # RFC 7518 §3.3
 _MAX_BITS: Final = 4096  # a longer one would hold up requests while it signs
 _PRIVATE_MEMBERS: Final = ("d", "p", "q", "dp", "dq", "qi")
-_RUN: Final = re.compile(r"[A-Za-z0-9+/=]{16,}")
 _PSS: Final = bytes.fromhex("06092a864886f70d01010a")  # id-RSASSA-PSS (RFC 8017), as DER has it
 _ALGORITHMS: Final = "RS256, PS256 or ES256"
 _DAMAGED: Final = "the private key is damaged, or of a kind that is not known"
@@ -134,7 +133,7 @@ def _from_pem(text: str) -> _Found:
         raise _UnusableKeyError(_DAMAGED) from None
     if not isinstance(key, _Key):
         raise _UnusableKeyError("neither an RSA key nor one of the curve P-256")
-    private = tuple(_RUN.findall(text))
+    private = secret_lines(text)
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key, "ES256", None, private
     return key, "PS256" if _is_for_pss(text) else "RS256", None, private
