@@ -279,18 +279,37 @@ KINDS: Sequence[Kind] = (
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run each part, such as `get.1000`, and print its name behind the id of its process."""
+    """Run each part, such as `get.1000`, and print its name behind the id of its process.
+
+    One runs on each core: what one of them costs does not depend on another.
+    """
     collector, *parts = arguments
-    kinds = {kind.name: kind for kind in KINDS}
+    cores = len(os.sched_getaffinity(0))
+    running: dict[int, str] = {}
     for part in parts:
-        name, _, count = part.partition(".")
-        process = os.fork()
-        if not process:
-            asyncio.run(kinds[name].run(int(count), collector))
-            os._exit(0)  # what was kept is not given back one by one
-        if os.waitpid(process, 0)[1]:
-            sys.exit(f"{part} went wrong")
-        print(process, part, flush=True)
+        if len(running) == cores:
+            _collect(running)
+        running[_begun(part, collector)] = part
+    while running:
+        _collect(running)
+
+
+def _begun(part: str, collector: str) -> int:
+    name, _, count = part.partition(".")
+    (kind,) = (kind for kind in KINDS if kind.name == name)
+    process = os.fork()
+    if not process:
+        asyncio.run(kind.run(int(count), collector))
+        os._exit(0)  # what was kept is not given back one by one
+    return process
+
+
+def _collect(running: dict[int, str]) -> None:
+    process, status = os.wait()
+    part = running.pop(process)
+    if status:
+        sys.exit(f"{part} went wrong")
+    print(process, part, flush=True)
 
 
 if __name__ == "__main__":

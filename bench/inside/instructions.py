@@ -163,7 +163,8 @@ def counted(program: Path, source: Path, kinds: Sequence[Kind]) -> dict[str, int
         )
     if done.returncode:
         raise BenchError((done.stderr.strip() or done.stdout.strip() or "?").splitlines()[-1])
-    return by_kind(done.stdout)
+    found = by_kind(done.stdout)
+    return {kind.name: found[kind.name] for kind in kinds}
 
 
 def by_kind(output: str) -> dict[str, int]:
