@@ -19,7 +19,8 @@ def program(folder: Path, name: str, script: str) -> None:
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """Provide a machine that has Python 3.11 alone, and nobody there may install anything."""
-    (tmp_path / "dirname").symlink_to(str(shutil.which("dirname")))
+    for needed in ("cat", "dirname", "mktemp", "rm"):
+        (tmp_path / needed).symlink_to(str(shutil.which(needed)))
     program(tmp_path, "id", "echo 1000")
     program(tmp_path, "make", 'echo "made $*${PYTHON:+ by $PYTHON}"')
     program(tmp_path, "python3", "echo 3.11")
@@ -79,11 +80,24 @@ def test_no_other_python_is_taken_for_the_one_that_is_named(machine: Path) -> No
     assert lines[:2] == ["made check", "made test"]
 
 
-@pytest.mark.parametrize("target", ["check", "test", "test-compiled", "test-others", "test-deploy"])
+@pytest.mark.parametrize("target", ["check", "test", "test-compiled", "test-others", "test-quick"])
 def test_the_gate_ends_at_the_first_failure(machine: Path, target: str) -> None:
     """No later step hides it."""
+    program(machine, "python3.12", "echo 3.12")
     program(machine, "python3.13", "echo 3.13")
     program(machine, "make", f'echo "made $1"; [[ $1 != {target} ]]')
     code, lines = made(machine)
     assert code != 0
     assert lines[-1] == f"made {target}"
+
+
+@pytest.mark.parametrize("target", ["check-instructions", "test-release", "test-deploy"])
+def test_the_last_steps_run_at_once_and_each_is_told_of(machine: Path, target: str) -> None:
+    """A failure of one does not hide what the other found, and is none the less one."""
+    program(machine, "python3.13", "echo 3.13")
+    program(machine, "make", f'echo "made $1"; [[ $1 != {target} ]] || exit 7')
+    code, lines = made(machine)
+    assert code == 7
+    assert "made test-deploy" in lines
+    assert "made check-instructions" in lines
+    assert ("made test-release" in lines) == (target != "check-instructions")

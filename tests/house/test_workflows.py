@@ -58,7 +58,7 @@ def test_no_host_is_named(path: Path) -> None:
 
 def test_the_workflow_does_what_the_gate_does() -> None:
     """Each command of .ci/run is one of ci.yml, which begins by installing the same programs."""
-    gate = set(re.findall(r"^(?:make|on [\d.]+) ([\w-]+)", read(".ci/run"), re.MULTILINE))
+    gate = set(re.findall(r"^ *(?:make|on [\d.]+) ([\w-]+)", read(".ci/run"), re.MULTILINE))
     workflow = read(".github/workflows/ci.yml")
     assert {"check", "test", "test-compiled", "test-deploy", "test-release"} <= gate
     gate -= {"test-others"}  # a part of `make test`, which ci.yml runs on every Python
