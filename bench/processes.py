@@ -22,6 +22,16 @@ class Process:
         self._program = program
         self._output = output
 
+    @property
+    def pid(self) -> int:
+        """The number by which the system knows it."""
+        return self._program.pid
+
+    @property
+    def folder(self) -> Path:
+        """Where it runs, and its output is."""
+        return self._output.parent
+
     def is_alive(self) -> bool:
         """Whether the program still runs."""
         return self._program.poll() is None

@@ -1,14 +1,15 @@
 """What a request costs a proxy that has run for long: `python -m bench.load.age --minutes 60`.
 
 One process serves a few requests a second the whole time, with tokens that end after five seconds;
-again and again its cost under load, and its memory, are taken. Every request must get a 200.
+again and again its cost is taken: processor time under load, and memory, or instructions, which
+nothing else on the machine disturbs. Every request must get a 200.
 """
 
 import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.client import connect, fetch
 from bench.failures import BenchError, Refused
 from bench.install import WORK
 from bench.interpreter import AUTO, Interpreter, chosen, prepared
+from bench.load.live_count import UNDER_VALGRIND, LiveCount
 from bench.load.wrk import Request, put_under_load
 from bench.machine import cores, require_programs
 from bench.peers.peer import PROXY, Running
@@ -26,13 +28,14 @@ from bench.peers.upstream import started_upstream
 from bench.processes import Process
 from bench.table import fixed, grouped, render
 
-__all__ = ["COLUMNS", "main", "taken"]
+__all__ = ["BY_TIME", "Measure", "by_instructions", "main", "taken"]
 
 LIFETIME_SECONDS = 5
 PAUSE_SECONDS = 0.02
 BURST = Request("/1k", 1024)
 BURST_SECONDS = 5
-COLUMNS = ("minute", "requests so far", "tokens so far", "req/s", "CPU µs/req", "RSS MiB")
+COUNTS, COUNTED = 40, 25
+"""So many counts of so many requests: the least is one in which no token was renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,23 @@ class Aging:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is taken again and again, by which columns, and what the process runs under for it.
+
+    `take` returns the number of requests that it sent, and its columns.
+    """
+
+    columns: tuple[str, ...]
+    take: Callable[[Aging], tuple[int, list[str]]]
+    under: tuple[str, ...] = ()
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """All columns of a row."""
+        return ("minute", "requests so far", "tokens so far", *self.columns)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print a row for each time that the cost is taken; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.load.age", description=__doc__)
@@ -52,15 +72,20 @@ def main(arguments: Sequence[str]) -> int:
     add("--minutes", type=float, default=60, help="from the first row to the last (default 60)")
     add("--rows", type=int, default=3, help="times that the cost is taken (default 3)")
     add("--python", default=AUTO, metavar="PATH", help="interpreter, as for `python -m bench`")
+    add(
+        "--instructions", action="store_true", help="count them, by valgrind: a busy machine is fit"
+    )
     options = parser.parse_args(arguments)
     if options.rows < 2 or options.minutes <= 0:
         parser.error("--rows must be at least 2, --minutes more than 0")
+    measure = by_instructions(COUNTS, COUNTED) if options.instructions else BY_TIME
     try:
         require_programs([PROXY])
         WORK.mkdir(exist_ok=True)
         interpreter = prepared(chosen(options.python), WORK)
-        rows = taken(options.minutes * 60 / (options.rows - 1), options.rows, interpreter, WORK)
-        print(render(COLUMNS, list(rows), names=0))
+        spacing_seconds = options.minutes * 60 / (options.rows - 1)
+        rows = taken(measure, spacing_seconds, options.rows, interpreter, WORK)
+        print(render(measure.headings, list(rows), names=0))
     except (BenchError, Refused) as error:
         print(f"bench.load.age: {error}", file=sys.stderr)
         return 1
@@ -68,16 +93,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def taken(
-    spacing_seconds: float, count: int, interpreter: Interpreter, work: Path
+    measure: Measure, spacing_seconds: float, count: int, interpreter: Interpreter, work: Path
 ) -> Iterator[list[str]]:
     """Yield the rows, each said on stderr as soon as it is known."""
-    with started(interpreter, work) as aging:
+    with started(measure, interpreter, work) as aging:
         began = time.monotonic()
         requests = 0
         for number in range(count):
             if number:
                 requests += served_until(began + number * spacing_seconds, aging)
-            sent, row = burst(aging)
+            sent, row = measure.take(aging)
             requests += sent
             minute = fixed((time.monotonic() - began) / 60)
             whole = [minute, grouped(requests), grouped(aging.tokens.granted), *row]
@@ -86,10 +111,12 @@ def taken(
 
 
 @contextmanager
-def started(interpreter: Interpreter, work: Path) -> Iterator[Aging]:
+def started(measure: Measure, interpreter: Interpreter, work: Path) -> Iterator[Aging]:
     """Run the proxy, its access log on, for the block."""
     proxy_core, load_core = cores()
-    peer = Signicat(interpreter.program, interpreter.compiled, access_log="all")
+    peer = Signicat(
+        interpreter.program, interpreter.compiled, access_log="all", under=measure.under
+    )
     with (
         tempfile.TemporaryDirectory(dir=work, prefix="run-") as folder,
         started_upstream(Path(folder), core=load_core) as upstream,
@@ -115,7 +142,7 @@ def served_until(end: float, aging: Aging) -> int:
 
 
 def burst(aging: Aging) -> tuple[int, list[str]]:
-    """Put it under load; return the number of requests and what they cost."""
+    """Put it under load, and see what processor time and memory that takes."""
     before = aging.process.cpu_seconds()
     load = put_under_load(
         aging.running.endpoint,
@@ -127,6 +154,28 @@ def burst(aging: Aging) -> tuple[int, list[str]]:
     used = (aging.process.cpu_seconds() - before) / load.requests * 1e6
     rate = grouped(load.requests / load.seconds)
     return load.requests, [rate, fixed(used), fixed(aging.process.rss_mib())]
+
+
+def by_instructions(counts: int, requests: int) -> Measure:
+    """Return the measure that takes the least of some counts, each of requests one by one."""
+
+    def take(aging: Aging) -> tuple[int, list[str]]:
+        live = LiveCount(aging.process, aging.process.folder)
+        connection = connect(aging.running.endpoint)
+
+        def ask() -> None:
+            for _ in range(requests):
+                fetch(connection, aging.running.endpoint)
+
+        ask()
+        found = [live.during(ask) for _ in range(counts)]
+        connection.close()
+        return (counts + 1) * requests, [grouped(min(found) / requests)]
+
+    return Measure(("instructions/req",), take, UNDER_VALGRIND)
+
+
+BY_TIME = Measure(("req/s", "CPU µs/req", "RSS MiB"), burst)
 
 
 if __name__ == "__main__":

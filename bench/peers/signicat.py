@@ -20,7 +20,7 @@ class Signicat:
     """Runs on the interpreter of `python`, from the package in the folder `source`.
 
     `clients`, if any, have a route each. `sampled` is the share of requests whose spans go to the
-    upstream's collector, None where traces are off.
+    upstream's collector, None where traces are off. `under` is what its command line begins with.
     """
 
     python: Path
@@ -29,6 +29,7 @@ class Signicat:
     access_log: str = "off"
     clients: int = 0
     sampled: float | None = None
+    under: tuple[str, ...] = ()
 
     def started(
         self, upstream: Upstream, *, tls: bool, core: int
@@ -49,7 +50,7 @@ class Signicat:
         }
         if site.shown is not None:
             settings["TLS_CERT_FILE"], settings["TLS_KEY_FILE"] = map(str, site.shown)
-        command: list[str | Path] = [self.python, "-P", "-m", "proxy", "run"]
+        command: list[str | Path] = [*self.under, self.python, "-P", "-m", "proxy", "run"]
         if self.clients:
             command += ["--config", site.write("clients.toml", self._tables())]
         else:

@@ -13,7 +13,7 @@ import pytest
 from bench.client import Endpoint, fetch_once, idle_connections
 from bench.failures import Refused
 from bench.interpreter import Build, Interpreter
-from bench.load.age import COLUMNS, taken
+from bench.load.age import BY_TIME, Measure, by_instructions, taken
 from bench.load.wrk import Request, put_under_load
 from bench.peers.lineup import lineup
 from bench.peers.token_endpoint import new_token
@@ -92,13 +92,17 @@ def test_what_the_script_makes_gets_a_response(
     assert load.requests > 0
 
 
+@pytest.mark.parametrize("measure", [BY_TIME, by_instructions(1, 10)], ids=["time", "instructions"])
 def test_the_cost_of_an_aged_process_is_taken_again_and_again(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], measure: Measure
 ) -> None:
     """Each row counts the requests and tokens so far; none is lost between them."""
+    if measure.under and shutil.which(measure.under[0]) is None:
+        pytest.skip(f"{measure.under[0]} is not installed")
     python = Path(sys.executable)
-    first, last = taken(0.5, 2, Interpreter(Build.of(python), python, ROOT), tmp_path)
-    assert len(first) == len(last) == len(COLUMNS)
+    first, last = taken(measure, 0.5, 2, Interpreter(Build.of(python), python, ROOT), tmp_path)
+    assert len(first) == len(last) == len(measure.headings)
+    assert all(float(cell.replace(",", "")) > 0 for cell in last[3:])
     assert int(first[2]) >= 1
     assert int(last[1].replace(",", "")) > int(first[1].replace(",", "")) > 0
     assert capfd.readouterr().err.count("\n") == 2
