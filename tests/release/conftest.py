@@ -40,7 +40,7 @@ def both() -> Iterator[tuple[Packed, Packed]]:
 def packed(request: pytest.FixtureRequest) -> Packed:
     """Provide what `make release` makes, or has made in the folder that RELEASE_DIST names."""
     if kept := os.environ.get("RELEASE_DIST"):
-        return Packed(Path(kept).resolve(), "")
+        return Packed(Path(kept).resolve())
     first: Packed
     first, _ = request.getfixturevalue("both")
     return first

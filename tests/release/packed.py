@@ -20,15 +20,19 @@ TOOLS: Final = Path(sys.prefix) / "release" / "bin"
 """The tools of `make release`."""
 
 _NOT_OURS: Final = ("COVERAGE", "DIST", "GIT_", "MAKE", "MFLAGS", "PYTEST", "PYTHON", "VIRTUAL_ENV")
-_TIME: Final = "1800000000"
+_TIME: Final = 1_800_000_000
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What was packed, in `folder`, and what the packing said."""
+    """What was packed, in `folder`.
+
+    `time`, in seconds since 1970, and what the packing said are known of what was packed here.
+    """
 
     folder: Path
-    said: str
+    time: int | None = None
+    said: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -76,8 +80,8 @@ def _made(folder: Path) -> Packed:
     # The suite may run on a Python that was named, in an environment of its own.
     named = [] if Path(sys.prefix) == ROOT / ".venv" else [f"PYTHON={sys.executable}"]
     command = ["make", "--no-print-directory", "release", f"DIST={folder}", *named]
-    environ = environment(SOURCE_DATE_EPOCH=_TIME)
-    return Packed(folder, _run(command, ROOT, environ, 0o022))
+    environ = environment(SOURCE_DATE_EPOCH=str(_TIME))
+    return Packed(folder, _TIME, _run(command, ROOT, environ, 0o022))
 
 
 def clone_of(source: Path, target: Path) -> Path:
@@ -100,7 +104,7 @@ def _made_elsewhere(folder: Path) -> Packed:
     home = folder / "home of Bernard"
     home.mkdir()
     environ = environment(
-        SOURCE_DATE_EPOCH=_TIME,
+        SOURCE_DATE_EPOCH=str(_TIME),
         HOME=str(home),
         TMPDIR=str(home),
         TZ="Pacific/Chatham",
@@ -111,7 +115,7 @@ def _made_elsewhere(folder: Path) -> Packed:
         AUDITWHEEL_PLAT="manylinux_2_31_x86_64",
     )
     command = [str(TOOLS / "python"), "-m", "release", "--dist", "made", sys.executable]
-    return Packed(copy / "made", _run(command, copy, environ, 0o077))
+    return Packed(copy / "made", _TIME, _run(command, copy, environ, 0o077))
 
 
 def pack_twice(folder: Path) -> tuple[Packed, Packed]:

@@ -1,11 +1,13 @@
 """What lies in dist/ after `make release`."""
 
+import calendar
 import email
-import getpass
 import json
 import re
+import struct
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Callable
@@ -68,19 +70,44 @@ def test_no_machine_is_named(both: tuple[Packed, Packed]) -> None:
                 assert [needle for needle in needles if needle in content] == [], name
 
 
+def test_what_was_made_is_said(both: tuple[Packed, Packed]) -> None:
+    """First of which version it is, and at the end each file with its size."""
+    for packed in both:
+        first, *lines = packed.said.splitlines()
+        assert first.startswith(f"release: signicat-proxy {__version__} of commit ")
+        assert lines[-len(packed.names) :] == [
+            f"{(packed.folder / name).stat().st_size:>10,}  {packed.folder.name}/{name}"
+            for name in packed.names
+        ]
+
+
 def test_nobody_owns_what_is_packed(packed: Packed) -> None:
-    """And nothing is older or younger than the release."""
+    """And each entry is a program, a file or a folder."""
     for path in (packed.sdist, packed.folder / CHART):
-        listed = subprocess.run(
-            ["tar", "--list", "--verbose", "--utc", "--full-time", "-f", path],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.splitlines()
-        facts = {tuple(line.split()[i] for i in (1, 3, 4)) for line in listed}
-        assert facts == {("0/0", "2027-01-15", "08:00:00")}
-        assert {line[:10] for line in listed} <= {"-rw-r--r--", "-rwxr-xr-x", "drwxr-xr-x"}
-    assert getpass.getuser() not in listed[0]
+        with tarfile.open(path) as archive:
+            entries = archive.getmembers()
+        assert {(entry.uid, entry.gid, entry.uname, entry.gname) for entry in entries} == {
+            (0, 0, "", "")
+        }
+        modes = {(entry.isdir(), entry.isfile(), entry.mode) for entry in entries}
+        assert modes <= {(True, False, 0o755), (False, True, 0o755), (False, True, 0o644)}
+
+
+def times(archive: Path) -> set[int]:
+    """Return the times inside an archive; those of a wheel are even numbers of seconds."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return {calendar.timegm((*entry.date_time, 0, 0, 0)) for entry in wheel.infolist()}
+    (of_header,) = struct.unpack("<4xI", archive.read_bytes()[:8])
+    with tarfile.open(archive) as packed:
+        return {of_header, *(int(entry.mtime) for entry in packed)}
+
+
+def test_nothing_is_older_or_younger_than_the_release(packed: Packed) -> None:
+    """One time in all archives, whichever that of the release is."""
+    archives = (packed.sdist, packed.folder / CHART, packed.wheel, packed.compiled)
+    (time,) = {time - time % 2 for archive in archives for time in times(archive)}
+    assert packed.time in {None, time}
 
 
 def test_the_sums_are_those_of_all_files(packed: Packed) -> None:
