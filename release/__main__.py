@@ -15,6 +15,7 @@ from release.destination import assert_replaceable
 from release.distributions import build_compiled_wheel, build_sdist, build_wheel, unpack
 from release.errors import ReleaseError
 from release.examination import assert_names_no_machine, examine_packages, write_sums
+from release.links import name_links_in
 from release.notes import is_dated, notes_of
 from release.sbom import write_sbom
 from release.sbom_schema import assert_keeps_schema
@@ -65,6 +66,7 @@ def pack(source: Source, work: Path, python: Path) -> Path:
     dist.mkdir()
     notes = release_notes(source)
     copy = copy_of(source, work / "source")
+    name_links_in(copy / "README.md")  # the page of an index shows it, far from its files
     with step("sdist"):
         sdist = build_sdist(copy, work, dist, source.time)
     with step("wheel"):

@@ -4,13 +4,11 @@ import re
 from typing import Final
 
 from release.errors import ReleaseError
+from release.links import named_links
 
 __all__ = ["is_dated", "notes_of"]
 
 _HEADING: Final = r"^## (?:Unreleased — )?{version}(?: — (\d{{4}}-\d\d-\d\d))?$"
-_CODE_OR_LINK: Final = re.compile(
-    r"`[^`]*`|\[(?P<text>[^\]]*)\]\((?!https?://|mailto:)(?P<target>[^)\s#]*)[^)]*\)"
-)
 
 
 def _heading(changelog: str, version: str) -> re.Match[str]:
@@ -30,14 +28,6 @@ def is_dated(changelog: str, version: str) -> bool:
     return _heading(changelog, version)[1] is not None
 
 
-def _without_way(link: re.Match[str]) -> str:
-    """Return a link into the repository as text: where the notes are read, it leads nowhere."""
-    text, target = link["text"], link["target"]
-    if text is None:  # code, in which nothing is a link
-        return link[0]
-    return text if target in {"", text} else f"{text} ({target})"
-
-
 def notes_of(changelog: str, version: str) -> str:
     """Return the section of a version, without its heading.
 
@@ -46,4 +36,4 @@ def notes_of(changelog: str, version: str) -> str:
     section = changelog[_heading(changelog, version).end() :].partition("\n## ")[0].strip()
     if not section:
         raise ReleaseError(f"CHANGELOG.md says nothing of {version}: write down what has changed")
-    return f"{_CODE_OR_LINK.sub(_without_way, section)}\n"
+    return f"{named_links(section)}\n"

@@ -17,6 +17,7 @@ from typing import Final
 import pytest
 
 from proxy import __version__
+from release.links import named_links
 from release.notes import notes_of
 from release.sbom import locked_versions
 from tests.release.packed import TOOLS, Packed, clone_of, contents, environment
@@ -155,6 +156,19 @@ def test_all_wheels_are_one_version(packed: Packed) -> None:
         == tomllib.loads(read("pyproject.toml"))["project"]["requires-python"]
     )
     assert about["Description-Content-Type"] == "text/markdown"
+
+
+def test_no_link_of_the_page_that_an_index_shows_is_dead(packed: Packed) -> None:
+    """It is the README, whose links into the repository lead nowhere from there."""
+    (metadata,) = (
+        content.decode()
+        for name, content in contents(packed.wheel).items()
+        if name.endswith(".dist-info/METADATA")
+    )
+    page = metadata.partition("\n\n")[2]
+    assert page == named_links(read("README.md"))
+    assert "(docs/configure.md)" in page
+    assert re.findall(r"\]\((?!https://)[^)]*\)", page) == []
 
 
 def test_the_wheel_holds_the_package(packed: Packed) -> None:
