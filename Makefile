@@ -8,9 +8,10 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 DIST ?= dist
 
-# PYTHON=... gets an environment of its own, named by the version; without it, it is .venv itself.
+# PYTHON=... gets an environment of its own, named by the version, 3.13t for one of another ABI;
+# without it, it is .venv itself.
 ifneq ($(origin PYTHON),file)
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2] + sys.abiflags)')
 $(if $(VERSION),,$(error $(PYTHON) does not run))
 endif
 VENV := .venv$(if $(VERSION),/$(VERSION))
@@ -49,7 +50,8 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-quick test-compiled test-others test-deploy test-release release check check-format \
 	check-lint check-types check-imports check-shell check-workflows check-house format soak fuzz bench \
-	bench-instructions check-instructions record-instructions try-newest lock interface chart-readme clean
+	bench-instructions check-instructions record-instructions try-newest lock interface chart-readme clean \
+	same-python
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -168,8 +170,17 @@ clean: ## remove the environments and everything that was made
 		.coverage .coverage.* build dist *.egg-info tests/oidc/node_modules tests/workflows/node_modules
 	@find proxy tests release bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
+# An environment keeps the Python that it was made with, whatever python3 is by now. What runs on
+# another one than it seems proves nothing.
+WHICH := -IS -c 'import os, sys; print("Python", sys.version.split()[0], "of", os.path.dirname(os.path.realpath(os.__file__)))'
+same-python:
+	@test ! -e $(VENV)/pyvenv.cfg || { \
+		made=$$($(BIN)/python $(WHICH) 2>/dev/null) || made="a Python that is gone"; found=$$($(PYTHON) $(WHICH)); \
+		test "$$made" = "$$found" || { echo >&2 "$(VENV) was made with $$made, but $(PYTHON) is $$found:" \
+			"'rm -r $(VENV)' to make it anew, or name the other with PYTHON="; exit 1; }; }
+
 # Each stamp needs the one before it: under `make -j` no two pips share the environment.
-$(BUILD): requirements/build.txt
+$(BUILD): requirements/build.txt | same-python
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	@echo "setting up $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
