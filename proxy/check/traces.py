@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.check.result import Result
+from proxy.extras import with_extra
 from proxy.settings.loader import Settings
 from proxy.tracing.report import collector_address
 from proxy.tracing.settings import ENDPOINTS, TraceSettings, endpoint_in, read_trace_settings
@@ -51,7 +52,7 @@ async def _collector_result(
 
         cause = await asyncio.to_thread(ask_collector, settings, seconds)
     except ImportError:
-        fix = "Install it: pip install 'signicat-proxy[otel]'."
+        fix = f"Install {with_extra('otel')}."
         return Result("traces", "warning", target, "OpenTelemetry is not installed", fix)
     except Exception as error:  # noqa: BLE001 - variables name plug-ins, which raise what they like
         return Result("traces", "warning", target, type(error).__name__, "Look at OTEL_*.")

@@ -43,7 +43,7 @@ def new_signer(log: Callable[[str], None]) -> Signer:
         # By name, since it imports what may not be there.
         module: Any = importlib.import_module("proxy.mock.rsa_signing")
     except ImportError:
-        log("tokens have no real signature: to verify them, pip install 'signicat-proxy[jwt]'")
+        log("tokens have no real signature: to verify them, install PyJWT and cryptography")
         return Unsigned()
     signer: Signer = module.RsaSigner()
     return signer

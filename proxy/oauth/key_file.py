@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from proxy.oauth.credential import SigningKey
 
-__all__ = ["EXTRA_MISSING", "KeyFile", "load_key"]
-
-EXTRA_MISSING: Final = "needs PyJWT and cryptography: pip install 'signicat-proxy[jwt]'"
-"""What to do where `load_key` raises `ImportError`."""
+__all__ = ["KeyFile", "load_key"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from structlog.typing import FilteringBoundLogger
 
 from proxy.clock import Clock
+from proxy.extras import with_extra
 from proxy.server.outgoing import host_and_port
 from proxy.settings.loader import Settings
 from proxy.tracing.ended_span import EndedSpan
@@ -45,7 +46,7 @@ def _way_out(
 
         return SpanExport(traces, count=counters.count, log=log)
     except ImportError:
-        hint = "no trace is recorded; install it with: pip install 'signicat-proxy[otel]'"
+        hint = f"no trace is recorded; install {with_extra('otel')}"
         log.warning("traces_unavailable", cause="OpenTelemetry is not installed", hint=hint)
     except Exception as error:  # noqa: BLE001 - variables name plug-ins, which raise what they like
         hint = "no trace is recorded; look at the OTEL_* variables"

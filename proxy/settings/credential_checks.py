@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from proxy.extras import with_extra
 from proxy.files import UnusableFileError, all_faults
 from proxy.net.tls_client import ClientTlsFiles, client_tls_faults
-from proxy.oauth.key_file import EXTRA_MISSING, KeyFile, load_key
+from proxy.oauth.key_file import KeyFile, load_key
 from proxy.oauth.secret import SecretSource, SecretUnreadableError
 from proxy.settings.client_table import ClientSettings
 from proxy.settings.errors import SettingError
@@ -135,7 +136,8 @@ def _key_faults(files: KeyFile, auth: str) -> Iterator[UnusableFileError]:
     except UnusableFileError as error:
         yield error
     except ImportError:
-        yield UnusableFileError(auth, EXTRA_MISSING)
+        reason = f"needs PyJWT and cryptography: install {with_extra('jwt')}"
+        yield UnusableFileError(auth, reason)
 
 
 def _unusable(error: UnusableFileError) -> SettingError:

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from proxy.extras import with_extra
 from proxy.settings.errors import ConfigurationError
 from proxy.settings.loader import Loaded, load
 from proxy.settings.names import PREFIX
@@ -346,7 +347,7 @@ def test_without_the_libraries_a_key_is_an_error(folder: Path, library: str) -> 
         code, output = command(folder, started, **environ)
         assert code == 2
         assert f"{PREFIX}CLIENT_AUTH" in output
-        assert "needs PyJWT and cryptography: pip install 'signicat-proxy[jwt]'" in output
+        assert f"needs PyJWT and cryptography: install {with_extra('jwt')}" in output
         assert "Traceback" not in output
     with_secret = {f"{PREFIX}CLIENT_ID": "a", f"{PREFIX}CLIENT_SECRET": SECRET}
     assert command(folder, "config", **with_secret)[0] == 0

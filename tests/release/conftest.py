@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.release.installation import User
 from tests.release.packed import Packed, pack_twice
 
 
@@ -27,6 +28,14 @@ def folder() -> Iterator[Path]:
     """Provide a folder for a clone, or for what users install."""
     with _folder() as found:
         yield found
+
+
+@pytest.fixture
+def user(packed: Packed, folder: Path) -> User:
+    """Provide somebody who has been given the wheels."""
+    for wheel in (packed.wheel, packed.compiled):
+        shutil.copy(wheel, folder)
+    return User(folder)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,24 +52,34 @@ class User:
     @property
     def environ(self) -> dict[str, str]:
         """Return what the user's programs get."""
-        folders = {"UV_TOOL_DIR": f"{self.folder}/tools", "UV_TOOL_BIN_DIR": f"{self.folder}/bin"}
+        folders = {
+            "UV_TOOL_DIR": f"{self.folder}/tools",
+            "UV_TOOL_BIN_DIR": f"{self.folder}/bin",
+        }
         environ = environment(PATH=f"{BIN}:{os.environ['PATH']}", **folders)
         environ.pop("UV_FIND_LINKS", None)
         return environ
 
-    def run(self, *words: str | Path) -> str:
+    def run(self, *words: str | Path, environ: Mapping[str, str] | None = None) -> str:
         """Run a command to its good end; return what it prints."""
+        code, said = self.ended(*words, environ=environ)
+        assert code == 0, f"{words}\n{said}"
+        return said
+
+    def ended(
+        self, *words: str | Path, environ: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Run a command; return its exit code, and what it prints: if it fails, errors too."""
         done = subprocess.run(
             words,
             cwd=self.folder,
-            env=self.environ,
+            env={**self.environ, **(environ or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
     def environment_of_its_own(self) -> Path:
         """Make a fresh environment, as people do; return where its programs are."""
@@ -114,18 +124,21 @@ class User:
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 
-    async def proxies(self, program: Path) -> None:
-        """See that `mock`, `check` and `run` of a program work, with a request by curl."""
-        async with self.started(
-            (program, "mock", "--listen", "127.0.0.1:0"), "listening on"
-        ) as mock:
+    @contextlib.asynccontextmanager
+    async def mocked(self, program: Path) -> AsyncIterator[tuple[str, Sequence[str]]]:
+        """Start the mock; provide its address, and the flags that lead a program to it."""
+        listen = ("--listen", "127.0.0.1:0")
+        async with self.started((program, "mock", *listen), "listening on") as mock:
             found = re.search(r"http://127\.0\.0\.1:\d+", mock.output)
             assert found
-            base, page = found[0], "/sign/signing-sessions"
-            flags = (
-                *("--config", "proxy.toml", "--upstream-url", base),
-                *("--token-url", f"{base}/auth/open/connect/token"),
-            )
+            token_url = f"{found[0]}/auth/open/connect/token"
+            flags = ("--config", "proxy.toml", "--upstream-url", found[0], "--token-url", token_url)
+            yield found[0], flags
+
+    async def proxies(self, program: Path) -> None:
+        """See that `mock`, `check` and `run` of a program work, with a request by curl."""
+        page = "/sign/signing-sessions"
+        async with self.mocked(program) as (base, flags):
             checked = await asyncio.to_thread(self.run, program, "check", "--no-call", *flags)
             assert re.search(r"^ok +token\b", checked, re.MULTILINE), checked
             async with self.started((program, "run", *flags), '"token_request"') as proxy:

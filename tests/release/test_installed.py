@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import tarfile
 from pathlib import Path
 from typing import Final
@@ -19,14 +18,6 @@ BEFORE: Final = "0.9.0"
 BLOCKS: Final = [
     block for block in code_blocks("README.md") if block.words == ("no-run", "release")
 ]
-
-
-@pytest.fixture
-def user(packed: Packed, folder: Path) -> User:
-    """Provide somebody who has been given the wheels."""
-    for wheel in (packed.wheel, packed.compiled):
-        shutil.copy(wheel, folder)
-    return User(folder)
 
 
 def test_the_readme_shows_two_ways() -> None:
