@@ -55,6 +55,9 @@ class User:
         folders = {
             "UV_TOOL_DIR": f"{self.folder}/tools",
             "UV_TOOL_BIN_DIR": f"{self.folder}/bin",
+            "PIPX_HOME": f"{self.folder}/tools",
+            "PIPX_BIN_DIR": f"{self.folder}/bin",
+            "PIPX_MAN_DIR": f"{self.folder}/man",
         }
         environ = environment(PATH=f"{BIN}:{os.environ['PATH']}", **folders)
         environ.pop("UV_FIND_LINKS", None)

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.mock.command import DEFAULT_CLIENT
 from tests.release.installation import User
-from tests.release.packed import Packed
+from tests.release.packed import TOOLS, Packed
 from tests.support.client_keys import pem, rsa_key
 from tests.support.otlp_receiver import OtlpReceiver
 
@@ -65,11 +65,15 @@ async def test_pip_installs_a_wheel_with_an_extra(user: User, packed: Packed, ex
     await assert_works(user, program, extra)
 
 
+@pytest.mark.parametrize(
+    ("extra", "installer"),
+    [("jwt", ("uv", "tool", "install")), ("otel", (TOOLS / "pipx", "install", "--force"))],
+    ids=["uv", "pipx"],
+)
 async def test_a_tool_is_installed_anew_with_what_the_hint_names(
-    user: User, packed: Packed
+    user: User, packed: Packed, extra: str, installer: Sequence[str | Path]
 ) -> None:
     """In an environment of its own, in which no other pip would look for the package."""
-    installer, extra = ("uv", "tool", "install"), "jwt"
     user.run(*installer, f"./{packed.wheel.name}")
     program = user.folder / "bin" / "signicat-proxy"
     user.run(*installer, await missed(user, program, extra))

@@ -3,6 +3,7 @@
 import json
 import re
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -40,14 +41,21 @@ async def test_what_the_readme_shows_to_who_has_a_wheel_works(block: CodeBlock, 
         assert await curl(f"{proxy}{PAGE}") == "200"
 
 
-async def test_a_tool_of_its_own_runs_all_commands(user: User, packed: Packed) -> None:
-    """As pipx installs it: an environment for this one program, and the program on the path."""
-    user.run("uv", "tool", "install", "--quiet", f"./{packed.wheel.name}")
+@pytest.mark.parametrize(
+    ("installer", "environments"),
+    [(("uv", "tool", "install"), "tools"), ((TOOLS / "pipx", "install"), "tools/venvs")],
+    ids=["uv", "pipx"],
+)
+async def test_a_tool_of_its_own_runs_all_commands(
+    user: User, packed: Packed, installer: Sequence[str | Path], environments: str
+) -> None:
+    """It has an environment for this one program, and the program is on the path."""
+    user.run(*installer, "--quiet", f"./{packed.wheel.name}")
     program = user.folder / "bin" / "signicat-proxy"
     said = user.run(program, "--version")
     assert said == f"signicat-proxy {__version__} (interpreted)\n"
     where = "import proxy; print(proxy.__file__)"
-    python = user.folder / "tools" / "signicat-proxy" / "bin" / "python"
+    python = user.folder / environments / "signicat-proxy" / "bin" / "python"
     assert Path(user.run(python, "-c", where)).is_relative_to(user.folder)
     user.configure()
     await user.proxies(program)
