@@ -1,7 +1,9 @@
 """The extras of the package: what to install where a copy lacks one."""
 
 import json
+import shlex
 from typing import Final
+from urllib.parse import urlsplit
 
 __all__ = ["requirement", "with_extra"]
 
@@ -30,7 +32,9 @@ def requirement(extra: str, origin: str | None) -> str:
     if origin is None:
         return f"'{_NAME}[{extra}]'"
     found = json.loads(origin)
-    url = found["url"]
+    parts = urlsplit(found["url"])
+    # Who may fetch it is for nobody who reads the hint; installers leave out most of it, not all.
+    url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if versions := found.get("vcs_info"):
         url = f"{versions['vcs']}+{url}@{versions['commit_id']}"
-    return f"'{_NAME}[{extra}] @ {url}'"
+    return shlex.quote(f"{_NAME}[{extra}] @ {url}")
