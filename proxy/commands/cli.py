@@ -28,6 +28,9 @@ _DAY: Final = 86_400
 _WAIT_SECONDS: Final = 30.0
 _SECRETS: Final = frozenset(("client_secret", "egress_proxy"))
 _WITH_SETTINGS: Final = frozenset(("run", "check", "token", "config"))
+# Nothing of what is imported is garbage; to look for it takes a fifth of the start of `run`,
+# which looks once it serves.
+_QUICK: Final = frozenset(("run", "health"))
 _CONFIG_HELP: Final = f"TOML file with settings (default: what {CONFIG_FILE} names)"
 _COMMANDS: Final = {
     "run": "run the proxy",
@@ -147,24 +150,19 @@ def _load(args: argparse.Namespace, inherited: "Inherited | None" = None) -> "Lo
 
 
 def _run(args: argparse.Namespace) -> int:
-    # Nothing of what is imported is garbage; to look for it takes a fifth of the start.
-    gc.disable()
-    try:
-        from proxy.net.inherited import Inherited
+    from proxy.net.inherited import Inherited
 
-        # Before anything is opened, which could get the number of one that is not there.
-        inherited = Inherited.taken_from(os.environ, os.getpid())
+    # Before anything is opened, which could get the number of one that is not there.
+    inherited = Inherited.taken_from(os.environ, os.getpid())
 
-        from proxy.net.tls import system_trust_hidden
+    from proxy.net.tls import system_trust_hidden
 
-        with system_trust_hidden():
-            from proxy.net.notify_socket import NotifySocket
-            from proxy.server.process import run_proxy
+    with system_trust_hidden():
+        from proxy.net.notify_socket import NotifySocket
+        from proxy.server.process import run_proxy
 
-        notify = NotifySocket.taken_from(os.environ, os.getpid())
-        return run_proxy(_load(args, inherited), notify, inherited)
-    finally:
-        gc.enable()
+    notify = NotifySocket.taken_from(os.environ, os.getpid())
+    return run_proxy(_load(args, inherited), notify, inherited)
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -261,8 +259,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "run":
         # Until there is a token there is nothing to renew, and the default would end us.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    args = _new_parser(command).parse_args(arguments)
+    if command in _QUICK:
+        gc.disable()
     try:
+        args = _new_parser(command).parse_args(arguments)
         return _RUN[args.command](args)
     except KeyboardInterrupt:
         return _OK
@@ -277,3 +277,5 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _say(str(error))
         return _FAILED
+    finally:
+        gc.enable()

@@ -11,14 +11,10 @@ one with a byte order mark as broken; they read `os.environ` and nothing else;
 and what cannot be read is raised there and then, before any other error is known.
 """
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-from dotenv import dotenv_values
 
 from proxy.net.addresses import ListenAddress
 from proxy.net.inherited import Inherited
@@ -112,6 +108,8 @@ def _sources(
         yield toml.path.name, _from_toml(toml, errors)
     dotenv = directory / ".env"
     if dotenv.is_file():
+        from dotenv import dotenv_values
+
         try:
             found = dotenv_values(dotenv, interpolate=False)
         except (OSError, UnicodeDecodeError) as error:
@@ -144,6 +142,8 @@ def _from_environment(
 
 
 def _from_toml(toml: _TomlFile, errors: list[SettingError]) -> Mapping[str, Any]:
+    import tomllib
+
     path = toml.path
     try:
         content = tomllib.loads(path.read_bytes().decode(_ENCODING))
@@ -165,6 +165,8 @@ def _from_toml(toml: _TomlFile, errors: list[SettingError]) -> Mapping[str, Any]
 
 
 def _closest(name: str, names: Iterable[str]) -> str | None:
+    import difflib
+
     return next(iter(difflib.get_close_matches(name, names, n=1)), None)
 
 
