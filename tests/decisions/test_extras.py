@@ -25,8 +25,8 @@ WHEEL = "file://localhost/wheels/signicat_proxy-1.0.0-py3-none-any.whl"
             "'signicat-proxy[jwt] @ https://proxy.example/w.whl'",
         ),
         (
-            '{"url": "file:///it\'s", "dir_info": {}}',
-            "'signicat-proxy[jwt] @ file:///it'\"'\"'s'",
+            '{"url": "file://localhost/it\'s", "dir_info": {}}',
+            "'signicat-proxy[jwt] @ file://localhost/it'\"'\"'s'",
         ),
     ],
     ids=["index", "wheel", "folder", "repository", "with a password", "an apostrophe"],
