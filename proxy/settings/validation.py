@@ -52,13 +52,30 @@ class Validated:
 
 def validate(values: Mapping[str, Any]) -> Validated:
     """Check values by the names of their fields, each for itself."""
+    damaged = [name for name, value in values.items() if _is_damaged(name, value)]
+    errors = tuple(SettingError(setting_name(name), "must be UTF-8 text") for name in damaged)
+    whole = {name: value for name, value in values.items() if name not in damaged}
     try:
-        return Validated(Settings(**values))
+        return Validated(Settings(**whole), frozenset(damaged), errors)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-    failed = frozenset(str(detail["loc"][0]) for detail in details)
-    good = {name: value for name, value in values.items() if name not in failed}
-    return Validated(Settings(**good), failed, tuple(map(_as_error, details)))
+    failed = frozenset((*damaged, *(str(detail["loc"][0]) for detail in details)))
+    good = {name: value for name, value in whole.items() if name not in failed}
+    return Validated(Settings(**good), failed, (*errors, *map(_as_error, details)))
+
+
+def _is_damaged(name: str, value: object) -> bool:
+    """Say whether a variable or flag holds bytes that are no UTF-8, which a path may do.
+
+    Python gives them as surrogates, which no encoder takes, pydantic's own included.
+    """
+    if not isinstance(value, str) or name.endswith("_file"):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _as_error(detail: ErrorDetails) -> SettingError:

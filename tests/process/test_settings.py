@@ -85,6 +85,9 @@ ERRORS: dict[str, tuple[Mapping[str, str], str]] = {
         "CLIENT_SECRET: must not be empty or hold control characters or line ends",
     ),
     "secret not text": ({"CLIENT_SECRET": "a\udcff"}, "CLIENT_SECRET: must be UTF-8 text"),
+    "list not text": ({"ALLOWED_HOSTS": "a\udcff"}, "ALLOWED_HOSTS: must be UTF-8 text"),
+    "scope not text": ({"SCOPE": "a\udcff"}, "SCOPE: must be UTF-8 text"),
+    "number not text": ({"MAX_REPLAY_BYTES": "1\udcff"}, "MAX_REPLAY_BYTES: must be UTF-8 text"),
     "two secrets": (
         {"CLIENT_SECRET_FILE": "/nonexistent"},
         f"CLIENT_SECRET: give it or {PREFIX}CLIENT_SECRET_FILE, not both",
