@@ -93,6 +93,9 @@ class _Receiver:
     def on_body(self, data: bytes) -> None:
         """Do nothing: no body is asked for."""
 
+    def on_last_chunk(self, data: bytes) -> None:
+        """Do nothing, see `on_body`."""
+
     def on_response_end(self) -> None:
         """Do nothing, see `on_response`."""
 

@@ -203,7 +203,7 @@ class CallerConnection(EndingConnection):
             exchange = Exchange(context, self, record)
         self._exchange = exchange
         if length:
-            self._receive_buffer.begin_body(length, context.loop)
+            self._receive_buffer.begin_body(length)
             exchange.begin(has_body_bytes=bool(self._receive_buffer))
         else:
             exchange.start()

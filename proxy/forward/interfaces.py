@@ -69,6 +69,9 @@ class Caller(Protocol):
     def write_behind(self, head: bytes, data: bytes) -> None:
         """Send `data` behind `head`, which may be empty."""
 
+    def write_between(self, head: bytes, data: bytes, tail: bytes) -> None:
+        """Send `data` between `head` and `tail`."""
+
     def pause_reading(self, reason: int) -> None:
         """Read no more of the request for now."""
 
@@ -112,6 +115,9 @@ class ResponseReceiver(Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Get body bytes without their framing; called at least once after `on_response`."""
+
+    def on_last_chunk(self, data: bytes) -> None:
+        """Get the last bytes of a chunked body, instead of by `on_body`; there may be none."""
 
     def on_response_end(self) -> None:
         """Get the end of a complete response."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from proxy.forward.context import Context
 from proxy.forward.interfaces import Caller
-from proxy.http1.body import LAST_CHUNK, chunk
+from proxy.http1.body import CHUNK_END, LAST_CHUNK, LAST_OF_CHUNKS, chunk_size
 from proxy.http1.response import ResponseHead
 from proxy.http1.serializer import interim_head, is_rechunked, response_head
 from proxy.telemetry.request_log import RequestRecord
@@ -32,7 +32,7 @@ class ResponseRelay:
     )
 
     _head: bytes  # from when it is known until it is sent, as the caller gets it
-    _is_chunked: bool
+    _is_chunked: bool  # until the last chunk has been sent
     _keep_alive: bool
 
     def __init__(self, context: Context, caller: Caller, record: RequestRecord) -> None:
@@ -75,14 +75,27 @@ class ResponseRelay:
 
     def on_body(self, data: bytes) -> None:
         """Pass body bytes on, in framing of our own and behind the head."""
-        if data:
-            self.record.bytes_out += len(data)
-            if self._is_chunked:
-                data = chunk(data)
         head, self._head = self._head, b""
-        self.caller.write_behind(head, data)
+        if not data or not self._is_chunked:
+            self.record.bytes_out += len(data)
+            self.caller.write_behind(head, data)
+        else:
+            self._write_chunk(head, data, CHUNK_END)
+
+    def on_last_chunk(self, data: bytes) -> None:
+        """Pass on what is left of a chunked body, and its end with it."""
+        if not data or not self._is_chunked:
+            self.on_body(data)
+            return
+        head, self._head = self._head, b""
+        self._is_chunked = False
+        self._write_chunk(head, data, LAST_OF_CHUNKS)
+
+    def _write_chunk(self, head: bytes, data: bytes, tail: bytes) -> None:
+        self.record.bytes_out += len(data)
+        self.caller.write_between(head + chunk_size(data), data, tail)
 
     def _end_response(self) -> None:
-        """Write what ends a complete response."""
+        """Write what ends a complete response, if that has not gone out with its last bytes."""
         if self._is_chunked:
             self.caller.write(LAST_CHUNK)

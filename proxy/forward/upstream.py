@@ -1,6 +1,5 @@
 """One connection to the upstream: reads its responses and trusts none of them (F7, F9)."""
 
-import asyncio
 import math
 import re
 from typing import Final, Protocol
@@ -8,15 +7,11 @@ from typing import Final, Protocol
 from proxy.forward.interfaces import ResponseReceiver
 from proxy.forward.turns import Turns
 from proxy.http1.body import RequestBody
+from proxy.http1.chunks import CHUNKED_PIECE, ChunkedDecoder
 from proxy.http1.framing import CHUNKED, UNTIL_CLOSE
 from proxy.http1.grammar import HEAD_END
 from proxy.http1.message_faults import INTERIM_RESPONSES, RESPONSE_HEAD_TOO_LARGE, response_fault
-from proxy.http1.parser import (
-    CHUNKED_PIECE,
-    ChunkedDecoder,
-    MalformedMessageError,
-    cannot_become_a_response,
-)
+from proxy.http1.parser import MalformedMessageError, cannot_become_a_response
 from proxy.http1.response import ResponseHead, ResponseReader
 from proxy.net.last_words import LastWords
 from proxy.net.stream import FULL, NO_TURN, PEER_IS_SLOW, Connection, read_rest
@@ -47,7 +42,6 @@ class ConnectionOwner(Protocol):
     """The pool, as its connections see it."""
 
     reader: ResponseReader
-    loop: asyncio.AbstractEventLoop
     turns: Turns
 
     def release(self, connection: "UpstreamConnection") -> None:
@@ -198,7 +192,7 @@ class UpstreamConnection(Connection):
         self._remaining = length = head.length
         self.max_idle_seconds = idle = _promised_idle_seconds(head.keep_alive)
         self._may_stay = idle > 0 and head.stays_open
-        self._decoder = ChunkedDecoder(self._owner.loop) if length == CHUNKED else None
+        self._decoder = ChunkedDecoder() if length == CHUNKED else None
         if receiver.on_response(head):
             self._read_body(receiver, data)
         elif length == len(data) and self._may_stay and self._is_all_taken(receiver.body):
@@ -225,30 +219,32 @@ class UpstreamConnection(Connection):
     def _read_chunks(
         self, receiver: ResponseReceiver, decoder: ChunkedDecoder, data: bytes
     ) -> None:
-        """Decode piece by piece, as far as this turn of the loop allows (G11)."""
+        """Decode piece by piece, as far as this turn of the loop allows (G11), and pass it on."""
         turns = self._owner.turns
-        is_first = True
-        while self.receiver is receiver:
-            if not is_first and not self._is_lost and not turns.has_time():
-                break
-            is_first = False
-            piece, data = data[:CHUNKED_PIECE], data[CHUNKED_PIECE:]
-            try:
-                decoded = decoder.feed(piece)
-            except MalformedMessageError:
-                receiver.on_body(b"")  # its head may still wait to be sent
-                raise
-            receiver.on_body(decoded)
-            if decoder.is_complete:
-                self._may_stay = self._may_stay and not decoder.rest and not data
-                self._buffer = b""
-                self._end(receiver)
-                return
-            if not data:
-                self._buffer = b""
-                return
-        self._buffer = data
-        if self.receiver is receiver and not self._reasons & NO_TURN:
+        decoded: list[bytes] = []
+        start, size = 0, len(data)
+        try:
+            while True:
+                end = min(start + CHUNKED_PIECE, size)
+                decoded.append(decoder.feed(data[start:end]))
+                start = end
+                if start == size or decoder.is_complete:
+                    break
+                if not self._is_lost and not turns.has_time():
+                    break
+        except MalformedMessageError:
+            receiver.on_body(b"".join(decoded))  # the head may still wait to be sent
+            raise
+        self._buffer = data[start:]
+        body = b"".join(decoded)
+        if decoder.is_complete:
+            receiver.on_last_chunk(body)
+            self._may_stay = self._may_stay and not decoder.rest and start == size
+            self._buffer = b""
+            self._end(receiver)
+            return
+        receiver.on_body(body)
+        if self._buffer and self.receiver is receiver and not self._reasons & NO_TURN:
             self.pause_reading(NO_TURN)
             turns.later(self._take_turn, again=self._is_in_turn)
 

@@ -4,14 +4,30 @@ from typing import Final
 
 from proxy.http1.framing import CHUNKED
 
-__all__ = ["LAST_CHUNK", "NO_BODY", "RequestBody", "chunk"]
+__all__ = [
+    "CHUNK_END",
+    "LAST_CHUNK",
+    "LAST_OF_CHUNKS",
+    "NO_BODY",
+    "RequestBody",
+    "chunk",
+    "chunk_size",
+]
 
+CHUNK_END: Final = b"\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
+LAST_OF_CHUNKS: Final = b"\r\n0\r\n\r\n"
+"""The end of a chunk behind which comes the last one, which is empty."""
 _PIECE: Final = 4 * 1024
 
 
+def chunk_size(data: bytes) -> bytes:
+    """Return what goes before `data`, which is not empty, in a chunk of it (RFC 9112 §7.1)."""
+    return b"%x\r\n" % len(data)
+
+
 def chunk(data: bytes) -> bytes:
-    """Frame `data`, which is not empty, as one chunk (RFC 9112 §7.1)."""
+    """Frame `data`, which is not empty, as one chunk."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 

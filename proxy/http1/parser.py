@@ -2,11 +2,11 @@
 
 They get one whole head of a request at a time (`response_with_body=False`) and say whether
 it is one; which bytes are the head, and what follows it, is decided by the
-connections. Chunked bodies, both ways, go through a parser of their own. Heads of
-responses are read without them (`proxy.http1.response`).
+connections. Heads of responses (`proxy.http1.response`) and chunked bodies (`proxy.http1.chunks`)
+are read without them.
 
 `aiohttp.http_parser` is not promised API: the minor version is pinned in
-`pyproject.toml` and `tests/decisions/test_parser.py` drives these classes with a corpus.
+`pyproject.toml` and `tests/decisions/test_parser.py` drives this class with a corpus.
 """
 
 import asyncio
@@ -23,14 +23,10 @@ from proxy.http1.grammar import (
     VERSIONS,
 )
 from proxy.http1.message_faults import (
-    CHUNKED_BODY,
-    CHUNKS_WITHOUT_DATA,
     request_fault,
 )
 
 __all__ = [
-    "CHUNKED_PIECE",
-    "ChunkedDecoder",
     "MalformedMessageError",
     "MissingCParsersError",
     "RawHeaders",
@@ -42,9 +38,6 @@ __all__ = [
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
-CHUNKED_PIECE: Final = 16 * 1024
-"""Bytes of a chunked body that are decoded in one go: 3 ms at most, in chunks of one byte (G11)."""
-
 # Larger than any head that the connections let through, so that their limit
 # is the one that counts.
 _PARSER_LIMIT: Final = 1 << 20
@@ -53,14 +46,6 @@ _PARSER_LIMIT: Final = 1 << 20
 _KNOWN_METHODS: Final = frozenset(METHODS)
 _LINE_ENDS_WITH: Final = tuple(b" " + version for version in VERSIONS)
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_CHUNKED_HEAD: Final = (
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-    # An upgrade makes the parser stop at the end of the body and give back the
-    # bytes after it, which it otherwise takes for the next request.
-    b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
-)
-# Bytes of chunk sizes, extensions and trailers tolerated between two bytes of data.
-_MAX_CHUNK_OVERHEAD: Final = 16 * 1024
 
 
 class MalformedMessageError(ValueError):
@@ -184,41 +169,3 @@ class RequestHeadParser:
         if len(messages) != 1 or len(headers) != len(lines) - 1:
             raise MalformedMessageError(request_fault(head))
         return headers
-
-
-class ChunkedDecoder:
-    """Takes the chunked framing off one body, strictly in both directions (RFC 9112 §7.1).
-
-    Trailers are read and dropped. `is_complete` and `rest` (the bytes after
-    the body) are set once the last chunk and the trailers have been read.
-    """
-
-    __slots__ = ("_body", "_overhead", "_parser", "is_complete", "rest")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._parser: Any = http_parser.HttpRequestParser(
-            _SINK,  # type: ignore[arg-type]  # stands in for aiohttp's connection
-            loop,
-            _PARSER_LIMIT,
-            max_headers=128,
-            auto_decompress=False,
-        )
-        ((_, self._body),) = self._parser.feed_data(_CHUNKED_HEAD)[0]
-        self._overhead = 0
-        self.is_complete = False
-        self.rest = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """Return the body bytes that `data` holds; raise `MalformedMessageError`."""
-        try:
-            _, self.is_complete, self.rest = self._parser.feed_data(data)
-        except Exception as error:
-            raise MalformedMessageError(CHUNKED_BODY) from error
-        decoded: bytes = self._body.read_nowait(-1)
-        if decoded:
-            self._overhead = 0
-        else:
-            self._overhead += len(data)
-            if self._overhead > _MAX_CHUNK_OVERHEAD:
-                raise MalformedMessageError(CHUNKS_WITHOUT_DATA)
-        return decoded

@@ -1,18 +1,13 @@
 """What a caller has sent, cut into heads and bodies: a state machine without a socket (G5, G6)."""
 
-import asyncio
 from typing import Final
 
 from proxy.http1 import failures
+from proxy.http1.chunks import CHUNKED_PIECE, ChunkedDecoder
 from proxy.http1.framing import CHUNKED
 from proxy.http1.grammar import CRLF, HEAD_END
 from proxy.http1.message_faults import request_fault
-from proxy.http1.parser import (
-    CHUNKED_PIECE,
-    ChunkedDecoder,
-    MalformedMessageError,
-    cannot_become_a_request,
-)
+from proxy.http1.parser import MalformedMessageError, cannot_become_a_request
 
 __all__ = ["MAX_PIPELINED", "MAX_REQUEST_HEAD", "ReceiveBuffer"]
 
@@ -83,10 +78,10 @@ class ReceiveBuffer:
         self._checked = len(buffer)
         return None
 
-    def begin_body(self, length: int, loop: asyncio.AbstractEventLoop) -> None:
+    def begin_body(self, length: int) -> None:
         """Expect a body of `length` bytes, or `CHUNKED`, behind the head just taken."""
         self._remaining = length
-        self._decoder = ChunkedDecoder(loop) if length == CHUNKED else None
+        self._decoder = ChunkedDecoder() if length == CHUNKED else None
 
     def take_body(self) -> tuple[bytes, bool]:
         """Return what there is of the body, without framing, and whether that is its end.

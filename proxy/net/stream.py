@@ -144,6 +144,14 @@ class Connection:
             self._written += len(head) + len(data)
             self.transport.writelines((head, data))
 
+    def write_between(self, head: bytes, data: bytes, tail: bytes) -> None:
+        """Send `data` between `head` and `tail`; what is large is not copied for it."""
+        if len(data) < _WORTH_A_COPY:
+            self.write(b"%b%b%b" % (head, data, tail))
+        elif not self.transport.is_closing():
+            self._written += len(head) + len(data) + len(tail)
+            self.transport.writelines((head, data, tail))
+
     def pause_reading(self, reason: int) -> None:
         """Read no more for `reason` (F5)."""
         if not self._reasons and not self.transport.is_closing():

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from proxy.http1.parser import (
-    ChunkedDecoder,
     MalformedMessageError,
     RequestHeadParser,
     cannot_become_a_request,
@@ -19,11 +18,6 @@ HOST = b"Host: a\r\n"
 @pytest.fixture
 async def requests() -> RequestHeadParser:
     return RequestHeadParser(asyncio.get_running_loop())
-
-
-@pytest.fixture
-async def decoder() -> ChunkedDecoder:
-    return ChunkedDecoder(asyncio.get_running_loop())
 
 
 def test_c_parsers_are_there() -> None:
@@ -94,75 +88,6 @@ async def test_bad_request_head(requests: RequestHeadParser, head: bytes) -> Non
     with pytest.raises(MalformedMessageError):
         requests.parse(head + b"\r\n")
     assert requests.parse(b"GET /next HTTP/1.1\r\n" + HOST + b"\r\n")[0][1] == b"/next"
-
-
-@pytest.mark.parametrize("step", [1, 2, 3, 7, 100])
-async def test_chunked_body_in_pieces(decoder: ChunkedDecoder, step: int) -> None:
-    """However the bytes are cut, the body is the same, and what follows it is given back."""
-    wire = b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nTrailer: x\r\n\r\nNEXT"
-    body, rest = b"", b""
-    for start in range(0, len(wire), step):
-        piece = wire[start : start + step]
-        if decoder.is_complete:
-            rest += piece
-            continue
-        body += decoder.feed(piece)
-        rest += decoder.rest
-    assert (body, rest, decoder.is_complete) == (b"hello world", b"NEXT", True)
-
-
-async def test_large_chunk(decoder: ChunkedDecoder) -> None:
-    """A chunk larger than any buffer limit comes out whole, in one feed."""
-    data = bytes(range(256)) * 8192
-    assert decoder.feed(b"%x\r\n" % len(data) + data + b"\r\n0\r\n\r\n") == data
-    assert decoder.is_complete
-
-
-BAD_CHUNKS = [
-    b"5\nhello\r\n",
-    b"5 \r\nhello\r\n",
-    b" 5\r\nhello\r\n",
-    b"0x5\r\nhello\r\n",
-    b"+5\r\nhello\r\n",
-    b"-5\r\nhello\r\n",
-    b";a\r\nhello\r\n",
-    b"\r\n5\r\nhello\r\n",
-    b"5\r\nhelloX\r\n",
-    b"5\r\nhello\n0\r\n\r\n",
-    b"5\r\nhello0\r\n\r\n",
-    b"5;a\nb\r\nhello\r\n",
-    b"5;a\rb\r\nhello\r\n",
-    b"FFFFFFFFFFFFFFFFFF\r\n",
-    b"g\r\n",
-    b"0\r\n\n",
-    b"0\r\nA : b\r\n\r\n",
-    b"0\r\n A: b\r\n\r\n",
-    b"0\r\nA: b\nC: d\r\n\r\n",
-]
-
-
-@pytest.mark.parametrize("data", BAD_CHUNKS)
-async def test_bad_chunks(decoder: ChunkedDecoder, data: bytes) -> None:
-    """Chunked framing with two readings is refused in both directions (G5, F9)."""
-    with pytest.raises(MalformedMessageError):
-        decoder.feed(data)
-
-
-@pytest.mark.parametrize(
-    ("first", "more"),
-    [(b"5;", b"a" * 1000), (b"0\r\n", b"A: b\r\n" * 100)],
-    ids=["size", "trailer"],
-)
-async def test_endless_framing(decoder: ChunkedDecoder, first: bytes, more: bytes) -> None:
-    """Extensions and trailers without end are refused."""
-
-    def feed_on() -> None:
-        for _ in range(100):
-            decoder.feed(more)
-
-    decoder.feed(first)
-    with pytest.raises(MalformedMessageError):
-        feed_on()
 
 
 DOOMED_ANSWERS = [

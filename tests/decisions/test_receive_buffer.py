@@ -1,7 +1,5 @@
 """What a caller has sent, cut into heads and bodies, however the bytes arrive (G5, G6)."""
 
-import asyncio
-
 import pytest
 
 from proxy.errors import ProxyError
@@ -48,12 +46,11 @@ def test_the_pieces_make_no_difference(
 
 
 @pytest.mark.parametrize("step", [1, 4, 1000])
-async def test_bodies_end_where_they_say(step: int) -> None:
+def test_bodies_end_where_they_say(step: int) -> None:
     """A body takes what is its own; the rest is the next request."""
-    loop = asyncio.get_running_loop()
     for length, wire in ((5, b"hello"), (CHUNKED, b"5\r\nhello\r\n0\r\n\r\n")):
         receive_buffer = ReceiveBuffer()
-        receive_buffer.begin_body(length, loop)
+        receive_buffer.begin_body(length)
         body, is_end = b"", False
         data = wire + HEAD
         for start in range(0, len(data), step):

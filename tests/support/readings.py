@@ -69,7 +69,6 @@ class Reader:
     """Reads messages as the proxy does; requests on one connection until one is refused."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
         self._requests = RequestHeadParser(loop)
         self._answers = ResponseReader()
         self._reader = RequestReader(self._requests)
@@ -99,7 +98,7 @@ class Reader:
             self._reader = RequestReader(self._requests)
             raise
         self._request = request
-        receive_buffer.begin_body(request.headers.length, self._loop)
+        receive_buffer.begin_body(request.headers.length)
         out = request_head(request, NAMES, b"Authorization: Bearer t\r\n")
         seen = request.version, request.authority, request.keep_alive, request.names_target
         verdict = told(lambda: self._admitted(request))

@@ -1,4 +1,4 @@
-"""A response head as aiohttp's C parser reads it: the second reader, who has to agree (F9).
+"""Response heads and chunks as aiohttp's C parser reads them: the second reader (G5, F9).
 
 The parser is lenient with responses, so what two readers could read differently is refused here
 first. It knows nothing of the proxy's own reading.
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import http_exceptions, http_parser
 
-__all__ = ["Reading", "SecondReader"]
+__all__ = ["Reading", "SecondDecoder", "SecondReader"]
 
 _LIMIT: Final = 1 << 20
 _VISIBLE: Final = bytes(sorted({*range(0x20, 0x100), 0x09} - {0x7F}))
@@ -41,6 +41,12 @@ class Reading:
 
 class _Sink:
     """Stands where aiohttp expects the connection."""
+
+    def pause_reading(self) -> None:
+        """Do nothing: what is fed is read out at once."""
+
+    def resume_reading(self, *, resume_parser: bool = True) -> None:
+        """Do nothing, see `pause_reading`."""
 
 
 class SecondReader:
@@ -135,3 +141,34 @@ def _framing(facts: dict[bytes, bytes], *, is_http_10: bool) -> int | None:
     if length is None:
         return -2
     return int(length) if _LENGTH.fullmatch(length) else None
+
+
+_CHUNKED_HEAD: Final = (
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+    # An upgrade makes the parser stop at the end of the body and give back the
+    # bytes after it, which it otherwise takes for the next request.
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+)
+
+
+class SecondDecoder:
+    """Takes the chunked framing off one body, with the strictness of requests."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._parser: Any = http_parser.HttpRequestParser(
+            _Sink(),  # type: ignore[arg-type]  # nothing of it is asked for
+            loop,
+            _LIMIT,
+            max_line_size=_LIMIT,
+            max_field_size=_LIMIT,
+            auto_decompress=False,
+        )
+
+    def read(self, wire: bytes) -> tuple[bytes, bytes, bool] | None:
+        """Return the body, what follows it, and whether it is complete; None if it is refused."""
+        ((_, body),) = self._parser.feed_data(_CHUNKED_HEAD)[0]
+        try:
+            _, is_complete, rest = self._parser.feed_data(wire)
+        except http_exceptions.HttpProcessingError:
+            return None
+        return body.read_nowait(-1), rest, is_complete
