@@ -56,7 +56,7 @@ class TokenCache:
         self._token: Token | None = None
         self._doubted: Token | None = None  # refused by the upstream; kept until renewal is over
         self._doubted_until = 0.0
-        self._waiters: set[asyncio.Future[Token]] = set()
+        self._waiters: dict[asyncio.Future[Token], None] = {}  # in order of arrival
         self._forced = schedule.ForcedRenewals()
         self._is_forced = False  # a 401 asked for the next token
         self._fresh: Token | None = None  # granted because of a 401, not yet proved
@@ -87,7 +87,7 @@ class TokenCache:
         if token is not None:
             return token
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
         self._demand.want()
         try:
             async with asyncio.timeout(self._patience_seconds()):
@@ -99,7 +99,7 @@ class TokenCache:
                 raise self._unavailable() from None
             return token
         finally:
-            self._waiters.discard(waiter)
+            self._waiters.pop(waiter, None)
 
     def _patience_seconds(self) -> float:
         """Return how long to wait; a doubt ends at the same moment for all who wait (T10)."""

@@ -35,6 +35,25 @@ async def answer_and_rest(caller: Channel, server: Channel) -> None:
     assert (await caller.read_answer()).status == 200
 
 
+async def test_who_waited_for_the_first_token_queues_in_order(tokens: TokenServer) -> None:
+    """Nobody who came later is before them at the connection for which they wait next (F8)."""
+    tokens.gate.clear()
+    targets = [f"/{number}" for number in range(12)]
+    async with proxied(tokens, max_upstream_connections=1) as (proxy, upstream):
+        callers = [await proxy.connect() for _ in targets]
+        for number, caller in enumerate(callers, 1):
+            await caller.send(request(f"GET {targets[number - 1]}"))
+            await proxy.metric_becomes(number, "token_waiters")
+        tokens.gate.set()
+        server = await upstream.accepted()
+        served = []
+        for caller in callers:
+            served.append((await server.read_request()).target)
+            await server.send(reply())
+            await caller.read_answer()
+    assert served == targets
+
+
 async def test_the_connection_used_last_is_used_next(tokens: TokenServer) -> None:
     """So that those that are not needed grow old and end (F8)."""
     async with proxied(tokens) as (proxy, upstream):
