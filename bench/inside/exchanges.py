@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.inside.in_memory import InMemory, in_memory
-from bench.inside.messages import BODY, POSTED, REQUEST, RESPONSES
+from bench.inside.messages import BODY, CHUNKED, LARGE, POSTED, REQUEST, RESPONSES
 from bench.peers.token_endpoint import TOKEN
 from proxy.clock import SYSTEM_CLOCK
 from proxy.oauth.token import Token
@@ -43,6 +43,7 @@ HOUR_MILLISECONDS = 3_600_000.0
 ROOM = 1 << 20  # more spans than are ever made here
 DAY_SECONDS = 86400
 LONGEST_SECONDS = 600.0
+END = 5  # bytes of a response that must have come to the caller at last
 BATCH = 400  # near the default, and all spans that are ever made are whole batches
 
 
@@ -71,7 +72,7 @@ class Exchanges:
 
     `header` is a line in each request, another than in the one before where it `is_new`. `sampler`
     is None where traces are off. `flags` end the `traceparent` that goes up. `status` is what the
-    caller gets.
+    caller gets. `pieces` are the response as it is read, if it is another than the ordinary ones.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Exchanges:
     is_replayed: bool = False
     flags: bytes = b""
     status: int = 200
+    pieces: tuple[bytes, ...] = ()
 
     def requests(self) -> list[bytes]:
         """Return requests to send in turn: as many, however many exchanges there are."""
@@ -127,13 +129,18 @@ class Exchanges:
             gc.disable()
             if self.is_replayed:
                 await _replay(proxy, requests)
+            elif self.pieces:
+                _relay_pieces(proxy, requests, self.pieces)
             elif self.status >= 400:
                 for request in requests:
                     proxy.ask(request)
             else:
                 _relay(proxy, requests)
             gc.enable()
-        is_right = proxy.to_caller.last.startswith(b"HTTP/1.1 %d " % self.status)
+        last = proxy.to_caller.last
+        is_right = last.startswith(b"HTTP/1.1 %d " % self.status) or (
+            self.pieces and last.endswith(self.pieces[-1][-END:])
+        )
         if not is_right or self.flags not in proxy.to_upstream.last:
             raise AssertionError("the exchanges went wrong")
 
@@ -143,6 +150,13 @@ def _relay(proxy: InMemory, requests: Iterable[bytes]) -> None:
     for request, response in zip(requests, cycle(RESPONSES), strict=False):
         ask(request)
         respond(response)
+
+
+def _relay_pieces(proxy: InMemory, requests: Iterable[bytes], pieces: Sequence[bytes]) -> None:
+    for request in requests:
+        proxy.ask(request)
+        for piece in pieces:
+            proxy.respond(piece)
 
 
 async def _replay(proxy: InMemory, requests: Iterable[bytes]) -> None:
@@ -237,6 +251,8 @@ KINDS: Sequence[Kind] = (
     Exchanges("get", "GET, the same headers in each", base=None),
     Exchanges("new", "GET, a new traceparent in each", header=UNSAMPLED, is_new=True),
     Exchanges("post", "POST 1 KiB", method=b"POST"),
+    Exchanges("large", "GET, 1 MiB", pieces=LARGE),
+    Exchanges("chunked", "GET, 64 KiB in chunks of 2 KiB", pieces=CHUNKED),
     Exchanges("replay", "GET, refused with 401 and sent again", is_replayed=True),
     Exchanges("refused", "GET, refused by the guard", status=400),
     Exchanges("logged", "GET, logged", access_log="all"),

@@ -17,6 +17,7 @@ from proxy.clock import SYSTEM_CLOCK
 from proxy.forward.caller import CallerConnection
 from proxy.forward.context import Context
 from proxy.forward.pool import Pool
+from proxy.forward.turns import Turns
 from proxy.net.dialer import Dialer, Progress
 from proxy.net.name_cache import NameCache
 from proxy.net.stream import StreamProtocol
@@ -158,7 +159,7 @@ def _assembled(
         idle_seconds=settings.upstream_idle_seconds,
         spawn=tasks.create_task,
         loop=context.loop,
-        turns=context.turns,
+        turns=Turns(context.loop, lambda: 0.0),  # none ends while exchanges are counted
         monotonic=SYSTEM_CLOCK.monotonic,
         log=logs.log,
     )

@@ -1,6 +1,6 @@
 """The bytes of ordinary exchanges: an application's HTTP client on one side, Signicat's API."""
 
-__all__ = ["BODY", "POSTED", "REQUEST", "RESPONSE", "RESPONSES"]
+__all__ = ["BODY", "CHUNKED", "LARGE", "POSTED", "REQUEST", "RESPONSE", "RESPONSES"]
 
 BODY = b"x" * 1024
 REQUEST = (
@@ -18,3 +18,14 @@ RESPONSE = (
 )
 RESPONSES = [RESPONSE % (number % 60, number * 7919) + BODY for number in range(64)]
 """No two are alike, as with a trace id in each."""
+
+_KIND = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+_PIECE = b"x" * 256 * 1024
+_CHUNK = b"800\r\n%b\r\n" % (b"x" * 2048)
+LARGE = (_KIND + b"Content-Length: %d\r\n\r\n" % (4 * len(_PIECE)), *[_PIECE] * 4)
+"""A response of 1 MiB, as it is read from a socket."""
+CHUNKED = (
+    _KIND + b"Transfer-Encoding: chunked\r\n\r\n" + _CHUNK * 16,
+    _CHUNK * 16 + b"0\r\n\r\n",
+)
+"""A response of 64 KiB in chunks of 2 KiB."""

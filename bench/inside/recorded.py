@@ -66,9 +66,14 @@ def read(path: Path) -> Records:
 
 
 def write(path: Path, environment: str, counts: Mapping[str, int]) -> Records:
-    """Put counts in the place of what was recorded of these rows here; return all records."""
+    """Put counts in the place of what was recorded of these rows here; return all records.
+
+    They stand in the order of the table, without those of rows that are no more.
+    """
     records = read(path)
-    merged = {**records, environment: {**records.get(environment, {}), **counts}}
+    known = {**records.get(environment, {}), **counts}
+    ordered = {kind.name: known[kind.name] for kind in KINDS if kind.name in known}
+    merged = {**records, environment: ordered}
     path.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")
     return merged
 
