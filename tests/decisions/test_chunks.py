@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.http1.chunks import ChunkedDecoder
 from proxy.http1.parser import MalformedMessageError
+from tests.support.edits import odd_wires, one_byte_edits
 from tests.support.second_reading import SecondDecoder
 
 
@@ -205,42 +206,19 @@ def readers() -> Iterator[Readers]:
         yield readers
 
 
-def edited(wire: bytes) -> Iterator[bytes]:
-    """Yield every wire that differs in one byte: put in, put in place of another, or left out."""
-    for at in range(len(wire)):
-        yield wire[:at] + wire[at + 1 :]
-        for byte in range(256):
-            piece = bytes((byte,))
-            yield wire[:at] + piece + wire[at:]
-            yield wire[:at] + piece + wire[at + 1 :]
-
-
 @pytest.mark.parametrize("wire", WIRES, ids=range(len(WIRES)))
 @pytest.mark.parametrize("step", [1, 1000])
 def test_every_byte_is_read_as_by_the_second_reader(
     readers: Readers, wire: bytes, step: int
 ) -> None:
     """Whatever one byte is changed to, what is let through has one reading."""
-    for changed in edited(wire):
+    for changed in one_byte_edits(wire):
         readers.agree(changed, step)
     assert min(readers.taken, readers.refused) > len(wire)
 
 
-def odd_wires() -> st.SearchStrategy[bytes]:
-    """Draw wires with a few pieces put in, or put in place of what was there."""
-    edits = st.tuples(st.floats(0, 1), st.sampled_from([0, 0, 1, 9]), st.sampled_from(PIECES))
-
-    def edited(wire: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
-        for share, gone, piece in edits:
-            at = int(share * len(wire))
-            wire = wire[:at] + piece + wire[at + gone :]
-        return wire
-
-    return st.builds(edited, st.sampled_from(WIRES), st.lists(edits, max_size=4))
-
-
 @settings(max_examples=500, deadline=None)
-@given(wire=odd_wires(), step=st.sampled_from([1, 2, 3, 7, 100]))
+@given(wire=odd_wires(WIRES, PIECES), step=st.sampled_from([1, 2, 3, 7, 100]))
 def test_odd_chunks_are_read_as_by_the_second_reader(wire: bytes, step: int) -> None:
     """So have wires of many odd pieces."""
     with contextlib.closing(Readers()) as readers:

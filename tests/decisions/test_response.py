@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from proxy.http1.parser import MalformedMessageError
 from proxy.http1.response import ResponseHead, ResponseReader
 from tests.hostile import test_faulty_upstream
+from tests.support.edits import odd_wires, one_byte_edits
 from tests.support.second_reading import Reading, SecondReader
 
 HEAD_END: Final = b"\r\n\r\n"
@@ -182,35 +183,17 @@ def readers() -> Iterator[Readers]:
         yield readers
 
 
-def edited(head: bytes) -> Iterator[bytes]:
-    """Yield every head that differs in one byte: put in, put in place of another, or left out."""
-    for at in range(len(head)):
-        yield head[:at] + head[at + 1 :]
-        for byte in range(256):
-            piece = bytes((byte,))
-            yield head[:at] + piece + head[at:]
-            yield head[:at] + piece + head[at + 1 :]
-
-
 @pytest.mark.parametrize("head", HEADS, ids=range(len(HEADS)))
 def test_every_byte_is_read_as_by_the_second_reader(readers: Readers, head: bytes) -> None:
     """Whatever one byte of a good head is changed to, both read the same, or neither does (F9)."""
-    for changed in edited(head):
+    for changed in one_byte_edits(head):
         readers.agree(b"GET", changed)
     assert min(readers.read, readers.refused) > len(head)
 
 
 def odd_heads() -> st.SearchStrategy[bytes]:
-    """Draw heads with a few pieces put in, or put in place of what was there."""
-    edits = st.tuples(st.floats(0, 1), st.sampled_from([0, 0, 1, 9]), st.sampled_from(PIECES))
-
-    def edited(head: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
-        for share, gone, piece in edits:
-            at = int(share * len(head))
-            head = head[:at] + piece + head[at + gone :]
-        return head.partition(HEAD_END)[0]
-
-    return st.builds(edited, st.sampled_from(HEADS), st.lists(edits, max_size=4))
+    """Draw heads with odd pieces; one of them may end a head."""
+    return odd_wires(HEADS, PIECES).map(lambda wire: wire.partition(HEAD_END)[0])
 
 
 @settings(max_examples=500, deadline=None)
