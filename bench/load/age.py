@@ -160,7 +160,7 @@ def by_instructions(counts: int, requests: int) -> Measure:
     """Return the measure that takes the least of some counts, each of requests one by one."""
 
     def take(aging: Aging) -> tuple[int, list[str]]:
-        live = LiveCount(aging.process, aging.process.folder)
+        live = LiveCount(aging.process)
         connection = connect(aging.running.endpoint)
 
         def ask() -> None:

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 from bench.failures import BenchError, Refused
 from bench.processes import Process
@@ -26,15 +25,14 @@ SUMMARY = re.compile(r"^summary: ([0-9]+)$", re.MULTILINE)
 class LiveCount:
     """Counts what one process does while something is done with it.
 
-    Between the counts it runs many times faster than while it is counted. `folder` is its working
-    folder. BenchError where valgrind is not installed.
+    Between the counts it runs many times faster than while it is counted. BenchError where
+    valgrind is not installed.
     """
 
-    def __init__(self, process: Process, folder: Path) -> None:
+    def __init__(self, process: Process) -> None:
         if shutil.which(CONTROL) is None:
             raise BenchError("valgrind, which counts, is missing: apt-get install valgrind")
         self._process = process
-        self._folder = folder
 
     def during(self, work: Callable[[], None]) -> int:
         """Return how many instructions it needs, of all its threads, while `work` runs."""
@@ -56,7 +54,7 @@ class LiveCount:
 
     def _dumped(self) -> str:
         self._tell("--dump")
-        (path,) = self._folder.glob(f"{DUMPS}.*")
+        (path,) = self._process.folder.glob(f"{DUMPS}.*")
         text = path.read_text(encoding="ascii", errors="replace")
         path.unlink()
         return text
