@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from proxy.settings.errors import SettingError
 from proxy.settings.model import Settings, setting_names
 from proxy.settings.names import TABLES, setting_name
+from proxy.settings.values import NO_TEXT, is_text
 
 __all__ = ["Validated", "validate"]
 
@@ -53,7 +54,7 @@ class Validated:
 def validate(values: Mapping[str, Any]) -> Validated:
     """Check values by the names of their fields, each for itself."""
     damaged = [name for name, value in values.items() if _is_damaged(name, value)]
-    errors = tuple(SettingError(setting_name(name), "must be UTF-8 text") for name in damaged)
+    errors = tuple(SettingError(setting_name(name), NO_TEXT) for name in damaged)
     whole = {name: value for name, value in values.items() if name not in damaged}
     try:
         return Validated(Settings(**whole), frozenset(damaged), errors)
@@ -65,17 +66,8 @@ def validate(values: Mapping[str, Any]) -> Validated:
 
 
 def _is_damaged(name: str, value: object) -> bool:
-    """Say whether a variable or flag holds bytes that are no UTF-8, which a path may do.
-
-    Python gives them as surrogates, which no encoder takes, pydantic's own included.
-    """
-    if not isinstance(value, str) or name.endswith("_file"):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    """Say whether it is no text, which only a path may be; pydantic's encoder would raise."""
+    return isinstance(value, str) and not name.endswith("_file") and not is_text(value)
 
 
 def _as_error(detail: ErrorDetails) -> SettingError:

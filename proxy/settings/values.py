@@ -14,11 +14,13 @@ from proxy.oauth.credential import MAX_KEY_ID, is_key_id
 from proxy.oauth.secret import as_seen
 
 __all__ = [
+    "NO_TEXT",
     "allowed_host",
     "at_most",
     "certificate_name",
     "client_id",
     "egress_proxy",
+    "is_text",
     "key_digest",
     "key_id",
     "listen_address",
@@ -32,6 +34,9 @@ __all__ = [
     "word",
     "words",
 ]
+
+NO_TEXT: Final = "must be UTF-8 text"
+"""What is wrong where `is_text` says no."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]|\*")
 _ORIGIN: Final = re.compile(
@@ -115,13 +120,18 @@ def key_id(value: str) -> str:
     return value
 
 
+def is_text(value: str) -> bool:
+    """Say whether a variable or flag was UTF-8: Python gives other bytes as surrogates."""
+    return _SURROGATE.search(value) is None
+
+
 def secret(value: str) -> str:
     """Check a secret and return it as its operator sees it; the error never quotes it (T13)."""
     value = as_seen(value)
     if not value or _CONTROL.search(value):
         raise ValueError("must not be empty or hold control characters or line ends")
-    if _SURROGATE.search(value):
-        raise ValueError("must be UTF-8 text")
+    if not is_text(value):
+        raise ValueError(NO_TEXT)
     return value
 
 
