@@ -17,6 +17,7 @@ from bench.inside.recorded import RECORD, environment_of, page_table, read, writ
 from bench.peers.collector import collector
 from bench.report.page import PAGE
 from tests.support.source_tree import ROOT
+from tests.support.stand_in import stand_in
 
 # What valgrind writes, whose process a part was, and what the process that forked them cost.
 RECORDED = f"""\
@@ -122,9 +123,7 @@ def test_where_nothing_is_recorded_nothing_is_compared(
     mark: str,
 ) -> None:
     """And the gate says so, on GitHub as a warning; a runner's Python may change by itself."""
-    valgrind = tmp_path / "valgrind"
-    valgrind.write_text("#!/bin/sh\necho valgrind-0.0\n")
-    valgrind.chmod(0o755)
+    stand_in(tmp_path / "valgrind", "echo valgrind-0.0")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CI", environ)
     assert count_instructions(["--check", "--compiled", str(tmp_path)]) == 0

@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.source_tree import ROOT
-
-
-def program(folder: Path, name: str, script: str) -> None:
-    """Write a program that stands for a real one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(f"#!{shutil.which('bash')}\n{script}\n", "utf-8")
-    (folder / name).chmod(0o755)
+from tests.support.stand_in import stand_in
 
 
 @pytest.fixture
@@ -21,9 +15,9 @@ def machine(tmp_path: Path) -> Path:
     """Provide a machine that has Python 3.11 alone, and nobody there may install anything."""
     for needed in ("cat", "dirname", "mktemp", "rm"):
         (tmp_path / needed).symlink_to(str(shutil.which(needed)))
-    program(tmp_path, "id", "echo 1000")
-    program(tmp_path, "make", 'echo "made $*${PYTHON:+ by $PYTHON}"')
-    program(tmp_path, "python3", "echo 3.11")
+    stand_in(tmp_path / "id", "echo 1000")
+    stand_in(tmp_path / "make", 'echo "made $*${PYTHON:+ by $PYTHON}"')
+    stand_in(tmp_path / "python3", "echo 3.11")
     return tmp_path
 
 
@@ -55,17 +49,17 @@ def test_a_python_that_is_missing_is_skipped(machine: Path) -> None:
 def test_where_changes_are_accepted_two_pythons_must_be_there(machine: Path, missing: str) -> None:
     """Before anything else is done."""
     other = {"3.11": "3.13", "3.13": "3.11"}[missing]
-    program(machine, "python3", f"echo {other}")
+    stand_in(machine / "python3", f"echo {other}")
     assert made(machine, CI="true") == (1, [f"== Python {missing} is missing"])
 
 
 def test_pythons_are_found_by_name_and_by_pyenv(machine: Path) -> None:
     """Those of pyenv refuse to run, but it knows where; what `make` takes anyway is not named."""
-    program(machine, "python3.11", "echo 3.11")
-    program(machine, "python3.12", "echo 3.12")
-    program(machine, "python3.13", "exit 127")
-    program(machine, "pyenv", f'[ "$*" = "prefix 3.13" ] && echo "{machine}/prefix"')
-    program(machine / "prefix/bin", "python3.13", "echo 3.13")
+    stand_in(machine / "python3.11", "echo 3.11")
+    stand_in(machine / "python3.12", "echo 3.12")
+    stand_in(machine / "python3.13", "exit 127")
+    stand_in(machine / "pyenv", f'[ "$*" = "prefix 3.13" ] && echo "{machine}/prefix"')
+    stand_in(machine / "prefix/bin/python3.13", "echo 3.13")
     code, lines = made(machine, CI="true")
     assert code == 0
     assert "made test" in lines
@@ -83,9 +77,9 @@ def test_no_other_python_is_taken_for_the_one_that_is_named(machine: Path) -> No
 @pytest.mark.parametrize("target", ["check", "test", "test-compiled", "test-others", "test-quick"])
 def test_the_gate_ends_at_the_first_failure(machine: Path, target: str) -> None:
     """No later step hides it."""
-    program(machine, "python3.12", "echo 3.12")
-    program(machine, "python3.13", "echo 3.13")
-    program(machine, "make", f'echo "made $1"; [[ $1 != {target} ]]')
+    stand_in(machine / "python3.12", "echo 3.12")
+    stand_in(machine / "python3.13", "echo 3.13")
+    stand_in(machine / "make", f'echo "made $1"; [[ $1 != {target} ]]')
     code, lines = made(machine)
     assert code != 0
     assert lines[-1] == f"made {target}"
@@ -94,8 +88,8 @@ def test_the_gate_ends_at_the_first_failure(machine: Path, target: str) -> None:
 @pytest.mark.parametrize("target", ["check-instructions", "test-release", "test-deploy"])
 def test_the_last_steps_run_at_once_and_each_is_told_of(machine: Path, target: str) -> None:
     """A failure of one does not hide what the other found, and is none the less one."""
-    program(machine, "python3.13", "echo 3.13")
-    program(machine, "make", f'echo "made $1"; [[ $1 != {target} ]] || exit 7')
+    stand_in(machine / "python3.13", "echo 3.13")
+    stand_in(machine / "make", f'echo "made $1"; [[ $1 != {target} ]] || exit 7')
     code, lines = made(machine)
     assert code == 7
     assert "made test-deploy" in lines

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support.source_tree import ROOT
+from tests.support.stand_in import stand_in
 
 OWN: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 SUITES: Final = ("test", "test-compiled", "test-deploy", "test-release")
@@ -36,14 +37,6 @@ def shown(*arguments: str) -> subprocess.CompletedProcess[str]:
     return made("--dry-run", "--always-make", *arguments)
 
 
-def program(path: Path, script: str) -> Path:
-    """Write a program that stands for a Python."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
-    path.chmod(0o755)
-    return path
-
-
 def environments(*arguments: str) -> set[str]:
     """Return which environments a command of `make` speaks of: "" is that of no `PYTHON=`."""
     done = shown(*SUITES, "release", "check", "interface", *arguments)
@@ -61,7 +54,7 @@ def test_a_python_that_is_named_has_an_environment_of_its_own() -> None:
 def test_one_of_another_abi_has_an_environment_of_its_own(tmp_path: Path) -> None:
     """A free-threaded Python loads no compiled module of the other."""
     as_another = f"exec {sys.executable} -c \"import sys; sys.abiflags = 't'; $2\""
-    found = environments(f"PYTHON={program(tmp_path / 'python', as_another)}")
+    found = environments(f"PYTHON={stand_in(tmp_path / 'python', as_another)}")
     assert found == {f"{OWN}t"}
 
 
@@ -71,7 +64,7 @@ def project(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "build.txt").touch()
-    program(tmp_path / ".venv" / "bin" / "python", "echo Python 3.11.7 of /usr/lib/python3.11")
+    stand_in(tmp_path / ".venv" / "bin" / "python", "echo Python 3.11.7 of /usr/lib/python3.11")
     (tmp_path / ".venv" / "pyvenv.cfg").touch()
     (tmp_path / ".venv" / ".stamp-build").touch()
     return tmp_path
@@ -79,7 +72,7 @@ def project(tmp_path: Path) -> Path:
 
 def set_up(project: Path, python: str) -> subprocess.CompletedProcess[str]:
     """Let `make` see to the environment where python3 says that it is this one."""
-    program(project / "bin" / "python3", f"echo Python {python}")
+    stand_in(project / "bin" / "python3", f"echo Python {python}")
     return made(".venv/.stamp-build", folder=project, path=str(project / "bin"))
 
 
