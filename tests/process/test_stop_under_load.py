@@ -146,8 +146,8 @@ class Balancer:
     async def _is_ready(self, admin: int) -> bool:
         with contextlib.suppress(ConnectionError):
             probe = await Channel.connect("127.0.0.1", admin)
-            answer = await probe.ask(request("GET /readyz", "Connection: close"))
-            probe.close()
+            with contextlib.closing(probe):  # also where the stop cuts it, or the test ends
+                answer = await probe.ask(request("GET /readyz", "Connection: close"))
             return answer.status == 200
         return False
 

@@ -282,6 +282,7 @@ class ByteServer:
         self._listener = listener
         self._host = "127.0.0.1" if listener is None else listener.getsockname()[0]
         self._waiting: asyncio.Queue[Channel] = asyncio.Queue()
+        self._is_over = False
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -295,12 +296,15 @@ class ByteServer:
         return b"".join(bytes(channel.received) for channel in self.connections)
 
     async def __aenter__(self) -> Self:
+        self._is_over = False
         tasks = await self._stack.enter_async_context(task_group())
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             channel = Channel(reader, writer)
             self.connections.append(channel)
-            if self._answer is None:
+            if self._is_over:
+                channel.reset()  # the system had taken it, but it came up after the others went
+            elif self._answer is None:
                 self._waiting.put_nowait(channel)
             else:
                 serving = tasks.create_task(self._serve(channel, self._answer), name="peer")
@@ -324,6 +328,7 @@ class ByteServer:
         await self._stack.__aexit__(kind, error, traceback)
 
     def _drop_all(self) -> None:
+        self._is_over = True
         for channel in self.connections:
             channel.reset()
 
