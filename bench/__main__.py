@@ -23,12 +23,9 @@ from bench.load.scenarios import SCENARIOS, Scenario
 from bench.machine import cores, describe_machine, describe_versions, require_programs
 from bench.peers.lineup import PEERS, lineup, versions
 from bench.peers.upstream import started_upstream
-from bench.report.calm import require_calm
-from bench.report.chart import chart
-from bench.report.page import PAGE, page_with, write_page
+from bench.report.page import PAGE, page_with, publish
 from bench.report.tables import tables
 
-PICTURE = PAGE.with_suffix(".svg")
 OPEN_FILES = 16384
 
 
@@ -67,7 +64,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add(
         "--write",
         action="store_true",
-        help="write the page even after a part of the bench; a disturbed machine writes none",
+        help="write the page even after a part of the bench; a disturbed machine writes only "
+        "what one exchange costs inside the proxy",
     )
     options = parser.parse_args(arguments)
     if options.quick:
@@ -89,7 +87,7 @@ def chosen_scenarios(patterns: Sequence[str] | None) -> list[Scenario]:
 
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
-    """Measure and print; write the page if this was the whole bench, on a calm machine."""
+    """Measure and print; write the page if this was the whole bench."""
     names = options.peer or PEERS
     require_programs(names)
     is_whole = not (options.quick or options.scenario or options.peer)
@@ -110,13 +108,9 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         started_upstream(Path(folder), core=load_core) as upstream,
     ):
         results = measure_all(plan, upstream)
-    generated = f"{facts}\n\n{tables(results, scenarios)}"
-    print(generated)
+    print(f"{facts}\n\n{tables(results, scenarios)}")
     if is_written:
-        require_calm(results, scenarios)
-        write_page(PAGE, "bench", generated)
-        write_page(PAGE, "budget", budgets(interpreter))
-        PICTURE.write_text(chart(results), encoding="utf-8")
+        publish(PAGE, facts, results, scenarios, budgets(interpreter))
 
 
 def budgets(interpreter: Interpreter) -> str:

@@ -1,11 +1,17 @@
 """The page that keeps the figures: what stands between its markers is generated."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.failures import BenchError
 from bench.install import ROOT
+from bench.load.figures import Results
+from bench.load.scenarios import Scenario
+from bench.report.calm import require_calm
+from bench.report.chart import chart
+from bench.report.tables import tables
 
-__all__ = ["PAGE", "page_with", "write_page"]
+__all__ = ["PAGE", "page_with", "publish", "write_page"]
 
 PAGE = ROOT / "docs" / "performance.md"
 
@@ -24,3 +30,17 @@ def write_page(path: Path, block: str, generated: str) -> None:
     """Put a block into the page."""
     page = path.read_text(encoding="utf-8")
     path.write_text(page_with(page, block, generated), encoding="utf-8")
+
+
+def publish(
+    path: Path, facts: str, results: Results, scenarios: Sequence[Scenario], budget: str
+) -> None:
+    """Put the figures into the page, and draw the picture beside it.
+
+    Of a disturbed machine only the budget is taken, since each of its figures is the least of
+    many; the rest raises `BenchError`.
+    """
+    write_page(path, "budget", budget)
+    require_calm(results, scenarios)
+    write_page(path, "bench", f"{facts}\n\n{tables(results, scenarios)}")
+    path.with_suffix(".svg").write_text(chart(results), encoding="utf-8")

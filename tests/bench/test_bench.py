@@ -1,6 +1,7 @@
 """The bench: what it reads from wrk, what it computes, and what it writes. No load here."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,7 +18,7 @@ from bench.peers.peer import DIRECT, PROXY
 from bench.peers.token_endpoint import TOKEN
 from bench.report.calm import require_calm
 from bench.report.chart import Bar, chart, drawn
-from bench.report.page import PAGE, page_with
+from bench.report.page import PAGE, page_with, publish
 from bench.report.tables import tables
 from bench.report.targets import Target, targets
 from bench.table import fixed, grouped, percent, render, times
@@ -227,6 +228,22 @@ def test_a_page_without_markers_is_left_alone(page: str) -> None:
     """The bench says what the page lacks, and overwrites nothing."""
     with pytest.raises(BenchError, match="bench:begin"):
         page_with(page, "bench", "new")
+
+
+def test_a_disturbed_machine_publishes_the_budget_alone(tmp_path: Path) -> None:
+    """Its figures are the least of many; what a calm machine showed before stays."""
+    page = tmp_path / "page.md"
+    before = page_with(PAGE.read_text(encoding="utf-8"), "bench", "figures before")
+    page.write_text(before, encoding="utf-8")
+    with pytest.raises(BenchError, match="calm machine"):
+        publish(page, "facts", rounds(100.0, 112.0), GET_16, "the new budget")
+    assert page.read_text(encoding="utf-8") == page_with(before, "budget", "the new budget")
+    assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
+    publish(page, "facts", rounds(100.0, 105.0), GET_16, "a newer budget")
+    after = page.read_text(encoding="utf-8")
+    assert "figures before" not in after
+    assert all(text in after for text in ("facts", "a newer budget", GET_16[0].title))
+    assert ET.parse(tmp_path / "page.svg").getroot().tag.endswith("svg")
 
 
 @pytest.mark.parametrize("block", ["bench", "budget"])
