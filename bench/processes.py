@@ -1,11 +1,14 @@
 """Programs under measurement: started on one core, accounted for, and always stopped."""
 
+import itertools
 import os
+import random
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from bench.failures import BenchError, Refused
@@ -13,6 +16,8 @@ from bench.failures import BenchError, Refused
 __all__ = ["Process", "free_port", "on_core", "running"]
 
 STOP_SECONDS = 5.0
+LEAST_PORT = 20000
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class Process:
@@ -121,7 +126,21 @@ def running(
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that was free a moment ago; each is given out once.
+
+    It is none that the system hands out: whoever asks it for any port could get this one before
+    the program does, and would be asked what is meant for that.
+    """
+    for port in itertools.chain(_ports(), (0,)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as listener:
+            found: int = listener.getsockname()[1]
+            return found
+    raise BenchError("no port is free")
+
+
+@cache
+def _ports() -> Iterator[int]:
+    first, _ = map(int, EPHEMERAL.read_text(encoding="ascii").split())
+    ports = [*range(LEAST_PORT, first)]
+    random.SystemRandom().shuffle(ports)
+    return iter(ports)

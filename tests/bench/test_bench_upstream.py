@@ -18,6 +18,7 @@ from bench.load.wrk import Request, put_under_load
 from bench.peers.lineup import lineup
 from bench.peers.token_endpoint import new_token
 from bench.peers.upstream import Upstream, started_upstream
+from bench.processes import EPHEMERAL, free_port
 from tests.support.source_tree import ROOT
 
 pytestmark = [
@@ -43,6 +44,14 @@ def status(port: int, token: str | None) -> int:
     found = connection.getresponse().status
     connection.close()
     return found
+
+
+def test_a_free_port_is_nobody_elses() -> None:
+    """Until its program listens, the system gives it to none of those who ask for any port."""
+    first = int(EPHEMERAL.read_text("ascii").split()[0])
+    ports = [free_port() for _ in range(20)]
+    assert len({*ports}) == len(ports)
+    assert max(ports) < first
 
 
 @pytest.mark.parametrize("tls", [False, True])

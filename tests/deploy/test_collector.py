@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
+from bench.processes import free_port
 from tests.deploy.containers import libraries, need, tool
-from tests.deploy.watch import free_port
 from tests.support.messages import Message, reply, request
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import proxy_process

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import json
 import re
-import socket
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from bench.processes import free_port
 from tests.deploy.expressions import RULES
 from tests.support.oidc_server import required_program
 from tests.support.source_tree import read
@@ -52,14 +52,6 @@ def shortened(rules: str, factor: int) -> str:
         return f"{int(amount) * _SECONDS[unit] * 1000 // factor}ms"
 
     return _DURATION.sub(divide, rules)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def amtool(url: str, *arguments: str) -> str:
