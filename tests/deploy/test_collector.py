@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import re
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from tests.support.proxy_process import proxy_process
 from tests.support.running_proxy import environment, metric_in
 from tests.support.token_server import TokenServer
 from tests.support.traced import CALLER, SAMPLED, TRACE, gone_up
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 COLLECTOR: Final = "rotel-agent"
 _SPAN: Final = re.compile(r"^Span #\d+$", re.MULTILINE)
@@ -87,6 +88,21 @@ async def running_collector(folder: Path) -> AsyncIterator[Collector]:
         await process.wait()
 
 
+async def page_with(admin_port: int, count: int) -> str:
+    """Return the metrics once so many spans are counted, as the proxy does when it is answered.
+
+    By then the collector may long have written them.
+    """
+    admin = await Channel.connect("127.0.0.1", admin_port)
+    with contextlib.closing(admin):
+        for pause in itertools.repeat(0.01):
+            page = (await admin.ask(request("GET /metrics"))).body.decode()
+            if metric_in(page, "spans_total") >= count:
+                return page
+            await asyncio.sleep(pause)
+    raise AssertionError
+
+
 async def refuse_first_token(message: Message) -> bytes:
     """Answer 401 to the first token."""
     is_first = message.head.value("Authorization") == "Bearer token-1-of-the-test"
@@ -113,9 +129,7 @@ async def test_a_real_collector_counts_what_was_sent(
             assert (await caller.ask(request("GET /a", SAMPLED, host="evil.test"))).status == 421
             caller.close()
             spans = await collector.has(6)  # two token requests, two attempts, two requests
-            admin = await Channel.connect("127.0.0.1", admin_port)
-            page = (await admin.ask(request("GET /metrics"))).body.decode()
-            admin.close()
+            page = await within(page_with(admin_port, len(spans)), "the last batch to be counted")
             assert metric_in(page, "spans_total", outcome="exported") == len(spans)
             assert metric_in(page, "spans_total") == len(spans)
             process.send(signal.SIGTERM)
