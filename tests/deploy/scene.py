@@ -123,6 +123,7 @@ async def scene(
         )
         if collector is not None:
             environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
+            environ["OTEL_BSP_SCHEDULE_DELAY"] = "50"
         async with proxy_process(environ, "run", directory=folder) as process:
             port, admin = await process.ports()
             base = f"{'https' if has_tls else 'http'}://127.0.0.1:{port}"
