@@ -74,6 +74,24 @@ def test_no_other_python_is_taken_for_the_one_that_is_named(machine: Path) -> No
     assert lines[:2] == ["made check", "made test"]
 
 
+@pytest.mark.parametrize("failures", [1, 9])
+def test_lists_of_packages_are_asked_for_again(machine: Path, failures: int) -> None:
+    """Another apt may be at work. Without them, tests say what they miss: no gate ends there."""
+    asked = machine / "asked"
+    asked.touch()
+    stand_in(machine / "id", "echo 0")
+    stand_in(machine / "sleep", "")
+    stand_in(
+        machine / "apt-get",
+        f"[[ $1 == update ]] || exit 0; echo >>{asked}; mapfile -t all <{asked}; "
+        f"((${{#all[@]}} > {failures})) || exit 100",
+    )
+    code, lines = made(machine)
+    assert code == 0
+    assert lines[:2] == ["made check", "made test"]
+    assert len(asked.read_text("utf-8")) > min(failures, 3)
+
+
 @pytest.mark.parametrize("target", ["check", "test", "test-compiled", "test-others", "test-quick"])
 def test_the_gate_ends_at_the_first_failure(machine: Path, target: str) -> None:
     """No later step hides it."""
