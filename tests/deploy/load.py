@@ -5,13 +5,17 @@ import json
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 CALLERS = 8
 TARGET = "/mock/stream?count=5&interval_ms=50"
 
 
-def outcome_of(host: str, port: int) -> str:
-    """Ask once on a connection of its own; return what came of it."""
+def outcome_of(host: str, port: int, begun: Callable[[], object] = lambda: None) -> str:
+    """Ask once on a connection of its own; return what came of it.
+
+    `begun` is called once the answer has begun.
+    """
     connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.connect()
@@ -23,6 +27,7 @@ def outcome_of(host: str, port: int) -> str:
     except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
         # The kernel had taken the connection and the proxy had not: no byte of an answer came.
         return "not taken"
+    begun()
     try:
         answer.read()
     except (http.client.HTTPException, OSError):
@@ -39,23 +44,23 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """Print `busy` when every caller has an answer, and in the end how often each outcome came."""
+    """Print `busy` once every caller reads its second answer; in the end, how often what came."""
     host, _, port = sys.argv[1].rpartition(":")
-    outcomes: Counter[str] = Counter()
+    outcomes: list[str] = []  # which threads may share
     everybody = threading.Barrier(CALLERS, action=lambda: say("busy"))
 
     def keep_asking() -> None:
-        outcomes[outcome_of(host, int(port))] += 1
-        everybody.wait()
+        outcomes.append(outcome_of(host, int(port)))
+        outcomes.append(outcome_of(host, int(port), everybody.wait))
         while (outcome := outcome_of(host, int(port))) != "refused":
-            outcomes[outcome] += 1
+            outcomes.append(outcome)
 
     callers = [threading.Thread(target=keep_asking) for _ in range(CALLERS)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
-    say(json.dumps(outcomes))
+    say(json.dumps(Counter(outcomes)))
 
 
 if __name__ == "__main__":
