@@ -228,6 +228,7 @@ class Engine:
         return int(self.run("podman", "wait", name))
 
     def close(self) -> None:
-        """Remove every container, and the mounts of the store."""
+        """Remove every container, those of builds that failed too, and the mounts of the store."""
         self.run("podman", "rm", "--all", "--force", "--time", "0", check=False)
+        self.run("buildah", "rm", "--all", check=False)
         self.run("umount", str(self.folder / "graph" / "overlay"), check=False)
