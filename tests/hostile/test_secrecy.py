@@ -25,7 +25,7 @@ from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import environment
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually
+from tests.support.waiting import START_SECONDS, eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -138,7 +138,7 @@ async def ports_of(process: ProxyProcess, log_format: str) -> tuple[int, int]:
     """Return the ports for callers and operators, whatever the log looks like."""
     if log_format == "json":
         return await process.ports()
-    await eventually(lambda: "listening" in process.output, "the ports")
+    await eventually(lambda: "listening" in process.output, "the ports", START_SECONDS)
     line = re.sub(r"\x1b\[\d+m", "", process.line("listening"))
     found = {
         name: re.search(rf"\b{name}=\D*127\.0\.0\.1:(\d+)", line) for name in ("listen", "admin")
@@ -162,9 +162,8 @@ async def marked(
             upstream=upstream.url,
             token_url=tokens.token_url,
             log_level="debug",
-            read_timeout_seconds=0.3,
             token_wait_seconds=0.3,
-            **{"client_secret": MARKS["client secret"], **settings},
+            **{"client_secret": MARKS["client secret"], "read_timeout_seconds": 0.3, **settings},
         )
         async with proxy_process(environ, "run", directory=directory, prefix=prefix) as process:
             yield process
@@ -175,8 +174,13 @@ async def test_nothing_is_told_while_it_runs(
     tokens: TokenServer, tmp_path: Path, log_format: str
 ) -> None:
     """Neither in logs at any level, nor on the admin port, nor in replies, nor in /proc."""
-    async with marked(tokens, tmp_path, log_format=log_format) as process:
+    # A machine that stands still must not end the requests that the upstream responds to.
+    seconds = 3
+    async with marked(
+        tokens, tmp_path, log_format=log_format, read_timeout_seconds=seconds
+    ) as process:
         port, admin = await ports_of(process, log_format)
+        await eventually(lambda: "expires_in" in process.output, "a token")
         told = await provoke(port)
         assert len(told) > 10
         told |= await admin_pages(admin)
@@ -299,14 +303,14 @@ async def test_the_commands_tell_nothing(tokens: TokenServer, tmp_path: Path) ->
         client_secret="MARK-client-secret",
     )
     async with proxy_process(environ, "config", directory=tmp_path) as process:
-        assert await process.ended() == 0
+        assert await process.ended(START_SECONDS) == 0
         await eventually(lambda: "EGRESS_PROXY" in process.output.upper(), "the output")
     assert_nothing_told({"config": process.output})
     broken = {**environ, "SIGNICAT_PROXY_EGRESS_PROXY": "ftp://me:MARK-egress-password@x:y"}
     async with proxy_process(broken, "config", directory=tmp_path) as process:
-        assert await process.ended() == 2
+        assert await process.ended(START_SECONDS) == 2
     assert_nothing_told({"error": process.output})
     both = {**environ, "SIGNICAT_PROXY_CLIENT_SECRET_FILE": "MARK-client-secret"}
     async with proxy_process(both, "config", "--json", directory=tmp_path) as process:
-        await process.ended()
+        await process.ended(START_SECONDS)
     assert json.dumps("MARK-egress-password") not in process.output
