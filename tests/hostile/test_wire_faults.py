@@ -215,7 +215,7 @@ async def test_a_cable_pulled_for_seconds_loses_nothing_that_was_running(
 
 async def test_silence_ends_when_the_settings_say(tmp_path: Path) -> None:
     """No connection is 502, no answer 504; what was promised to be there is in its place after."""
-    async with bench(tmp_path, connect_timeout_seconds=1, read_timeout_seconds=3) as here:
+    async with bench(tmp_path, connect_timeout_seconds=3, read_timeout_seconds=3) as here:
         await here.is_sound()
         async with here.cable.pulled():
             answer, seconds = await here.timed(request("GET /lost"))  # on the pooled connection
@@ -223,7 +223,7 @@ async def test_silence_ends_when_the_settings_say(tmp_path: Path) -> None:
             assert 3 <= seconds < 3 + SLACK_SECONDS
             answer, seconds = await here.timed(request("GET /lost"))
             assert_problem(answer, 502, "upstream_unreachable")
-            assert 1 <= seconds < 1 + SLACK_SECONDS
+            assert 3 <= seconds < 3 + SLACK_SECONDS
         for number in range(5):
             answer = await here.ask(request(f"GET /{number}"))
             assert (answer.status, answer.body) == (200, mark_of(f"/{number}"))
@@ -247,7 +247,7 @@ async def is_cut(caller: Channel) -> bool:
 )
 async def test_an_answer_cut_by_the_cable_never_looks_whole(tmp_path: Path, framing: str) -> None:
     """The caller is cut too, whatever the framing was; a late rest is nobody's answer (F7)."""
-    async with bench(tmp_path, None, read_timeout_seconds=2) as here:
+    async with bench(tmp_path, None, read_timeout_seconds=4) as here:
         caller = await here.connect()
         await caller.send(request("GET /cut"))
         server = await here.upstream.accepted()
@@ -258,7 +258,7 @@ async def test_an_answer_cut_by_the_cable_never_looks_whole(tmp_path: Path, fram
             reading = tasks.create_task(is_cut(caller), name="peer")
             await eventually(lambda: b"xxx" in caller.received, "the beginning")
             async with here.cable.pulled():
-                assert await within(reading, "the cut", 2 + SLACK_SECONDS)
+                assert await within(reading, "the cut", 4 + SLACK_SECONDS)
                 await server.send(STALE)
         assert caller.received.startswith(b"HTTP/1.1 200 ")
         again = await here.connect()
@@ -271,7 +271,7 @@ async def test_an_answer_cut_by_the_cable_never_looks_whole(tmp_path: Path, fram
 
 async def test_an_interface_that_is_down_is_said_at_once(tmp_path: Path) -> None:
     """Where there is no way out, nobody waits for CONNECT_TIMEOUT_SECONDS; then all is well."""
-    async with bench(tmp_path, connect_timeout_seconds=30, token_timeout_seconds=1) as here:
+    async with bench(tmp_path, connect_timeout_seconds=30, token_timeout_seconds=4) as here:
         here.cable.near.ip("link", "set", "cable", "down")
         answer, seconds = await here.timed(request("GET /down"))
         assert_problem(answer, 502, "upstream_unreachable")
@@ -294,7 +294,8 @@ async def test_a_start_without_a_cable_recovers(tmp_path: Path) -> None:
         assert seconds < 1 + SLACK_SECONDS
         assert (await here.admin("/readyz")).status == 503
         here.cable.is_pulled = False
-        await eventually(lambda: bool(here.tokens.issued), "the first token", 40)
+        # One that is issued may still be on its way, or come too late.
+        await eventually(lambda: "expires_in" in here.process.output, "the first token", 40)
         await here.is_sound()
 
 
@@ -309,10 +310,14 @@ CALLERS = {
 @pytest.mark.parametrize("sent", CALLERS.values(), ids=CALLERS.keys())
 async def test_a_caller_whose_cable_is_pulled_holds_nothing(tmp_path: Path, sent: bytes) -> None:
     """Whatever it was at: connections on both sides are given back when the settings say (G6)."""
+
+    async def answer(message: Message) -> bytes:
+        return reply(body=BIG * 200 if message.target == "/big" else b"")
+
     with Cable() as cable:
         async with (
             TokenServer(listener=cable.listen("127.0.0.1")) as tokens,
-            ByteServer(reply(body=BIG * 200), listener=cable.listen("127.0.0.1")) as upstream,
+            ByteServer(answer, listener=cable.listen("127.0.0.1")) as upstream,
         ):
             environ = environment(
                 upstream=upstream.url,
@@ -320,7 +325,7 @@ async def test_a_caller_whose_cable_is_pulled_holds_nothing(tmp_path: Path, sent
                 listen=f"{NEAR}:0",
                 admin_listen=f"unix:{tmp_path}/admin",
                 head_timeout_seconds=1,
-                caller_idle_seconds=1,
+                caller_idle_seconds=3,
                 read_timeout_seconds=1,
             )
             process = proxy_process(environ, "run", directory=tmp_path, prefix=cable.prefix)
