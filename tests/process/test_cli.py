@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -15,13 +16,15 @@ from proxy.net.addresses import ListenAddress, is_loopback, parse_listen_address
 from proxy.settings.names import PREFIX
 from tests.support.messages import reply, request
 from tests.support.peers import ByteServer, Channel
+from tests.support.ports import refusing_port
 from tests.support.proxy_process import UNMEASURED, command, proxy_process
 from tests.support.running_proxy import CLIENT_SECRET, environment, running_proxy
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
-from tests.support.waiting import START_SECONDS, eventually
+from tests.support.waiting import PATIENCE_SECONDS, START_SECONDS, eventually, within
 
 END = "Ctrl-C ends it."
+PATIENTLY: Final[dict[str, Any]] = {"ready": True, "timeout_seconds": PATIENCE_SECONDS}
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -152,7 +155,9 @@ async def test_health_asks_the_admin_port(tokens: TokenServer, tmp_path: Path) -
         await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
         got = await command("health", "--ready", directory=tmp_path, environ=environ)
         assert got == (0, f"{address}/readyz: 200\n", "")
-    got = await command("health", "--admin-listen", address, directory=tmp_path)
+    with refusing_port() as port:
+        address = f"127.0.0.1:{port}"
+        got = await command("health", "--admin-listen", address, directory=tmp_path)
     assert got == (1, f"{address}/livez: Connection refused\n", "")
     code, _, err = await command("health", "--admin-listen", "x", directory=tmp_path)
     assert (code, f"{PREFIX}ADMIN_LISTEN" in err) == (2, True)
@@ -176,12 +181,19 @@ async def test_health_waits_for_a_proxy_that_starts(tokens: TokenServer, tmp_pat
         async with proxy_process(environ, "run", directory=tmp_path) as process:
             await process.event("listening")
             address = parse_listen_address(f"unix:{path}")
-            said = await asyncio.to_thread(probe, address, ready=True)
+            said = await asyncio.to_thread(probe, address, **PATIENTLY)
             why_not = "client default not_ready (no token yet)"
             assert said == (False, f"unix:{path}/readyz: 503 {why_not}")
             assert not health.done()
             tokens.gate.set()
             assert await health == (0, f"unix:{path}/readyz: 200\n", "")
+
+
+async def until_the_last_is_in_time(*arguments: str, directory: Path) -> tuple[int, str, str]:
+    """Ask until the last response comes in time: there are 0.2 s for it, however busy all are."""
+    while "TimeoutError" in (got := await command(*arguments, directory=directory))[1]:
+        pass
+    return got
 
 
 async def test_health_asks_for_as_long_as_it_was_told(tokens: TokenServer, tmp_path: Path) -> None:
@@ -194,10 +206,13 @@ async def test_health_asks_for_as_long_as_it_was_told(tokens: TokenServer, tmp_p
         address = f"127.0.0.1:{proxy.admin_port}"
         await proxy.metric_becomes(1, "token_requests_total", outcome="invalid_client")
         waits = ("health", "--admin-listen", address, "--ready", "--wait", "0.5")
-        got = await command(*waits, directory=tmp_path)
+        asking = until_the_last_is_in_time(*waits, directory=tmp_path)
+        got = await within(asking, "a last response in time", START_SECONDS)
         why_not = "client default not_ready (invalid_client)"
         assert got == (1, f"{address}/readyz: 503 {why_not}; waited 0.5 s\n", "")
-    got = await command("health", "--admin-listen", address, "--wait=0.3", directory=tmp_path)
+    with refusing_port() as port:
+        address = f"127.0.0.1:{port}"
+        got = await command("health", "--admin-listen", address, "--wait=0.3", directory=tmp_path)
     assert got == (1, f"{address}/livez: Connection refused; waited 0.3 s\n", "")
 
 
@@ -224,7 +239,7 @@ async def test_health_repeats_nothing_odd(body: bytes) -> None:
     """Somebody else may listen where the admin port should be, and say anything."""
     async with ByteServer(reply("503 Service Unavailable", body=body)) as stranger:
         address = parse_listen_address(stranger.url.removeprefix("http://"))
-        said = await asyncio.to_thread(probe, address, ready=True)
+        said = await asyncio.to_thread(probe, address, **PATIENTLY)
     assert said == (False, f"{address}/readyz: 503")
 
 
@@ -236,7 +251,7 @@ async def test_a_command_that_is_broken_off_has_failed(tmp_path: Path, name: str
         environ = environment(upstream="https://up.test", token_url=silent.url)
         arguments = (name, *(flags if name == "health" else ()))
         async with proxy_process(environ, *arguments, directory=tmp_path) as process:
-            await (await silent.accepted()).read_request()
+            await (await silent.accepted(START_SECONDS)).read_request()
             process.interrupt()
             assert await process.ended() == 1
     assert "Traceback" not in process.output
@@ -288,7 +303,7 @@ async def test_health_over_a_unix_socket(tokens: TokenServer, tmp_path: Path) ->
         async with proxy_process(environ, "run", directory=tmp_path) as process:
             await process.event("token_request")
             address = parse_listen_address(f"unix:{path}")
-            good = await asyncio.to_thread(probe, address, ready=True)
+            good = await asyncio.to_thread(probe, address, **PATIENTLY)
             assert good == (True, f"unix:{path}/readyz: 200")
 
 

@@ -22,9 +22,11 @@ from tests.support.own_network import (
     why_none,
 )
 from tests.support.peers import Channel
+from tests.support.ports import port_for_later
 from tests.support.proxy_process import ProxyProcess, command, proxy_process
 from tests.support.running_proxy import environment, proxied
 from tests.support.token_server import TokenServer
+from tests.support.waiting import START_SECONDS
 
 PREFIX: Final = "SIGNICAT_PROXY_"
 NETWORK: Final = pytest.mark.skipif(bool(why_none()), reason=why_none())
@@ -113,14 +115,14 @@ async def test_a_machine_without_a_loopback_is_an_error(tmp_path: Path) -> None:
     addresses = ("127.0.0.1/8", "::1/128")
     prefix = own_network(LOOPBACK_UP, *(f"ip address del {each} dev lo" for each in addresses))
     async with proxy_process(settings(), "run", directory=tmp_path, prefix=prefix) as process:
-        assert await process.ended() == 1
+        assert await process.ended(START_SECONDS) == 1
     assert process.lines[-1] == (
         f"signicat-proxy: {PREFIX}ADMIN_LISTEN: cannot listen on localhost:8081: "
         "Cannot assign requested address (127.0.0.1:8081)"
     )
 
 
-def taken(host: str, port: int = 0) -> socket.socket:
+def taken(host: str, port: int) -> socket.socket:
     """Listen there, as another program does."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)
@@ -139,8 +141,8 @@ async def test_a_port_that_is_taken_on_one_loopback_is_an_error(
     tmp_path: Path, setting: str, host: str
 ) -> None:
     """Half of localhost would be another program: one line names the setting and the address."""
-    with taken(host) as other:
-        port = other.getsockname()[1]
+    port = port_for_later()
+    with taken(host, port):
         environ = settings(listen="127.0.0.1:0", admin_listen="127.0.0.1:0")
         environ[PREFIX + setting] = f"localhost:{port}"
         code, _, err = await command("run", directory=tmp_path, environ=environ)
@@ -199,8 +201,8 @@ async def test_a_port_that_is_free_on_one_loopback_alone_is_not_taken() -> None:
 @IPV6
 def test_what_is_bound_is_closed_where_the_rest_cannot_be() -> None:
     """A start that fails leaves no half of an entry open."""
-    with taken("::1") as other:
-        port = other.getsockname()[1]
+    port = port_for_later()
+    with taken("::1", port):
         address = parse_listen_address(f"localhost:{port}")
         with pytest.raises(CannotListenError) as raised:
             listen("LISTEN", address, address.each(), 8)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import re
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
@@ -16,6 +15,7 @@ import pytest
 from tests.support.messages import reply, request
 from tests.support.own_systemd import OwnSystemd, own_systemd, systemd_version, why_no_systemd
 from tests.support.peers import ByteServer, Channel
+from tests.support.ports import port_for_later
 from tests.support.running_proxy import CLIENT_SECRET, environment
 from tests.support.source_tree import ROOT
 from tests.support.systemd_units import for_older_systemd, units_of_the_page
@@ -27,13 +27,6 @@ SERVICE: Final = "signicat-proxy.service"
 SOCKET: Final = "signicat-proxy.socket"
 OF_THE_SYSTEM: Final = r"(?m)^(User|WantedBy|Also|Wants|After|Protect\w+|Private\w+)=.*\n"
 """What a user's manager does not have, and the mounts that it cannot make in a namespace."""
-
-
-def free_port() -> int:
-    """Return a port that nobody has at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Scene:
@@ -89,7 +82,7 @@ class Scene:
 @contextlib.asynccontextmanager
 async def scene(tokens: TokenServer, folder: Path, **lines: str) -> AsyncIterator[Scene]:
     """Install the units of the page, on a free port; `lines` replace some of the service's."""
-    port = free_port()
+    port = port_for_later()
     async with ByteServer(reply(body=b"x")) as upstream:
         values = environment(
             upstream=upstream.url,
@@ -165,7 +158,7 @@ async def test_restarts_lose_nobody(tokens: TokenServer, tmp_path: Path) -> None
 @pytest.mark.timeout(180)
 async def test_a_process_that_hangs_is_started_again(tokens: TokenServer, tmp_path: Path) -> None:
     """The watchdog ends it; whoever calls meanwhile is answered by the next one (C5)."""
-    async with scene(tokens, tmp_path, WatchdogSec="2", RestartSec="0") as here:
+    async with scene(tokens, tmp_path, WatchdogSec="6", RestartSec="0") as here:
         await here.manager.order("start", SERVICE)
         assert await here.ask() == 200
         hung = (await here.manager.facts(SERVICE))["MainPID"]
