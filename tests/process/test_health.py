@@ -16,7 +16,7 @@ from tests.support.name_server import at_the_far_end, name_server
 from tests.support.no_ipv6 import HAS_SECCOMP, WITHOUT_IPV6
 from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import proxy_process
-from tests.support.waiting import within
+from tests.support.waiting import START_SECONDS, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -98,7 +98,7 @@ async def test_a_machine_without_ipv6(tmp_path: Path) -> None:
     """What is said is why there is nobody at the address that it has."""
     arguments = ("health", "--admin-listen", "localhost:1")
     async with proxy_process({}, *arguments, directory=tmp_path, prefix=WITHOUT_IPV6) as process:
-        assert await process.ended() == 1
+        assert await process.ended(START_SECONDS) == 1
     assert process.lines == ["localhost:1/livez: Connection refused"]
 
 
@@ -112,6 +112,6 @@ async def test_a_name_server_that_is_silent(tmp_path: Path, flags: tuple[str, ..
             prefix = at_the_far_end(cable, tmp_path, "timeout:30 attempts:1")
             arguments = ("health", *flags, "--admin-listen", "admin.example.test:8081")
             async with proxy_process({}, *arguments, directory=tmp_path, prefix=prefix) as process:
-                assert await process.ended() == 1
+                assert await process.ended(START_SECONDS) == 1
             assert names.asked <= 2  # for IPv4 and for IPv6
     assert process.lines[0].startswith("admin.example.test:8081/livez: TimeoutError")

@@ -15,6 +15,7 @@ from tests.support.proxy_process import UNMEASURED, proxy_process
 from tests.support.running_proxy import environment
 from tests.support.source_tree import read
 from tests.support.token_server import TokenServer
+from tests.support.waiting import START_SECONDS
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -123,7 +124,7 @@ async def test_health_imports_next_to_nothing(tmp_path: Path) -> None:
     async with proxy_process(
         TRACED, "health", "--admin-listen", "127.0.0.1:1", directory=tmp_path, prefix=UNMEASURED
     ) as process:
-        assert await process.ended() == 1
+        assert await process.ended(START_SECONDS) == 1
     modules = imported(process.lines)
     own = {name for name in modules if top(name) == "proxy"}
     assert own - {"proxy.request_path__mypyc"} == MODULES_OF_HEALTH

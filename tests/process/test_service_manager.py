@@ -20,7 +20,7 @@ from tests.support.running_proxy import environment
 from tests.support.service_manager import service_manager
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually
+from tests.support.waiting import START_SECONDS, eventually
 
 UPSTREAM: Final = "http://127.0.0.1:9"
 
@@ -40,7 +40,7 @@ async def test_ready_when_the_ports_are_open(
     with service_manager(tmp_path, is_abstract=is_abstract) as manager:
         environ = environment(upstream=UPSTREAM, token_url=tokens.token_url) | manager.environ
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            ready = await manager.hears("READY")
+            ready = await manager.hears("READY", seconds=START_SECONDS)
             _, admin = await process.ports()
             (await Channel.connect("127.0.0.1", admin)).close()
             assert ready == {"READY": "1", "STATUS": "Not ready: default has no token yet"}
@@ -57,7 +57,8 @@ async def test_the_status_is_told_when_it_changes(tokens: TokenServer, tmp_path:
         environ = environment(upstream=UPSTREAM, token_url=tokens.token_url) | manager.environ
         environ["WATCHDOG_USEC"] = "200000"
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            await manager.hears_status("Not ready: default has no token (invalid_client)")
+            status = "Not ready: default has no token (invalid_client)"
+            await manager.hears_status(status, START_SECONDS)
             heard = len(manager.values("STATUS"))
             await manager.hears("WATCHDOG", len(manager.values("WATCHDOG")) + 10)
             assert len(manager.values("STATUS")) == heard
@@ -77,7 +78,8 @@ async def test_the_watchdog_hears_that_the_loop_turns(tokens: TokenServer, tmp_p
                 port, _ = await process.ports()
                 await manager.hears("WATCHDOG")
                 began = time.monotonic()
-                await manager.hears("WATCHDOG", 11)
+                heard = len(manager.values("WATCHDOG"))  # some may have waited for us
+                await manager.hears("WATCHDOG", heard + 10)
                 assert time.monotonic() - began > 1  # neither more often than that
                 caller = await Channel.connect("127.0.0.1", port)
                 await caller.send(request("GET /"))
@@ -96,7 +98,7 @@ async def test_a_reload_ends_when_all_that_it_asks_for_is_over(
     with service_manager(tmp_path) as manager:
         environ = environment(upstream=UPSTREAM, token_url=tokens.token_url) | manager.environ
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            await manager.hears_status("Ready: default")
+            await manager.hears_status("Ready: default", START_SECONDS)
             tokens.gate.clear()
             tokens.failure = reply("400 Bad Request", body=b'{"error":"invalid_client"}')
             before = time.monotonic_ns() // 1000

@@ -29,7 +29,7 @@ from tests.support.service_manager import activated, hand_over, service_manager
 from tests.support.source_tree import ROOT
 from tests.support.tls_callers import ServerFiles
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually, within
+from tests.support.waiting import START_SECONDS, eventually, within
 
 PREFIX: Final = "SIGNICAT_PROXY_"
 HAS_IPV6: Final = (
@@ -181,7 +181,7 @@ async def test_a_socket_that_nobody_can_be_accepted_on(
     environ = environment(**NOWHERE) | {PREFIX + setting: "systemd:web"}
     with make(tmp_path) as sock:
         async with activated(environ, [("web", sock)], directory=tmp_path) as process:
-            assert await process.ended() == 2
+            assert await process.ended(START_SECONDS) == 2
     (line,) = process.lines
     assert line.startswith(f"signicat-proxy: {PREFIX}{setting}: systemd:web: {error}")
 
@@ -192,7 +192,7 @@ async def test_a_descriptor_that_is_no_socket(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w") as file:
         sockets = [("web", file.fileno())]
         async with activated(environ, sockets, directory=tmp_path) as process:
-            assert await process.ended() == 2
+            assert await process.ended(START_SECONDS) == 2
     (line,) = process.lines
     assert line.startswith(f"signicat-proxy: {PREFIX}LISTEN: systemd: the socket web is no socket")
 
@@ -235,7 +235,7 @@ async def test_a_socket_that_is_not_there(
             stderr=asyncio.subprocess.PIPE,
             pass_fds=descriptors,
         )
-        _, err = await within(process.communicate(), "the end")
+        _, err = await within(process.communicate(), "the end", START_SECONDS)
     lines = err.decode().splitlines()
     assert process.returncode == 2
     assert len(lines) == 1 + len(errors)
@@ -262,7 +262,7 @@ async def test_one_socket_under_two_names(tmp_path: Path, listen: str) -> None:
         rest = [("admin", own)] if "web" in listen else []
         sockets = [(one, web), (other, web), *rest]
         async with activated(environ, sockets, directory=tmp_path) as process:
-            assert await process.ended() == 2
+            assert await process.ended(START_SECONDS) == 2
     (line,) = process.lines
     place = f"127.0.0.1:{re.findall(r':([0-9]+),', line)[0]}"
     setting = "LISTEN" if "web" in listen else "ADMIN_LISTEN"
@@ -283,9 +283,9 @@ async def test_a_socket_that_no_setting_takes(tokens: TokenServer, tmp_path: Pat
                 assert warning["address"] == f"127.0.0.1:{port_of(rest)}"
                 assert f"systemd:rest into {PREFIX}LISTEN" in warning["hint"]
                 await process.event("token_request")
-                open_ones = {str(link.readlink()) for link in fds_of(process)}
-                assert f"socket:[{os.fstat(web.fileno()).st_ino}]" in open_ones
-                assert f"socket:[{os.fstat(rest.fileno()).st_ino}]" not in open_ones
+                open_ones = set(map(inode_of, fds_of(process)))
+                assert os.fstat(web.fileno()).st_ino in open_ones
+                assert os.fstat(rest.fileno()).st_ino not in open_ones
                 await stop(process)
 
 
@@ -483,7 +483,7 @@ async def test_what_leads_back_to_them_is_an_error(tmp_path: Path) -> None:
             listen="systemd",
         )
         async with activated(environ, [("web", web)], directory=tmp_path) as process:
-            assert await process.ended() == 2
+            assert await process.ended(START_SECONDS) == 2
     (line,) = process.lines
     assert f"{PREFIX}UPSTREAM_URL: 127.0.0.1:{port_of_line(line)} is an address of this" in line
 
@@ -525,7 +525,7 @@ async def test_a_user_needs_a_unix_socket_among_them(tmp_path: Path) -> None:
     assert code == 0
     with tcp() as web:
         async with activated(environ, [("web", web)], directory=tmp_path) as process:
-            assert await process.ended() == 2
+            assert await process.ended(START_SECONDS) == 2
     assert "callers.me.unix_user: " in process.output
 
 
@@ -610,7 +610,8 @@ class Callers:
         while not self.are_enough.is_set():
             caller = await connect(self._listening)
             try:
-                self.ends[str((await caller.ask(request("GET /"))).status)] += 1
+                answer = await caller.ask(request("GET /"), START_SECONDS)
+                self.ends[str(answer.status)] += 1
             except ConnectionError as error:
                 self.ends[repr(error)] += 1
             finally:
@@ -622,7 +623,8 @@ class Callers:
 
     async def are_answered(self, more: int = 100) -> None:
         """Wait until that many more have been answered."""
-        await eventually(partial(self.has_answered, self.ends["200"] + more), "the load")
+        is_enough = partial(self.has_answered, self.ends["200"] + more)
+        await eventually(is_enough, "the load", START_SECONDS)
 
 
 @contextlib.asynccontextmanager
@@ -691,11 +693,11 @@ async def test_who_is_in_the_queue_at_the_stop_gets_an_answer(
                 callers.append(await connect(web))
                 await callers[-1].send(request("GET /"))
             async with activated(environ, [("web", web)], directory=tmp_path) as new:
-                bodies = [(await caller.read_answer()).body for caller in callers]
+                answers = [await caller.read_answer(seconds=START_SECONDS) for caller in callers]
                 for caller in callers:
                     caller.reset()
                 await stop(new)
-    assert bodies == [b"x"] * 60
+    assert [answer.body for answer in answers] == [b"x"] * 60
 
 
 async def is_stopped(process: ProxyProcess) -> None:

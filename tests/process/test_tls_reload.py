@@ -22,7 +22,7 @@ from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import RunningProxy, environment, proxied
 from tests.support.tls_callers import ServerFiles, caller_context, tls_caller, write_pair
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually, task_group
+from tests.support.waiting import START_SECONDS, eventually, task_group
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -261,5 +261,5 @@ async def test_a_pair_that_cannot_be_used_is_exit_code_2(tmp_path: Path) -> None
         upstream="http://127.0.0.1:9", token_url="http://127.0.0.1:9/t", **files.settings
     )
     async with proxy_process(environ, "run", directory=tmp_path) as process:
-        assert await process.ended() == 2
+        assert await process.ended(START_SECONDS) == 2
     assert "SIGNICAT_PROXY_TLS_KEY_FILE: the key does not belong" in process.output

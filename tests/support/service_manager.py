@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.proxy_process import ProxyProcess, proxy_process
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 __all__ = ["ServiceManagerStandIn", "activated", "hand_over", "service_manager"]
 
@@ -37,14 +37,16 @@ class ServiceManagerStandIn:
         """Return what a field has been, in order."""
         return [message[name] for message in self.told if name in message]
 
-    async def hears(self, name: str, amount: int = 1) -> Told:
+    async def hears(self, name: str, amount: int = 1, seconds: float = PATIENCE_SECONDS) -> Told:
         """Wait until a field has come `amount` times; return the datagram that had it then."""
-        await eventually(lambda: len(self.values(name)) >= amount, f"{name}, {amount} times")
+        is_heard = f"{name}, {amount} times"
+        await eventually(lambda: len(self.values(name)) >= amount, is_heard, seconds)
         return [message for message in self.told if name in message][amount - 1]
 
-    async def hears_status(self, text: str) -> None:
+    async def hears_status(self, text: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until the last line of status is `text`."""
-        await eventually(lambda: self.values("STATUS")[-1:] == [text], f"the status {text}")
+        is_told = f"the status {text}"
+        await eventually(lambda: self.values("STATUS")[-1:] == [text], is_told, seconds)
 
     def fill(self) -> None:
         """Let nothing more be told, until somebody reads."""
