@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -76,7 +78,9 @@ async def test_a_second_signal_ends_at_once(tokens: TokenServer, tmp_path: Path)
     """Whatever is running (C2)."""
     async with (
         ByteServer() as upstream,
-        proxy_process(environ_for(tokens, upstream), "run", directory=tmp_path) as process,
+        proxy_process(
+            environ_for(tokens, upstream, drain_seconds=3600), "run", directory=tmp_path
+        ) as process,
     ):
         port, _ = await process.ports()
         caller = await Channel.connect("127.0.0.1", port)
@@ -85,7 +89,7 @@ async def test_a_second_signal_ends_at_once(tokens: TokenServer, tmp_path: Path)
         process.send(signal.SIGTERM)
         await process.event("draining")
         process.send(signal.SIGTERM)
-        assert await process.ended(seconds=3) == 0
+        assert await process.ended() == 0
         caller.close()
 
 
@@ -106,7 +110,7 @@ async def test_an_end_loses_no_line_of_the_access_log(
     async with ByteServer(answer) as upstream:
         environ = environ_for(tokens, upstream, listen=f"unix:{path}", log_level="error")
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            await eventually(lambda: takes_callers(path), "the ports to open")
+            await eventually(lambda: takes_callers(path), "the ports to open", START_SECONDS)
             caller = await Channel.connect_unix(str(path))
             await caller.send(request("GET /") * count + request("GET /slow"))
             await eventually(lambda: len(upstream.requests) > count, "the slow request")
@@ -156,23 +160,44 @@ def test_aiohttp_is_imported_by_the_server_alone() -> None:
     assert done.stdout == b"False\n"
 
 
-def takes_signals(pid: int) -> bool:
-    """Say whether the command has taken its signals over; hangup is the last that it takes."""
-    status = Path(f"/proc/{pid}/status").read_text("ascii")
-    masks = re.findall(r"^Sig(?:Ign|Cgt):\s*([0-9a-f]+)$", status, re.MULTILINE)
-    return any(int(mask, 16) >> (signal.SIGHUP - 1) & 1 for mask in masks)
+HOLDING: Final = """
+import sys
+with open({pipe!r}) as pipe:
+    pipe.read()
+sys.path.remove({folder!r})
+del sys.modules[__name__]
+import uvloop
+"""
+"""A module in the place of one that `run` imports, which comes once the test has let it."""
 
 
 @contextlib.asynccontextmanager
-async def starting(tokens: TokenServer, directory: Path) -> AsyncIterator[ProxyProcess]:
-    """Start a process; yield it when it takes signals, long before its modules are imported."""
-    async with (
-        ByteServer(reply()) as upstream,
-        proxy_process(environ_for(tokens, upstream), "run", directory=directory) as process,
-    ):
-        await eventually(lambda: takes_signals(process.pid), "the first handler")
-        assert "listening" not in process.output
-        yield process
+async def importing(
+    tokens: TokenServer, directory: Path
+) -> AsyncIterator[tuple[ProxyProcess, Callable[[], None]]]:
+    """Start a process that is held amid its imports; yield it, and what lets it go on."""
+    folder, pipe = directory / "first", directory / "pipe"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    holding = HOLDING.format(pipe=str(pipe), folder=str(folder))
+    (folder / "uvloop.py").write_text(holding)
+    path = {"PYTHONPATH": f"{folder}:{os.environ.get('PYTHONPATH', ROOT)}"}
+    with contextlib.ExitStack() as held:
+
+        def is_held() -> bool:
+            with contextlib.suppress(OSError):  # until it reads from the pipe
+                held.callback(os.close, os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+                return True
+            return False
+
+        async with (
+            ByteServer(reply()) as upstream,
+            proxy_process(
+                environ_for(tokens, upstream) | path, "run", directory=directory
+            ) as process,
+        ):
+            await eventually(is_held, "the import", START_SECONDS)
+            yield process, held.close
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -180,7 +205,7 @@ async def test_a_signal_while_it_imports_ends_it_with_0(
     tokens: TokenServer, tmp_path: Path, number: signal.Signals
 ) -> None:
     """A container's PID 1 would otherwise not even notice (C2)."""
-    async with starting(tokens, tmp_path) as process:
+    async with importing(tokens, tmp_path) as (process, _):
         process.send(number)
         assert await process.ended() == 0
     assert process.output == ""
@@ -190,8 +215,9 @@ async def test_a_hangup_while_it_imports_disturbs_nothing(
     tokens: TokenServer, tmp_path: Path
 ) -> None:
     """Whoever rotates secrets may say so at any time; the first request reads them anyway (C2)."""
-    async with starting(tokens, tmp_path) as process:
+    async with importing(tokens, tmp_path) as (process, go_on):
         process.send(signal.SIGHUP)
+        go_on()
         await process.ports()
         await eventually(lambda: bool(tokens.issued), "a token")
         process.send(signal.SIGTERM)
@@ -202,8 +228,10 @@ async def test_late_signals_do_not_change_the_exit_code(
     tokens: TokenServer, tmp_path: Path
 ) -> None:
     """Signals without end: a drain that had nothing to wait for is still a clean end (C2)."""
-    async with starting(tokens, tmp_path) as process:
-        await process.ports()
+    async with (
+        ByteServer(reply()) as upstream,
+        proxy_process(environ_for(tokens, upstream), "run", directory=tmp_path) as process,
+    ):
         await process.event("token_request")
         async with asyncio.TaskGroup() as tasks:
             code = tasks.create_task(process.ended(), name="peer")
@@ -223,7 +251,7 @@ async def test_a_signal_that_waits_from_before_the_start_ends_it(
         sys.executable, "-c", BLOCKED, str(number), cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
     )
     try:
-        assert await within(process.wait(), "the process to end") == 0
+        assert await within(process.wait(), "the process to end", START_SECONDS) == 0
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -242,11 +270,13 @@ async def test_hangup_renews_the_token(tokens: TokenServer, tmp_path: Path) -> N
     ):
         await process.ports()
         await eventually(lambda: len(tokens.issued) == 1, "the first token")
+        process.send(signal.SIGHUP)
+        await eventually(lambda: len(tokens.issued) == 2, "a renewal without a new secret")
         secret.write_text("new-secret")
         process.send(signal.SIGHUP)
         # Who is quicker sees the new content first, and renews for it and for the signal.
-        await eventually(lambda: len(tokens.issued) >= 2, "the renewal", 3)
-        assert b"client_secret=new-secret" in tokens.requests[1].body
+        await eventually(lambda: len(tokens.issued) >= 3, "the renewal")
+        assert b"client_secret=new-secret" in tokens.requests[2].body
 
 
 @pytest.mark.parametrize("setting", ["listen", "admin_listen"])
@@ -258,7 +288,7 @@ async def test_a_port_in_use_is_one_line(tokens: TokenServer, tmp_path: Path, se
             upstream="http://127.0.0.1:9", token_url=tokens.token_url, **{setting: address}
         )
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            assert await process.ended() == 1
+            assert await process.ended(START_SECONDS) == 1
     lines = [line for line in process.lines if f"SIGNICAT_PROXY_{setting.upper()}" in line]
     assert len(lines) == 1
     assert address in lines[0]
@@ -290,6 +320,6 @@ async def test_the_start_up_deadline_ends_the_process(tokens: TokenServer, tmp_p
             environ_for(tokens, upstream, startup_deadline_seconds=0.3), "run", directory=tmp_path
         ) as process,
     ):
-        assert await process.ended() == 1
+        assert await process.ended(START_SECONDS) == 1
     assert "STARTUP_DEADLINE_SECONDS" in process.output
     assert "Traceback" not in process.output

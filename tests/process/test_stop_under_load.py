@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.messages import Message, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
+from tests.support.ports import port_for_later
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import environment
 from tests.support.token_server import TokenServer
@@ -105,7 +106,9 @@ async def test_a_stuck_request_does_not_hold_the_stop(tokens: TokenServer, tmp_p
         return big
 
     async with ByteServer(answer) as upstream:
-        environ = environment(upstream=upstream.url, token_url=tokens.token_url, drain_seconds=1)
+        # What would end them otherwise comes later than the end is waited for.
+        settings = {"drain_seconds": 1, "read_timeout_seconds": 3600}
+        environ = environment(upstream=upstream.url, token_url=tokens.token_url, **settings)
         async with proxy_process(environ, "run", directory=tmp_path) as process:
             port, _ = await process.ports()
             callers = []
@@ -115,7 +118,7 @@ async def test_a_stuck_request_does_not_hold_the_stop(tokens: TokenServer, tmp_p
                 callers.append(caller)
             await eventually(lambda: len(upstream.requests) == 2, "both requests")
             process.send(signal.SIGTERM)
-            assert await process.ended(seconds=4) == 0
+            assert await process.ended() == 0
             for caller in callers:
                 caller.reset()
 
@@ -182,8 +185,9 @@ async def test_restarts_behind_two_instances_lose_nothing(
 ) -> None:
     """Each is replaced in turn while callers are busy; they see nothing but answers (C2)."""
     async with ByteServer(reply(body=b"x")) as upstream, contextlib.AsyncExitStack() as stack:
+        # Long enough for a look at the probes, also of a machine that stands still meanwhile.
         environ = environment(
-            upstream=upstream.url, token_url=tokens.token_url, shutdown_delay_seconds=0.5
+            upstream=upstream.url, token_url=tokens.token_url, shutdown_delay_seconds=3
         )
         balancer = Balancer()
 
@@ -213,14 +217,16 @@ async def test_restarts_behind_two_instances_lose_nothing(
 async def test_a_killed_process_leaves_its_port_free(tokens: TokenServer, tmp_path: Path) -> None:
     """The next one starts on the same port at once."""
     async with ByteServer(reply(body=b"x")) as upstream:
-        environ = environment(upstream=upstream.url, token_url=tokens.token_url)
+        port = port_for_later()
+        environ = environment(
+            upstream=upstream.url, token_url=tokens.token_url, listen=f"127.0.0.1:{port}"
+        )
         async with proxy_process(environ, "run", directory=tmp_path) as process:
-            port, _ = await process.ports()
+            await process.ports()
             caller = await Channel.connect("127.0.0.1", port)
             await caller.ask(request("GET /"))
             process.send(signal.SIGKILL)
             assert await process.ended() == -signal.SIGKILL
-        environ["SIGNICAT_PROXY_LISTEN"] = f"127.0.0.1:{port}"
         async with proxy_process(environ, "run", directory=tmp_path) as process:
             assert (await process.ports())[0] == port
             caller.reset()
