@@ -65,7 +65,9 @@ class ProxyProcess:
 
         async def search() -> dict[str, Any]:
             nonlocal seen
-            while self._process.returncode is None:
+            is_over = False
+            while not is_over:
+                is_over = self._is_silent.is_set()  # what it wrote before its end counts too
                 for line in self.lines[seen:]:
                     seen += 1
                     if f'"event": "{name}"' in line:
