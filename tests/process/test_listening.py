@@ -216,8 +216,8 @@ async def test_another_program_on_one_loopback_is_not_taken_for_the_proxy(
     tokens: TokenServer, tmp_path: Path
 ) -> None:
     """`check` beside a running proxy of IPv4 alone finds who has the port of IPv6."""
-    async with proxied(tokens, reply()) as (proxy, _):
-        port = proxy.port
+    port = port_for_later()
+    async with proxied(tokens, reply(), listen=f"127.0.0.1:{port}"):
         environ = settings(listen=f"localhost:{port}", admin_listen="localhost:0")
         arguments = ("check", "--no-call")
         _, out, _ = await command(*arguments, directory=tmp_path, environ=environ)
