@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.support.messages import Head, Message
-from tests.support.waiting import PATIENCE_SECONDS, eventually, task_group, within
+from tests.support.waiting import PATIENCE_SECONDS, eventually, patience, task_group, within
 
 __all__ = [
     "Answer",
@@ -108,7 +108,7 @@ class Channel:
         sent = 0
         with contextlib.suppress(TimeoutError, ConnectionError):
             while sent < limit:
-                async with asyncio.timeout(seconds):
+                async with patience(seconds):
                     self._writer.write(data)
                     sent += len(data)
                     await self._writer.drain()
@@ -202,7 +202,7 @@ class Channel:
         if self._buffer:
             return False
         try:
-            async with asyncio.timeout(seconds):
+            async with patience(seconds):
                 await self._fill()
         except TimeoutError:
             return True

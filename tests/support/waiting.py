@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
-__all__ = ["PATIENCE_SECONDS", "START_SECONDS", "eventually", "task_group", "within"]
+__all__ = ["PATIENCE_SECONDS", "START_SECONDS", "eventually", "patience", "task_group", "within"]
 
 T = TypeVar("T")
 
@@ -14,12 +14,39 @@ PATIENCE_SECONDS: Final = 10.0
 """How long a test waits for what must come at once."""
 START_SECONDS: Final = 60.0
 """How long it waits for a process that it starts: a busy machine takes its time for that."""
+_PARTS: Final = 10
+
+
+@contextlib.asynccontextmanager
+async def patience(seconds: float) -> AsyncIterator[None]:
+    """Raise `TimeoutError` after `seconds`, of which a stop of the process is a tenth at most.
+
+    Where the machine stood still nobody else was late: what was due shows in the next turns.
+    """
+    loop = asyncio.get_running_loop()
+    left = _PARTS
+    part: asyncio.TimerHandle
+
+    def part_is_over() -> None:
+        nonlocal left, part
+        left -= 1
+        if left:
+            part = loop.call_later(seconds / _PARTS, part_is_over)
+        else:
+            end.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as end:
+        part = loop.call_later(seconds / _PARTS, part_is_over)
+        try:
+            yield
+        finally:
+            part.cancel()
 
 
 async def within(awaitable: Awaitable[T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
     """Return what `awaitable` brings; fail with `what` was waited for after `seconds`."""
     try:
-        async with asyncio.timeout(seconds):
+        async with patience(seconds):
             return await awaitable
     except TimeoutError:
         raise AssertionError(f"waited {seconds:g} s in vain for {what}") from None
