@@ -93,7 +93,9 @@ class Channel:
     # --- sending and ending ---
 
     async def send(self, data: bytes) -> None:
-        """Send `data`; wait until the peer takes it."""
+        """Send `data`; wait until the peer takes it; raise ConnectionError where it is gone."""
+        if self._writer.is_closing():  # uvloop would raise RuntimeError
+            raise ClosedEarlyError("closed before this could be sent")
         self.sent += data[: max(0, _REMEMBERED_BYTES - len(self.sent))]
         self._writer.write(data)
         await within(self._writer.drain(), f"the peer to take {data[:60]!r}")
