@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.clock import SYSTEM_CLOCK, Clock
 from proxy.server.lifecycle import Control, serve
 from proxy.settings.loader import load
 from proxy.telemetry.logs import open_logs
 from proxy.telemetry.redaction import Redactor
 from proxy.tracing.settings import TraceSettings
+from tests.support.loop_clock import LoopClock
 from tests.support.messages import Message, request
 from tests.support.peers import Answer, ByteServer, Channel
 from tests.support.suite_output import CLIENT_SECRET, keep, private_parts, secrets_in
@@ -79,13 +79,19 @@ class RunningProxy:
     """A started proxy: its ports, its logs, its metrics, and connections to it.
 
     `redacted` does with a text what the filter behind the logs does, which is off in tests.
+    `put_forward` lets so many seconds have passed on the proxy's clocks.
     """
 
     def __init__(
-        self, control: Control, stream: io.StringIO, redacted: Callable[[str], str]
+        self,
+        control: Control,
+        stream: io.StringIO,
+        redacted: Callable[[str], str],
+        put_forward: Callable[[float], None],
     ) -> None:
         self.control = control
         self.redacted = redacted
+        self.put_forward = put_forward
         self.callers: list[Channel] = []
         self.exit_code: int | None = None
         self.ended = asyncio.Event()
@@ -210,7 +216,6 @@ async def running_proxy(
     directory: Path = Path("/"),
     expected_exit_code: int = 0,
     traces: TraceSettings | None = None,
-    clock: Clock = SYSTEM_CLOCK,
     **overrides: object,
 ) -> AsyncIterator[RunningProxy]:
     """Run the proxy until the block ends; then it must stop with 0 and leave nothing behind."""
@@ -219,12 +224,13 @@ async def running_proxy(
     stream = io.StringIO()
     control = Control()
     unredacted = _Unredacted()
-    proxy = RunningProxy(control, stream, unredacted.redacted)
+    time = LoopClock()
+    proxy = RunningProxy(control, stream, unredacted.redacted, time.put_forward)
     logs = open_logs(level="debug", log_format="json", stream=stream, redact=unredacted)
     before = _running_tasks()
-    async with task_group() as tasks:
+    async with time.running(), task_group() as tasks:
         server = tasks.create_task(
-            serve(settings, control=control, logs=logs, traces=traces, clock=clock)
+            serve(settings, control=control, logs=logs, traces=traces, clock=time.clock)
         )
         server.add_done_callback(lambda _: proxy.ended.set())
         started = tasks.create_task(control.started.wait())

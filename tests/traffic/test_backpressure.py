@@ -78,7 +78,9 @@ async def test_reading_goes_on_behind_a_long_row_of_refusals(tokens: TokenServer
 async def test_a_body_is_not_read_far_ahead_of_its_connection(tokens: TokenServer) -> None:
     """Who queues for a connection is held after a moment; then the body goes up whole (F5)."""
     piece = bytes(range(256)) * (MIB // 256)
-    async with proxied(tokens, max_upstream_connections=1) as (proxy, upstream):
+    # Who queues must not be sent away before all is as full as it gets.
+    settings = {"max_upstream_connections": 1, "connect_timeout_seconds": 60}
+    async with proxied(tokens, None, **settings) as (proxy, upstream):
         first, second = await proxy.connect(), await proxy.connect()
         await first.send(request("GET /first"))
         server = await upstream.accepted()
@@ -109,16 +111,17 @@ async def test_a_caller_who_reads_late_gets_every_answer(tokens: TokenServer) ->
 async def test_who_was_held_may_send_the_rest_of_a_refused_body(tokens: TokenServer) -> None:
     """It is thrown away, so that who sends all before it reads gets its refusal (F5, G6)."""
     size = 32 * MIB
-    async with proxied(tokens, max_upstream_connections=1, connect_timeout_seconds=0.5) as (
-        proxy,
-        upstream,
-    ):
+    settings = {"max_upstream_connections": 1, "connect_timeout_seconds": 20}
+    async with proxied(tokens, None, **settings) as (proxy, upstream):
         first, second = await proxy.connect(), await proxy.connect()
         await first.send(request("GET /first"))
         server = await upstream.accepted()
         await server.read_request()
         await second.send(request("POST /second", f"Content-Length: {size}"))
-        await second.send(bytes(size))
+        sent = await second.send_until_stuck(bytes(MIB), size)
+        assert sent < size
+        proxy.put_forward(20)
+        await second.send(bytes(size - sent))
         assert_problem(await second.read_answer(), 503, "overloaded")
         await server.send(reply())
         assert (await first.read_answer()).status == 200

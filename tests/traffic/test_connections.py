@@ -230,9 +230,10 @@ async def test_old_callers_get_no_interim_answers(tokens: TokenServer) -> None:
 
 async def test_a_resting_caller_is_closed_after_a_while(tokens: TokenServer) -> None:
     """CALLER_IDLE_SECONDS ends kept-alive connections, those without any request too."""
-    async with proxied(tokens, reply(), caller_idle_seconds=0.4) as (proxy, _):
+    async with proxied(tokens, reply(), caller_idle_seconds=20) as (proxy, _):
         silent, resting = await proxy.connect(), await proxy.connect()
         await resting.ask(request("GET /"))
+        proxy.put_forward(20)
         assert await silent.read_to_end() == b""
         assert await resting.read_to_end() == b""
 

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 MIB = 1 << 20
 SIZE = 5 * MIB
+LARGE = 64 * MIB  # more than the systems take before the refusal is read
 TRIES = 20
 REFUSAL = reply("413 Content Too Large", "Connection: close", body=b"too much")
 
@@ -24,9 +25,9 @@ REFUSAL = reply("413 Content Too Large", "Connection: close", body=b"too much")
 async def upload(proxy: RunningProxy) -> Message:
     """Send a large body as clients do: all of it, and then look for an answer."""
     caller = await proxy.connect()
-    await caller.send(request("POST /", f"Content-Length: {SIZE}"))
+    await caller.send(request("POST /", f"Content-Length: {LARGE}"))
     async with asyncio.TaskGroup() as tasks:
-        sending = tasks.create_task(caller.send_until_stuck(bytes(MIB // 4), SIZE, seconds=30))
+        sending = tasks.create_task(caller.send_until_stuck(bytes(MIB // 4), LARGE, seconds=30))
         answer = await caller.read_answer()
         sending.cancel()
     caller.reset()
@@ -148,17 +149,18 @@ async def test_without_a_token_nobody_is_told_to_continue(
 
 async def test_without_a_connection_nobody_is_told_to_send_much(tokens: TokenServer) -> None:
     """A body that streams waits for the upstream; a small one is taken (F6, F12)."""
-    async with proxied(tokens, max_upstream_connections=1, connect_timeout_seconds=0.5) as (
-        proxy,
-        upstream,
-    ):
+    settings = {"max_upstream_connections": 1, "connect_timeout_seconds": 8}
+    async with proxied(tokens, None, **settings) as (proxy, upstream):
         first = await proxy.connect()
         await first.send(request("GET /first"))
         server = await upstream.accepted()
         await server.read_request()
         large, small = await proxy.connect(), await proxy.connect()
         assert (await small.ask(request("POST /", *EXPECT_SMALL))).status == 100
-        assert_problem(await large.ask(request("POST /", *EXPECT)), 503, "overloaded")
+        await large.send(request("POST /", *EXPECT))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+        proxy.put_forward(8)
+        assert_problem(await large.read_answer(), 503, "overloaded")
         await server.send(reply())
         assert (await first.read_answer()).status == 200
 
@@ -178,7 +180,7 @@ async def test_continue_comes_when_the_head_has_gone_up(tokens: TokenServer) -> 
 async def test_continue_waits_for_the_first_token(tokens: TokenServer) -> None:
     """A caller that expects it waits as its request would (F6)."""
     tokens.gate.clear()
-    async with proxied(tokens) as (proxy, upstream):
+    async with proxied(tokens, None, token_wait_seconds=30) as (proxy, upstream):
         callers = [await proxy.connect() for _ in range(2)]
         for caller, lines in zip(callers, (EXPECT, EXPECT_SMALL), strict=True):
             await caller.send(request("POST /", *lines))
@@ -195,7 +197,7 @@ async def test_continue_waits_for_the_first_token(tokens: TokenServer) -> None:
 async def test_a_caller_that_does_not_wait_for_our_word_is_not_told(tokens: TokenServer) -> None:
     """Its body may come before the token, and goes up when there is one (F6)."""
     tokens.gate.clear()
-    async with proxied(tokens, reply(body=b"x")) as (proxy, upstream):
+    async with proxied(tokens, reply(body=b"x"), token_wait_seconds=30) as (proxy, upstream):
         caller = await proxy.connect()
         await caller.send(request("POST /", *EXPECT_SMALL))
         assert await caller.stays_silent()
@@ -211,13 +213,14 @@ async def test_a_body_that_is_there_is_not_late_while_a_token_is_awaited(
 ) -> None:
     """It waits as long as TOKEN_WAIT_SECONDS say, however soon a body would be late (F6, T4)."""
     tokens.gate.clear()
-    async with proxied(tokens, reply(body=b"x"), read_timeout_seconds=0.6) as (proxy, _):
+    async with proxied(tokens, reply(body=b"x"), token_wait_seconds=30) as (proxy, _):
         caller = await proxy.connect()
         await caller.send(request("POST /", *EXPECT_SMALL))
         for part in (b"a", b"bc"):
             assert await caller.stays_silent()
             await caller.send(part)
-        assert await caller.stays_silent(2.0)
+        proxy.put_forward(100)
+        assert await caller.stays_silent(1.2)  # the sweep looks twice a second
         tokens.gate.set()
         assert (await caller.read_answer()).body == b"x"
 

@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import socket
-import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from proxy.clock import Clock
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import Channel
 from tests.support.running_proxy import RunningProxy, proxied
@@ -231,14 +229,6 @@ async def test_a_drain_ends_when_the_last_answer_has_been_taken(
         await within(proxy.ended.wait(), "the end of the drain", 10)
 
 
-class Ahead:
-    """A clock that the test puts forward."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.clock = Clock(lambda: time.monotonic() + self.seconds)
-
-
 async def unread(path: Path, size: int) -> socket.socket:
     """Ask for so many bytes, and read nothing."""
     loop = asyncio.get_running_loop()
@@ -272,14 +262,10 @@ async def test_a_drain_waits_for_no_caller_who_has_all(
     """
     path = tmp_path / "s"
     listen = f"127.0.0.1:0,unix:{path}"
-    ahead = Ahead()
     taken = taken_unread()
     # A late reader must not be one whose request still runs: its time would be over.
     sizes = range(taken - 32 * KIB, taken + (16 if is_late else 256) * KIB, 8 * KIB)
-    async with proxied(tokens, sized, listen=listen, drain_seconds=60, clock=ahead.clock) as (
-        proxy,
-        upstream,
-    ):
+    async with proxied(tokens, sized, listen=listen, drain_seconds=60) as (proxy, upstream):
         sleepers = [(size, await unread(path, size)) for size in sizes]
         await eventually(lambda: len(upstream.requests) == len(sizes), "the requests")
         for size in (200 * KIB, 300 * KIB):  # by then the others have got all that they take
@@ -288,7 +274,7 @@ async def test_a_drain_waits_for_no_caller_who_has_all(
         await begun.send(request("GET /")[:20])
         idle = await proxy.connect()
         if is_late:
-            ahead.seconds = 11
+            proxy.put_forward(11)
             assert (await begun.read_answer()).status == 408  # by the sweep that finds them late
         proxy.stop()
         begun.reset()
@@ -322,10 +308,11 @@ async def test_a_drain_reads_on_while_a_response_is_taken(
         proxy.stop()
         late = ended()
         assert await idle.read_to_end() == b""  # so all have been looked at since
+        loop = asyncio.get_running_loop()
         for size, sock in sleepers.items():
-            caller = proxy.keep(await Channel.over(sock))
             if size in late:
-                await caller.send(request("GET /1"))
+                await loop.sock_sendall(sock, request("GET /1"))
+            caller = proxy.keep(await Channel.over(sock))
             assert len((await caller.read_answer()).body) == size
             assert await caller.read_to_end() == b""
             caller.close()
@@ -440,15 +427,15 @@ async def test_an_upstream_that_stops_before_a_slow_caller_is_what_is_late(
 async def test_who_waits_for_a_token_is_not_late(tokens: TokenServer) -> None:
     """TOKEN_WAIT_SECONDS bounds that alone, and no time that was set before (T4, G6)."""
     tokens.gate.clear()
-    short = {"caller_idle_seconds": 0.4, "read_timeout_seconds": 0.4, "head_timeout_seconds": 0.4}
-    async with proxied(tokens, reply(), token_wait_seconds=30, **short) as (proxy, _):
+    async with proxied(tokens, reply(), token_wait_seconds=30) as (proxy, _):
         whole, cut = await proxy.connect(), await proxy.connect()
         await whole.send(request("GET /"))
         await cut.send(request("GET /")[:-2])
         await proxy.metric_becomes(1, "token_waiters")
         await cut.send(b"\r\n")
         await proxy.metric_becomes(2, "token_waiters")
-        assert await whole.stays_silent(1.2)
+        proxy.put_forward(100)
+        assert await whole.stays_silent(1.2)  # the sweep looks twice a second
         tokens.gate.set()
         for caller in (whole, cut):
             assert (await caller.read_answer()).status == 200

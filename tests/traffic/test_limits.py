@@ -122,10 +122,8 @@ async def test_a_slow_but_steady_body_gets_through(tokens: TokenServer) -> None:
 
 async def test_a_steady_body_does_not_prolong_the_queue(tokens: TokenServer) -> None:
     """Who waits for a connection has CONNECT_TIMEOUT_SECONDS, whatever else it sends (G6)."""
-    async with proxied(tokens, max_upstream_connections=1, connect_timeout_seconds=0.5) as (
-        proxy,
-        upstream,
-    ):
+    settings = {"max_upstream_connections": 1, "connect_timeout_seconds": 8}
+    async with proxied(tokens, None, **settings) as (proxy, upstream):
         first, second = await proxy.connect(), await proxy.connect()
         await first.send(request("GET /first"))
         server = await upstream.accepted()
@@ -135,6 +133,7 @@ async def test_a_steady_body_does_not_prolong_the_queue(tokens: TokenServer) -> 
         async def upload() -> None:
             while True:
                 await second.send(bytes(2 * KIB))
+                proxy.put_forward(2)
                 await asyncio.sleep(0.2)
 
         async with asyncio.TaskGroup() as tasks:
@@ -175,16 +174,18 @@ async def test_an_upstream_that_falls_silent(tokens: TokenServer) -> None:
 
 async def test_an_upstream_that_is_slow_but_speaks(tokens: TokenServer) -> None:
     """The time counts from the last byte: an answer may take far longer."""
-    async with proxied(tokens, read_timeout_seconds=0.6) as (proxy, upstream):
+    async with proxied(tokens, read_timeout_seconds=60) as (proxy, upstream):
         caller = await proxy.connect()
         await caller.send(request("GET /"))
         server = await upstream.accepted()
         await server.read_request()
-        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
-        for _ in range(6):
-            await asyncio.sleep(0.25)
+        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
+        await caller.read_head()
+        for _ in range(3):
+            proxy.put_forward(40)
+            await asyncio.sleep(0.6)  # the sweep looks twice a second
             await server.send(b"x")
-        assert (await caller.read_answer()).body == b"x" * 6
+            assert await caller.read(1) == b"x"
 
 
 async def test_a_caller_that_stops_reading(tokens: TokenServer) -> None:
@@ -196,7 +197,7 @@ async def test_a_caller_that_stops_reading(tokens: TokenServer) -> None:
         await server.read_request()
         await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
         await server.send_until_stuck(bytes(1 << 20), 1 << 30, seconds=0.3)
-        await server.read_whatever(seconds=3)
+        await server.read_whatever()
         await proxy.metric_becomes(0, "requests_in_flight")
         assert await proxy.metric("upstream_errors_total") == 0
         assert proxy.logs[-1]["outcome"] == "client_stalled"
@@ -271,15 +272,16 @@ async def test_requests_queue_for_a_connection(tokens: TokenServer) -> None:
 
 async def test_a_long_queue_is_cut(tokens: TokenServer) -> None:
     """After CONNECT_TIMEOUT_SECONDS in the queue there is 503 `overloaded` with Retry-After."""
-    async with proxied(tokens, max_upstream_connections=1, connect_timeout_seconds=0.4) as (
-        proxy,
-        upstream,
-    ):
+    settings = {"max_upstream_connections": 1, "connect_timeout_seconds": 8}
+    async with proxied(tokens, None, **settings) as (proxy, upstream):
         first, second = await proxy.connect(), await proxy.connect()
         await first.send(request("GET /first"))
         server = await upstream.accepted()
         await server.read_request()
-        answer = await second.ask(request("GET /second"), seconds=3)
+        await second.send(request("GET /second"))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+        proxy.put_forward(8)
+        answer = await second.read_answer(seconds=3)
         assert_problem(answer, 503, "overloaded")
         for name in ("rejected_total", "error_replies_total"):
             assert await proxy.metric(name, reason="overloaded") == 1
