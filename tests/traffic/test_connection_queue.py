@@ -39,7 +39,8 @@ async def test_who_waited_for_the_first_token_queues_in_order(tokens: TokenServe
     """Nobody who came later is before them at the connection for which they wait next (F8)."""
     tokens.gate.clear()
     targets = [f"/{number}" for number in range(12)]
-    async with proxied(tokens, max_upstream_connections=1) as (proxy, upstream):
+    settings = {"connect_timeout_seconds": FAR_AWAY, "token_wait_seconds": FAR_AWAY}
+    async with proxied(tokens, None, max_upstream_connections=1, **settings) as (proxy, upstream):
         callers = [await proxy.connect() for _ in targets]
         for number, caller in enumerate(callers, 1):
             await caller.send(request(f"GET {targets[number - 1]}"))

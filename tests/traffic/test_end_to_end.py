@@ -133,7 +133,7 @@ async def test_curl_gets_events_as_they_come(scene: Scene) -> None:
     )
     assert process.stdout
     for number in range(3):
-        event = await within(process.stdout.readuntil(b"\n\n"), "an event", 3)
+        event = await within(process.stdout.readuntil(b"\n\n"), "an event")
         assert event == b"data: %d\n\n" % number
         scene.upstream.next_event.set()
     await within(process.communicate(), "the end of curl")

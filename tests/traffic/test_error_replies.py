@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 from proxy.errors import ERROR_KINDS
 from tests.support.callers import BILLING_KEY, bearer, config_with
 from tests.support.messages import Message, assert_problem, reply, request
-from tests.support.peers import ByteServer
 from tests.support.running_proxy import proxied, running_proxy
 from tests.support.token_server import TokenServer
 
@@ -197,14 +197,18 @@ async def test_a_refused_upload_is_not_read_as_requests(tokens: TokenServer) -> 
 
 async def test_a_port_where_nobody_listens(tokens: TokenServer) -> None:
     """A dead upstream is answered at once and is no reason to die."""
-    async with ByteServer() as gone:
-        url = gone.url
-    async with running_proxy(upstream=url, token_url=tokens.token_url) as proxy:
-        for _ in range(3):
-            answer = await proxy.ask(request("GET /"), seconds=3)
-            assert_problem(answer, 502, "upstream_unreachable")
-        assert (await proxy.admin("GET /livez")).status == 200
-        assert await proxy.metric("upstream_errors_total", reason="connect") >= 3
+    with socket.socket() as taken:  # by us, or another test could listen there meanwhile
+        taken.bind(("127.0.0.1", 0))
+        async with running_proxy(
+            upstream=f"http://127.0.0.1:{taken.getsockname()[1]}",
+            token_url=tokens.token_url,
+            connect_timeout_seconds=60,
+        ) as proxy:
+            for _ in range(3):
+                answer = await proxy.ask(request("GET /"), seconds=3)
+                assert_problem(answer, 502, "upstream_unreachable")
+            assert (await proxy.admin("GET /livez")).status == 200
+            assert await proxy.metric("upstream_errors_total", reason="connect") >= 3
 
 
 async def test_whose_5xx_it_was_can_be_counted_from_the_first(tokens: TokenServer) -> None:

@@ -407,7 +407,7 @@ async def test_a_caller_that_leaves(tokens: TokenServer) -> None:
 
 async def test_a_token_call_in_a_drain(tokens: TokenServer) -> None:
     """One that runs may end; it is the last on its connection (C2)."""
-    async with proxied(tokens, reply(), placeholder_token="true", drain_seconds=5) as (proxy, _):
+    async with proxied(tokens, reply(), placeholder_token="true", drain_seconds=30) as (proxy, _):
         caller = await proxy.connect()
         await caller.send(token_call()[:-1])
         await proxy.metric_becomes(1, "requests_in_flight")

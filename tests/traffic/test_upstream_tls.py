@@ -1,5 +1,6 @@
 """TLS and CONNECT proxies on the way to the upstream and the token endpoint (G8)."""
 
+import asyncio
 import contextlib
 import datetime as dt
 import itertools
@@ -210,8 +211,17 @@ async def test_an_unverified_token_endpoint_gets_no_secret(ca_file: Path, no_lea
         assert foreign.received == b""
 
 
+async def speak_plain(upstream: ByteServer) -> None:
+    """Answer whoever connects before it has said anything, and hang up."""
+    while True:
+        server = await upstream.accepted(seconds=3600)
+        with contextlib.suppress(ConnectionError):
+            await server.send(reply("400 Bad Request"))
+        server.close()
+
+
 async def test_an_upstream_without_tls_is_unreachable(tokens: TokenServer, ca_file: Path) -> None:
-    """Plain bytes where TLS is expected are no answer."""
+    """Plain bytes where TLS is expected are no answer, before the handshake or amid it."""
     async with (
         ByteServer() as upstream,
         running_proxy(
@@ -220,13 +230,10 @@ async def test_an_upstream_without_tls_is_unreachable(tokens: TokenServer, ca_fi
             ca_file=ca_file,
         ) as proxy,
     ):
-        caller = await proxy.connect()
-        await caller.send(request("GET /"))
-        for _ in range(2):
-            server = await upstream.accepted()
-            await server.send(reply("400 Bad Request"))
-            server.close()
-        answer = await caller.read_answer()
+        async with asyncio.TaskGroup() as tasks:
+            speaking = tasks.create_task(speak_plain(upstream), name="peer")
+            answer = await proxy.ask(request("GET /"))
+            speaking.cancel()
         assert_problem(answer, 502, "upstream_unreachable")
 
 
