@@ -9,7 +9,6 @@ from proxy.oauth.response import Failure, Grant
 from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
 from tests.support.running_proxy import RunningProxy, proxied
-from tests.support.steady_clock import SteadyClock
 from tests.support.token_server import TokenServer
 from tests.support.waiting import eventually
 from tests.tokens.test_token_endpoint import endpoint_at
@@ -61,8 +60,8 @@ async def test_an_answer_may_end_after_any_byte(
     """Before its head is whole there is 502 or 504, within it a cut, and all is accounted for."""
     raw = ANSWERS[kind]
     body_begins = raw.index(b"\r\n\r\n", raw.index(HEAD)) + 4
-    clock, sent = SteadyClock(), set[int]()
-    async with proxied(tokens, read_timeout_seconds=60, clock=clock.clock) as (proxy, upstream):
+    sent = set[int]()
+    async with proxied(tokens, read_timeout_seconds=60) as (proxy, upstream):
 
         async def serve() -> None:
             channel = await upstream.accepted()
@@ -81,7 +80,7 @@ async def test_an_answer_may_end_after_any_byte(
                 heads = len(raw) - body_begins
                 await eventually(lambda: len(sent) == len(raw), "the last word of each")
                 await eventually(lambda: heads_heard(proxy) == heads, "what they have said")
-                clock.put_forward(61)
+                proxy.put_forward(61)
         seen: Counter[str] = Counter()
         for end, task in enumerate(asked):
             answer = task.result()

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from tests.support.messages import Message, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
 from tests.support.running_proxy import RunningProxy, proxied
-from tests.support.steady_clock import SteadyClock
 from tests.support.strict_reading import read_strictly
 from tests.support.token_server import TokenServer
 
@@ -294,8 +293,7 @@ async def test_no_exchange_breaks_a_promise(tokens: TokenServer) -> None:
     hostile = Hostile()
     loop = asyncio.get_running_loop()
     limits = {"read_timeout_seconds": 0.3, "head_timeout_seconds": 0.3, "access_log": "off"}
-    clock = SteadyClock().clock
-    async with proxied(tokens, hostile.answer, **limits, clock=clock) as (proxy, upstream):
+    async with proxied(tokens, hostile.answer, **limits) as (proxy, upstream):
         await proxy.ask(request("GET /own"))
 
         def wait_for(what: Coroutine[Any, Any, T]) -> T:

@@ -14,7 +14,6 @@ import pytest
 from tests.support.messages import assert_problem, reply, request
 from tests.support.peers import Channel, ClosedEarlyError
 from tests.support.running_proxy import proxied
-from tests.support.steady_clock import SteadyClock
 from tests.support.strict_reading import AmbiguousError, read_strictly
 from tests.support.token_server import TokenServer, bearer
 
@@ -632,8 +631,7 @@ async def test_what_leaves_has_one_reading_or_nothing_leaves(
     """As many answers as requests that left; each of those whole, ours, and read in one way."""
     limits = {"read_timeout_seconds": 0.3, "head_timeout_seconds": 0.3}
     last = request("GET /last", "Connection: close")  # so that the connection ends
-    clock = SteadyClock().clock
-    async with proxied(tokens, reply("299 Mine"), **limits, clock=clock) as (proxy, upstream):
+    async with proxied(tokens, reply("299 Mine"), **limits) as (proxy, upstream):
         authority = upstream.url.removeprefix("http://").encode()
         for name, raw in itertools.islice(CASES, number, None, SLICES):
             before = {channel: len(channel.received) for channel in upstream.connections}

@@ -8,7 +8,6 @@ import pytest
 from tests.support.messages import Message, reply, request
 from tests.support.peers import Channel, ClosedEarlyError
 from tests.support.running_proxy import proxied
-from tests.support.steady_clock import SteadyClock
 from tests.support.token_server import TokenServer
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -63,8 +62,7 @@ async def answers(caller: Channel) -> list[int]:
 async def test_mutated_requests(tokens: TokenServer, seed: int) -> None:
     """The upstream, which reads strictly, gets no more requests than callers get its answers."""
     limits = {"read_timeout_seconds": 0.3, "head_timeout_seconds": 0.3}
-    clock = SteadyClock().clock
-    async with proxied(tokens, reply("299 Mine"), **limits, clock=clock) as (proxy, upstream):
+    async with proxied(tokens, reply("299 Mine"), **limits) as (proxy, upstream):
         passed = 0
         for raw in mutated(REQUESTS, seed):
             caller = await proxy.connect()
@@ -88,8 +86,7 @@ async def test_mutated_answers(tokens: TokenServer, seed: int) -> None:
     async def answer(message: Message) -> bytes:
         return reply(body=b"own") if message.target == "/own" else next(variants)
 
-    clock = SteadyClock().clock
-    async with proxied(tokens, answer, read_timeout_seconds=0.3, clock=clock) as (proxy, _):
+    async with proxied(tokens, answer, read_timeout_seconds=0.3) as (proxy, _):
         good = 0
         for _ in range(COUNT // 3):
             caller = await proxy.connect()

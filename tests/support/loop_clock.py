@@ -10,7 +10,7 @@ from proxy.clock import Clock
 
 __all__ = ["LoopClock"]
 
-_MOST_SECONDS: Final = 0.25
+_MOST_SECONDS: Final = 0.1
 _LOOKS_SECONDS: Final = 0.05
 
 
