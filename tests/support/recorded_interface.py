@@ -64,7 +64,8 @@ def _of_sample(name: str, labels: str) -> Iterator[tuple[str, str]]:
 def _names_in(line: str) -> Iterator[tuple[str, str]]:
     """Yield what a line of a proxy tells by name, each with the list that must have it."""
     if line.startswith(_EVENT):
-        yield from _of_event(line)
+        if line.endswith("}"):  # else its process was killed amid the line
+            yield from _of_event(line)
     elif line.startswith(_STATUS):
         status = json.loads(line)
         yield from (("admin", f"GET /status {name}") for name in members({**status, "settings": 0}))

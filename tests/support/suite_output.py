@@ -9,6 +9,7 @@ fails the whole run. So does a name that operators may come to rely on and that 
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -72,13 +73,18 @@ def keep(text: str) -> None:
             file.write(json.dumps({"test": name, "text": text}) + "\n")
 
 
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def keep_files(folder: Path) -> None:
     """Remember the tokens that stand in files; secrets stand there because tests put them there."""
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            text = path.read_bytes().decode("latin-1")
-            for token in _LOOKS["token"].findall(text):
-                keep(f"{path}: {token}")
+    for parent, _, names in os.walk(folder):  # which minds no folder that has just gone
+        for path in (Path(parent, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):  # its process is still ending
+                text = path.read_bytes().decode("latin-1") if _is_plain(path) else ""
+                for token in _LOOKS["token"].findall(text):
+                    keep(f"{path}: {token}")
 
 
 class SuiteOutput:
