@@ -41,7 +41,7 @@ _FLAGS: Final = (
     "--disable-renderer-backgrounding",
     "--host-resolver-rules=" + _RESOLVER_RULES,
 )
-_STOP_SECONDS: Final = 10.0
+_STOP_SECONDS: Final = 30.0
 _LOAD_SECONDS: Final = 30.0
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.waiting import within
+from tests.support.waiting import START_SECONDS, within
 
 __all__ = ["LIFETIME_SECONDS", "OIDC_CLIENTS", "oidc_server", "required_program"]
 
@@ -51,12 +51,16 @@ async def _port(process: Process) -> int:
 
 @contextlib.asynccontextmanager
 async def oidc_server(
-    secret: str, *more: Mapping[str, object], tls: Mapping[str, str] | None = None
+    secret: str,
+    *more: Mapping[str, object],
+    tls: Mapping[str, str] | None = None,
+    lifetime_seconds: int = LIFETIME_SECONDS,
 ) -> AsyncIterator[str]:
     """Run the server for both clients of `OIDC_CLIENTS`; yield the URL of its token endpoint.
 
     `more` are clients beside them, by OpenID Connect's names of their metadata. With `tls` (PEM:
-    `cert`, `key`, and `ca` for clients) it speaks TLS and asks for certificates.
+    `cert`, `key`, and `ca` for clients) it speaks TLS and asks for certificates. Its tokens live
+    for `lifetime_seconds`.
     """
     node = required_program("node")
     if not (_FOLDER / "node_modules" / "oidc-provider").is_dir():
@@ -71,7 +75,7 @@ async def oidc_server(
     ]
     options = {
         "clients": [*clients, *more],
-        "lifetimeSeconds": LIFETIME_SECONDS,
+        "lifetimeSeconds": lifetime_seconds,
         "tls": tls,
         "tokenPath": _TOKEN_PATH,
     }
@@ -84,7 +88,7 @@ async def oidc_server(
         stderr=DEVNULL,
     )
     try:
-        port = await within(_port(process), "the OAuth server")
+        port = await within(_port(process), "the OAuth server", START_SECONDS)
         yield f"{'https' if tls else 'http'}://127.0.0.1:{port}{_TOKEN_PATH}"
     finally:
         process.kill()

@@ -175,7 +175,7 @@ class Stage:
                 assert line, f"ended: {seen}"
                 seen += line.decode()
             process.terminate()
-            await within(process.stdout.read(), "the end of its output")
+            await within(process.stdout.read(), "the end of its output", _PATIENCE)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

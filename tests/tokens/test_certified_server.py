@@ -23,6 +23,7 @@ from tests.support.waiting import within
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("no_leaks")]
 
 CLIENT = "dev-proved-1"
+LONG = 600  # a renewal that is due would be one more than those that are ordered
 ALGORITHMS: dict[str, Key] = {"RS256": rsa_key(), "PS256": rsa_key("pss"), "ES256": ec_key()}
 
 
@@ -48,7 +49,7 @@ async def test_private_key_jwt(tmp_path: Path, algorithm: str) -> None:
     upstream = BearerUpstream()
     async with (
         upstream.run() as url,
-        oidc_server("s3cret-of-others", known) as token_url,
+        oidc_server("s3cret-of-others", known, lifetime_seconds=LONG) as token_url,
         running_proxy(
             upstream=url,
             token_url=token_url,
