@@ -1,13 +1,19 @@
 """The peers that judge the proxy are judged here."""
 
+import asyncio
 import json
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE
 
 import pytest
 
 from tests.support.messages import Head, Message, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
+from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer, bearer, number_of
-from tests.support.waiting import eventually, within
+from tests.support.waiting import eventually, stopwatch, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -133,6 +139,33 @@ async def test_a_wait_in_vain_says_for_what() -> None:
         caller = await Channel.connect("127.0.0.1", server.port)
         assert await caller.stays_silent(0.01)
         caller.close()
+
+
+MEASURED = """
+import sys
+from tests.support.waiting import stopwatch
+with stopwatch() as took:
+    print("begun", flush=True)
+    sys.stdin.readline()
+    print(took())
+"""
+
+
+async def test_a_stopwatch_stands_still_with_the_machine() -> None:
+    """A second in which a process was stopped is not measured there, and it is here."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", MEASURED), cwd=ROOT, stdin=PIPE, stdout=PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    began = time.monotonic()
+    assert await process.stdout.readline() == b"begun\n"
+    process.send_signal(signal.SIGSTOP)
+    with stopwatch() as took:
+        await eventually(lambda: took() > 1, "a second")
+    process.send_signal(signal.SIGCONT)
+    measured, _ = await process.communicate(b"\n")
+    assert float(measured) < time.monotonic() - began - 0.8
 
 
 async def test_a_sender_gets_stuck() -> None:

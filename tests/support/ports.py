@@ -21,8 +21,12 @@ _LOOPBACKS: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
-    """Hold a port of 127.0.0.1 that is bound and not listened on: nobody else can have it."""
+    """Hold a port of 127.0.0.1 that is bound and not listened on: the system gives it to nobody.
+
+    Who knows its number can listen there, and it refuses again after that.
+    """
     with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
 

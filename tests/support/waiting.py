@@ -3,10 +3,20 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final, TypeVar
 
-__all__ = ["PATIENCE_SECONDS", "START_SECONDS", "eventually", "patience", "task_group", "within"]
+__all__ = [
+    "PATIENCE_SECONDS",
+    "START_SECONDS",
+    "eventually",
+    "patience",
+    "stopwatch",
+    "task_group",
+    "within",
+]
 
 T = TypeVar("T")
 
@@ -14,6 +24,8 @@ PATIENCE_SECONDS: Final = 10.0
 """How long a test waits for what must come at once."""
 START_SECONDS: Final = 60.0
 """How long it waits for a process that it starts: a busy machine takes its time for that."""
+_TICK_SECONDS: Final = 0.02
+_LONGEST_SECONDS: Final = 0.1
 _PARTS: Final = 10
 
 
@@ -64,6 +76,31 @@ async def eventually(
             await asyncio.sleep(pause)
 
     await within(holds(), what, seconds)
+
+
+@contextlib.contextmanager
+def stopwatch() -> Iterator[Callable[[], float]]:
+    """Measure how long something takes; yields what says the seconds so far.
+
+    Where the machine stood still they stand still, but for a tenth of one: a stop is nothing that
+    was measured. What blocks the event loop counts, since a thread looks at the clock.
+    """
+    spent, before, is_over = 0.0, time.monotonic(), threading.Event()
+
+    def run() -> None:
+        nonlocal spent, before
+        while not is_over.wait(_TICK_SECONDS):
+            now = time.monotonic()
+            spent += min(now - before, _LONGEST_SECONDS)
+            before = now
+
+    thread = threading.Thread(target=run, name="stopwatch")
+    thread.start()
+    try:
+        yield lambda: spent
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @contextlib.asynccontextmanager
