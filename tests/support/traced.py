@@ -30,7 +30,7 @@ async def traced(
     sampler: str = "parentbased_always_off",
     *,
     endpoint: str | None = None,
-    timeout_seconds: float = 0.5,
+    timeout_seconds: float = 10,
     **overrides: object,
 ) -> AsyncIterator[tuple[RunningProxy, ByteServer, OtlpReceiver]]:
     """Run proxy, upstream and collector; by default those alone are traced whose caller is.
