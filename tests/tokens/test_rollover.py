@@ -11,7 +11,7 @@ from tests.support.messages import Message, assert_problem, reply, request
 from tests.support.peers import ByteServer
 from tests.support.running_proxy import RunningProxy, proxied
 from tests.support.token_server import TokenServer, number_of
-from tests.support.waiting import eventually, within
+from tests.support.waiting import eventually, stopwatch, within
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -35,10 +35,15 @@ async def load_until(
     durations = []
     while not is_over():
         began = now()
-        assert (await caller.ask(request("GET /"))).status == 200
+        assert (await caller.ask(asked_now())).status == 200
         durations.append(now() - began)
         await asyncio.sleep(pause_seconds)
     return durations
+
+
+def asked_now() -> bytes:
+    """Return a request that says when it was asked."""
+    return request("GET /", f"X-Asked: {now()}")
 
 
 async def steady_load(
@@ -46,17 +51,19 @@ async def steady_load(
 ) -> int:
     """Run a steady load before an upstream that takes no token past its life.
 
+    Past it when the request was asked: a machine that pauses behind that makes no token late.
     Each renewal lasts until `held_for` requests have been answered meanwhile: those that wait for
     it never would be, whatever the speed of the machine. An operator orders the renewals, or
     they are due. Return how many requests there were.
     """
 
     async def answer(message: Message) -> bytes:
-        age = now() - tokens.issued_at[number_of(message) - 1]
+        asked = float(message.head.value("X-Asked") or "")
+        age = asked - tokens.issued_at[number_of(message) - 1]
         return reply() if age < tokens.expires_in else reply("401 Unauthorized")
 
     async with proxied(tokens, answer) as (proxy, upstream):
-        assert (await proxy.ask(request("GET /"))).status == 200  # waits for the first token
+        assert (await proxy.ask(asked_now())).status == 200  # waits for the first token
         is_over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(callers):
@@ -84,7 +91,7 @@ async def roll_over(
     if is_ordered:
         proxy.control.reload()
     if held_for:
-        await eventually(lambda: len(tokens.requests) > before, "the renewal")
+        await eventually(lambda: len(tokens.requests) > before, "the renewal", 20)
         enough = len(upstream.requests) + held_for
         await eventually(lambda: len(upstream.requests) >= enough, "requests meanwhile")
         assert await proxy.metric("token_waiters") == 0
@@ -102,7 +109,7 @@ async def test_a_steady_load_notices_no_roll_over(tokens: TokenServer) -> None:
 
 async def test_a_steady_load_notices_no_roll_over_that_is_due(tokens: TokenServer) -> None:
     """Nor does any where the life of the token begins the renewal: it comes in time (T2, T3)."""
-    tokens.expires_in = 6
+    tokens.expires_in = 12
     await steady_load(tokens, roll_overs=3, callers=4, held_for=40, is_ordered=False)
 
 
@@ -120,11 +127,13 @@ async def test_a_lifetime_of_nothing_counts_as_a_second(
 ) -> None:
     """Steady traffic then asks about twice a second, and not once for each request (T8)."""
     tokens.expires_in = expires_in
-    async with proxied(tokens, reply()) as (proxy, _):
+    async with proxied(tokens, reply()) as (proxy, upstream):
         began = now()
-        durations = await load_until(lambda: now() - began > 2, proxy, pause_seconds=0.01)
-    assert len(durations) > 50
-    assert 2 <= len(tokens.requests) <= 5
+        await load_until(
+            lambda: now() - began > 2 and len(upstream.requests) > 50, proxy, pause_seconds=0.01
+        )
+        # The first at once, and then one at 0.6 of a second at the earliest.
+        assert 2 <= len(tokens.requests) <= 2 + (now() - began) / 0.6
 
 
 async def test_an_idle_proxy_does_not_spin_on_short_lifetimes(tokens: TokenServer) -> None:
@@ -141,7 +150,8 @@ async def test_an_idle_proxy_does_not_spin_on_short_lifetimes(tokens: TokenServe
 async def test_a_thousand_first_requests_cause_one_token_request(tokens: TokenServer) -> None:
     """All wait for the one attempt, and all are answered (T4)."""
     tokens.gate.clear()
-    async with proxied(tokens, reply()) as (proxy, _):
+    patient = {"token_wait_seconds": 60, "token_timeout_seconds": 60}
+    async with proxied(tokens, reply(), **patient) as (proxy, _):
         callers = [await proxy.connect() for _ in range(1000)]
         for caller in callers:
             await caller.send(request("GET /"))
@@ -160,13 +170,15 @@ async def test_a_hanging_token_endpoint_costs_the_wait_and_no_more(tokens: Token
     tokens.gate.clear()
     async with proxied(tokens, reply(), token_wait_seconds=0.4) as (proxy, upstream):
         began = now()
-        answer = await proxy.ask(request("GET /"))
-        assert 0.35 < now() - began < 1.5
+        with stopwatch() as took:
+            answer = await proxy.ask(request("GET /"))
+        assert took() < 1.5
+        assert now() - began > 0.35
         assert_problem(answer, 503, "token_unavailable")
         assert int(answer.head.value("Retry-After") or "") >= 1
         assert upstream.received == b""
         tokens.gate.set()
-        await within(answered(proxy), "recovery", 5)
+        await within(answered(proxy), "recovery")
 
 
 async def answered(proxy: RunningProxy) -> None:
@@ -183,7 +195,7 @@ async def test_recovery_from_failures_needs_no_restart(tokens: TokenServer) -> N
         assert (await proxy.ask(request("GET /"))).status == 503
         assert (await proxy.admin("GET /readyz")).status == 503
         tokens.failure = None
-        await within(answered(proxy), "recovery", 8)
+        await within(answered(proxy), "recovery", 20)
         assert (await proxy.admin("GET /readyz")).status == 200
 
 
@@ -202,7 +214,7 @@ async def test_a_failed_renewal_keeps_the_good_token(tokens: TokenServer) -> Non
     """The proxy is degraded, still ready, and serves on (T5)."""
     async with proxied(tokens, reply()) as (proxy, upstream):
         assert (await proxy.ask(request("GET /"))).status == 200
-        tokens.failure = reply("500 Oops")
+        tokens.failure = reply("500 Oops", "Retry-After: 60")  # one attempt for the whole test
         await proxy.admin("POST /-/refresh")
         await eventually(lambda: len(tokens.requests) >= 2, "the renewal")
         await proxy.metric_becomes(1, "token_consecutive_failures")
@@ -220,7 +232,8 @@ async def test_a_wrong_secret_is_tried_again_when_told_to(tokens: TokenServer) -
         assert len(tokens.requests) == 1
         tokens.failure = None
         proxy.control.reload()
-        await eventually(lambda: len(tokens.issued) == 1, "a new attempt")
+        await proxy.metric_becomes(1, "token_requests_total", outcome="ok")
+        assert len(tokens.issued) == 1
         assert (await proxy.ask(request("GET /"))).status == 200
 
 
@@ -241,7 +254,9 @@ async def test_a_rotated_secret_is_used_within_seconds(tokens: TokenServer, tmp_
     async with proxied(tokens, reply(), **settings) as (proxy, _):
         assert (await proxy.ask(request("GET /"))).status == 200
         swap(link, new)
-        await eventually(lambda: len(tokens.requests) == 2, "the new secret", 6)
+        with stopwatch() as took:
+            await eventually(lambda: len(tokens.requests) == 2, "the new secret")
+        assert took() < 6
         assert b"client_secret=old-secret" in tokens.requests[0].body
         assert b"client_secret=new-secret" in tokens.requests[1].body
         assert (await proxy.ask(request("GET /"))).status == 200

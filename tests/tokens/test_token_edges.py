@@ -49,7 +49,7 @@ async def two_who_waited(
 
 async def test_a_token_that_expires_in_the_queue_is_not_sent(tokens: TokenServer) -> None:
     """A request that waited for its token and then for a connection gets another one (T3)."""
-    tokens.expires_in = 1
+    tokens.expires_in = 5
     tokens.gate.clear()
     async with proxied(tokens, None, **ONE_CONNECTION) as (proxy, upstream):
         server, served, waiting = await two_who_waited(proxy, upstream, tokens)
