@@ -8,6 +8,7 @@ import pytest
 from tests.support.browser import Browser, PageServer
 from tests.support.devtools import Tab, driven_tab
 from tests.support.messages import reply, request
+from tests.support.ports import refusing_port
 from tests.support.running_proxy import RunningProxy, proxied
 from tests.support.token_server import TokenServer
 
@@ -92,16 +93,16 @@ async def test_the_page_is_live(tokens: TokenServer, browser: Browser) -> None:
             await proxy.ask(request("GET /"))
         await proxy.ask(request("GET /../", host="localhost"))
         await tab.shows(f"{TEXT}.includes('5 requests in') && {TEXT}.includes('ambiguous_path')")
-        assert await tab.evaluate("document.getElementById('live').textContent") == "Live"
+        await tab.shows("document.getElementById('live').textContent === 'Live'")
         assert await tab.evaluate("window.isSame && document.querySelector('details').open")
         assert await tab.evaluate("document.activeElement.tagName") == "SUMMARY"
 
 
 async def test_a_stop_of_the_proxy_shows(tokens: TokenServer, browser: Browser) -> None:
     """An open page says since when there was no answer, and goes on when the proxy is back."""
-    async with driven_tab(browser) as tab:
-        async with proxied(tokens) as (proxy, _):
-            address = f"127.0.0.1:{proxy.admin_port}"
+    async with driven_tab(browser) as tab, contextlib.AsyncExitStack() as stack:
+        address = f"127.0.0.1:{stack.enter_context(refusing_port())}"
+        async with proxied(tokens, admin_listen=address):
             await tab.open(f"http://{address}/")
             await tab.shows("document.getElementById('live').textContent === 'Live'")
             height = await tab.evaluate("document.querySelector('header').offsetHeight")

@@ -28,7 +28,7 @@ from tests.support.proxy_process import command, proxy_process
 from tests.support.running_proxy import environment, running_proxy
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer
-from tests.support.waiting import eventually
+from tests.support.waiting import START_SECONDS, eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -182,7 +182,11 @@ async def test_lines_come_as_checks_end_and_a_signal_is_no_success(
     tokens.gate.clear()
     environ = environment(upstream=tokens.url, token_url=tokens.token_url)
     async with proxy_process(environ, "check", directory=tmp_path) as process:
-        await eventually(lambda: "warning  secret" in process.output, "the lines before the token")
+        await eventually(
+            lambda: "warning  secret" in process.output,
+            "the lines before the token",
+            START_SECONDS,
+        )
         assert "token" not in states(process.output)
         process.send(signal.SIGTERM)
         assert await process.ended() == 1
@@ -315,8 +319,11 @@ def test_colour_is_for_terminals(*, no_color: bool) -> None:
     leader, follower = os.openpty()
     with os.fdopen(follower, "w", encoding="utf-8") as terminal:
         Report(terminal, Redactor(), as_json=False, no_color=no_color).add(FAILED)
-        shown = os.read(leader, 4096).decode().replace("\r\n", "\n")
+        raw = b""
+        while not raw.endswith(b"\r\n"):  # a terminal hands on what is there
+            raw += os.read(leader, 4096)
     os.close(leader)
+    shown = raw.decode().replace("\r\n", "\n")
     assert ("\x1b[31mfailed " in shown) is not no_color
     assert re.sub(r"\x1b\[\d+m", "", shown) == PLAIN + "\n"
 
