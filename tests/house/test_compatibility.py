@@ -57,6 +57,7 @@ def event(name: str, **members: object) -> str:
         (event("stopped"), set()),
         (event("stopped", colour=1), {"stopped colour in docs/interface/log-events.txt"}),
         (event("vanished"), {"vanished in docs/interface/log-events.txt"}),
+        (event("vanished")[:-9], set()),  # a process was killed as it wrote
         ("a traceback\n  of something", set()),
         ("# TYPE signicat_proxy_token_waiters gauge\nsignicat_proxy_token_waiters 0.0", set()),
         (

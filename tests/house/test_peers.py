@@ -6,11 +6,14 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import pytest
 
 from tests.support.messages import Head, Message, reply, request
 from tests.support.peers import ByteServer, Channel, ClosedEarlyError
+from tests.support.proxy_process import proxy_process
+from tests.support.running_proxy import environment
 from tests.support.source_tree import ROOT
 from tests.support.token_server import TokenServer, bearer, number_of
 from tests.support.waiting import eventually, stopwatch, within
@@ -166,6 +169,18 @@ async def test_a_stopwatch_stands_still_with_the_machine() -> None:
     process.send_signal(signal.SIGCONT)
     measured, _ = await process.communicate(b"\n")
     assert float(measured) < time.monotonic() - began - 0.8
+
+
+async def test_the_last_words_of_a_process_are_heard(tokens: TokenServer, tmp_path: Path) -> None:
+    """Though it has ended before anybody asked for them."""
+    environ = environment(upstream=tokens.url, token_url=tokens.token_url)
+    async with proxy_process(environ, "run", directory=tmp_path) as process:
+        await process.ports()
+        process.send(signal.SIGTERM)
+        assert await process.ended() == 0
+        assert (await process.event("stopped"))["level"] == "info"
+        with pytest.raises(AssertionError, match="ended without vanished"):
+            await process.event("vanished")
 
 
 async def test_a_sender_gets_stuck() -> None:
