@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 
 from proxy.http1.trace_context import TraceParent
 from proxy.telemetry.logs import open_logs
+from proxy.tracing.collector import CollectorSession
 from proxy.tracing.ended_span import EndedSpan
 from proxy.tracing.export import SpanExport
 from proxy.tracing.sampling import Sampler
@@ -21,6 +23,7 @@ from proxy.tracing.settings import TraceSettings
 from proxy.tracing.tracer import Tracer
 from tests.support.messages import reply
 from tests.support.otlp_receiver import OtlpReceiver
+from tests.support.ports import refusing_port
 from tests.support.waiting import eventually, stopwatch
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -131,6 +134,15 @@ async def test_nobody_there() -> None:
     (warning,) = way.events
     assert warning["collector"] == "http://127.0.0.1:9"
     assert "secret" not in way.stream.getvalue()
+
+
+def test_a_call_without_time_is_none() -> None:
+    """The SDK makes one where a pause took all that there was: the cause is the one before."""
+    with refusing_port() as port, contextlib.closing(CollectorSession()) as session:
+        for seconds in (60.0, 0.0):
+            with pytest.raises((requests.ConnectionError, ValueError)):
+                session.request("POST", f"http://127.0.0.1:{port}/v1/traces", timeout=seconds)
+        assert session.last == "ConnectionError"
 
 
 class Said(logging.Handler):
