@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 KEY = "key-of-the-collector"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
-BRIEF = "2.2"  # where a connection is lost: time for a second try, and for no third one
+BRIEF = "0.75"  # where a connection is lost: no time for the SDK's pause before the next try
 
 
 async def lines(tokens: TokenServer, folder: Path, **variables: str) -> list[dict[str, Any]]:

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 REQUESTS = 10
 SPANS = 2 * REQUESTS + 1  # with that of the token request
 PROTOBUF = "Content-Type: application/x-protobuf"
-BRIEF = 2.2
-"""Where a connection is lost it is tried again after about a second, and then no more: the next
-pause would be longer than what is left of this time for a batch."""
+BRIEF = 0.75
+"""Where a connection is lost the SDK pauses for 0.8 s or more before it tries again; that is longer
+than this time for a batch, so nothing depends on how long the pause really was."""
 
 
 def partial(rejected: int) -> bytes:
