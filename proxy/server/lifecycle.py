@@ -215,6 +215,9 @@ async def _sweep(context: Context, settings: Settings) -> None:
     )
     while True:
         await asyncio.sleep(min(_SWEEP_SECONDS, shortest / 2))
+        # Timers come before sockets: where the process had no turn for long, what came in time is
+        # read before anybody is called late.
+        await asyncio.sleep(0)
         now = context.monotonic()
         context.callers.sweep(now)
         context.pool.expire(now)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.messages import Message, assert_problem, reply, request
-from tests.support.peers import Channel
-from tests.support.running_proxy import RunningProxy, proxied
+from tests.support.peers import ByteServer, Channel
+from tests.support.proxy_process import ProxyProcess, proxy_process
+from tests.support.running_proxy import RunningProxy, environment, metric_in, proxied
 from tests.support.token_server import TokenServer
 from tests.support.waiting import eventually, within
 
@@ -78,6 +80,56 @@ async def test_the_upstream_has_its_time_from_the_end_of_the_body_on(tokens: Tok
         await caller.send(b"0\r\n\r\n")
         assert_problem(await caller.read_answer(), 504, "upstream_timeout")
         assert loop.time() - ended >= limit
+
+
+@contextlib.asynccontextmanager
+async def standing_still(process: ProxyProcess) -> AsyncIterator[None]:
+    """Stop a process for the block, and then until its limits of two seconds have passed."""
+    loop = asyncio.get_running_loop()
+    process.send(signal.SIGSTOP)
+    end = loop.time() + 3
+    yield
+    await eventually(lambda: loop.time() > end, "the end of its patience")
+    process.send(signal.SIGCONT)
+
+
+async def both_run(operator: Channel) -> None:
+    """Wait until the proxy has read the heads of two requests."""
+
+    async def look() -> None:
+        page = ""
+        while metric_in(page, "requests_in_flight") != 2:
+            page = (await operator.ask(request("GET /metrics"))).body.decode()
+
+    await within(look(), "both requests")
+
+
+async def test_what_came_while_the_process_stood_still_came_in_time(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """What lies in the sockets is read before anybody is called late (G6)."""
+    limits = {"read_timeout_seconds": 2, "head_timeout_seconds": 2}
+    async with ByteServer() as upstream:
+        environ = environment(upstream=upstream.url, token_url=tokens.token_url, **limits)
+        async with proxy_process(environ, "run", directory=tmp_path) as process:
+            port, admin = await process.ports()
+            waiting = await Channel.connect("127.0.0.1", port)
+            speaking = await Channel.connect("127.0.0.1", port)
+            operator = await Channel.connect("127.0.0.1", admin)
+            await waiting.send(request("GET /"))
+            server = await upstream.accepted()
+            await server.read_request()
+            await speaking.send(request("POST /", "Content-Length: 4", body=b"bod"))
+            await both_run(operator)
+            async with standing_still(process):
+                await server.send(reply(body=b"in time"))
+                await speaking.send(b"y")
+            assert (await waiting.read_answer()).body == b"in time"
+            assert (await server.read_request()).body == b"body"
+            await server.send(reply())
+            assert (await speaking.read_answer()).status == 200
+            for caller in (waiting, speaking, operator):
+                caller.reset()
 
 
 async def sized(message: Message) -> bytes:
