@@ -28,6 +28,7 @@ from proxy.net.resolver import Address, Resolver
 from proxy.net.tls import client_context
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.open_files import confused_loop, no_open_files
+from tests.support.ports import refusing_port
 from tests.support.scripted_resolver import ScriptedResolver, address
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -184,26 +185,6 @@ def is_listening(port: int) -> bool:
     """Say whether somebody accepts connections on a port of loopback."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextlib.contextmanager
-def refusing_port() -> Iterator[int]:
-    """Yield a port on loopback that is taken but where nobody listens."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
-
-
-@contextlib.contextmanager
-def kept_port() -> Iterator[int]:
-    """Yield a port on loopback for a program that must be told one; nobody else can take it.
-
-    Those who reuse addresses may share one on which nobody listens yet.
-    """
-    with socket.socket() as keeper:
-        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        keeper.bind(("127.0.0.1", 0))
-        yield keeper.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -1034,7 +1015,7 @@ def tinyproxy(directory: Path) -> Iterator[int]:
     """Run a real tinyproxy that demands credentials; yields its port."""
     assert TINYPROXY is not None
     configuration = directory / "tinyproxy.conf"
-    with kept_port() as port:
+    with refusing_port() as port:
         configuration.write_text(
             f"Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nTimeout 60\nBasicAuth user {SECRET}\n"
             f'LogFile "{directory / "tinyproxy.log"}"\n'

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from proxy.errors import ERROR_KINDS
 from tests.support.callers import BILLING_KEY, bearer, config_with
 from tests.support.messages import Message, assert_problem, reply, request
+from tests.support.ports import refusing_port
 from tests.support.running_proxy import proxied, running_proxy
 from tests.support.token_server import TokenServer
 
@@ -197,10 +197,9 @@ async def test_a_refused_upload_is_not_read_as_requests(tokens: TokenServer) -> 
 
 async def test_a_port_where_nobody_listens(tokens: TokenServer) -> None:
     """A dead upstream is answered at once and is no reason to die."""
-    with socket.socket() as taken:  # by us, or another test could listen there meanwhile
-        taken.bind(("127.0.0.1", 0))
+    with refusing_port() as port:
         async with running_proxy(
-            upstream=f"http://127.0.0.1:{taken.getsockname()[1]}",
+            upstream=f"http://127.0.0.1:{port}",
             token_url=tokens.token_url,
             connect_timeout_seconds=60,
         ) as proxy:

@@ -16,7 +16,7 @@ from tests.support.peers import ByteServer, Channel
 from tests.support.proxy_process import ProxyProcess, proxy_process
 from tests.support.running_proxy import environment, metric_in
 from tests.support.token_server import TokenServer
-from tests.support.waiting import START_SECONDS, eventually, within
+from tests.support.waiting import START_SECONDS, eventually, stopwatch, within
 
 pytestmark = [
     pytest.mark.usefixtures("no_leaks"),
@@ -65,13 +65,13 @@ async def first_token(admin: Path) -> None:
 
 async def ask(path: Path, target: str = "/") -> tuple[int, bytes, float]:
     """Return status and body of an answer, and after how many seconds it came."""
-    began = asyncio.get_running_loop().time()
-    caller = await Channel.connect_unix(str(path))
-    try:
-        answer = await caller.ask(request(f"GET {target}"), 20)
-    finally:
-        caller.close()
-    return answer.status, answer.body, asyncio.get_running_loop().time() - began
+    with stopwatch() as took:
+        caller = await Channel.connect_unix(str(path))
+        try:
+            answer = await caller.ask(request(f"GET {target}"), 20)
+        finally:
+            caller.close()
+    return answer.status, answer.body, took()
 
 
 async def test_addresses_found_for_the_token_serve_while_the_name_server_is_silent(
@@ -86,7 +86,7 @@ async def test_addresses_found_for_the_token_serve_while_the_name_server_is_sile
             assert status == 200
             seconds.append(took)
         assert seconds[0] < 2 + SLACK_SECONDS
-        assert sorted(seconds[1:])[-3] < 2  # one of them, or two, may meet a stop of the machine
+        assert max(seconds[1:]) < 2
         _, metrics, _ = await ask(tmp_path / "admin", "/metrics")
         text = metrics.decode()
         assert metric_in(text, "name_lookups_total", outcome="stale") == 100
