@@ -84,10 +84,10 @@ async def test_the_upstream_has_its_time_from_the_end_of_the_body_on(tokens: Tok
 
 @contextlib.asynccontextmanager
 async def standing_still(process: ProxyProcess) -> AsyncIterator[None]:
-    """Stop a process for the block, and then until its limits of two seconds have passed."""
+    """Stop a process for the block, and then until its limits of four seconds have passed."""
     loop = asyncio.get_running_loop()
     process.send(signal.SIGSTOP)
-    end = loop.time() + 3
+    end = loop.time() + 5
     yield
     await eventually(lambda: loop.time() > end, "the end of its patience")
     process.send(signal.SIGCONT)
@@ -108,7 +108,7 @@ async def test_what_came_while_the_process_stood_still_came_in_time(
     tokens: TokenServer, tmp_path: Path
 ) -> None:
     """What lies in the sockets is read before anybody is called late (G6)."""
-    limits = {"read_timeout_seconds": 2, "head_timeout_seconds": 2}
+    limits = {"read_timeout_seconds": 4, "head_timeout_seconds": 4}
     async with ByteServer() as upstream:
         environ = environment(upstream=upstream.url, token_url=tokens.token_url, **limits)
         async with proxy_process(environ, "run", directory=tmp_path) as process:
