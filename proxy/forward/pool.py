@@ -1,10 +1,9 @@
 """The pool of upstream connections: last in, first out, bounded, with a queue (F8)."""
 
 import asyncio
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,8 +13,6 @@ from proxy.http1.response import ResponseReader
 from proxy.net.dialer import Dialer, DialError, Progress
 
 __all__ = ["Pool", "Waiter"]
-
-_NO_PROMISE: Final = math.inf
 
 
 class Waiter(Protocol):
@@ -81,15 +78,12 @@ class Pool:
             # One that the upstream has just closed is gone in a moment; nothing is sent on it.
             if connection.transport.is_closing():
                 continue
-            # Nor on one whose promised life is over (F8), however late the sweep is.
-            if connection.max_idle_seconds < _NO_PROMISE and self._is_over(connection):
+            # Nor on one that has been idle for too long (F8), however late the sweep is.
+            if connection.idle_until <= self._monotonic():
                 connection.abort()
                 continue
             return connection
         return None
-
-    def _is_over(self, connection: UpstreamConnection) -> bool:
-        return connection.idle_until <= self._monotonic()
 
     def wait(self, waiter: Waiter) -> None:
         """Queue `waiter`, which gets exactly one of its two calls unless it withdraws."""
@@ -144,7 +138,7 @@ class Pool:
     def expire(self, now: float) -> None:
         """Close what has been idle for UPSTREAM_IDLE_SECONDS, or as long as the upstream lets it.
 
-        Called twice a second, behind `Callers.sweep`.
+        Called twice a second; `take` looks for itself.
         """
         over = [connection for connection in self._idle if connection.idle_until <= now]
         for connection in over:

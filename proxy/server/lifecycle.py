@@ -215,12 +215,12 @@ async def _sweep(context: Context, settings: Settings) -> None:
     )
     while True:
         await asyncio.sleep(min(_SWEEP_SECONDS, shortest / 2))
-        # Timers come before sockets: where the process had no turn for long, what came in time is
-        # read before anybody is called late.
+        context.pool.expire(context.monotonic())
+        # Timers come before sockets: where the process had no turn for long, what came meanwhile
+        # is read, and what that frees is handed on, before anybody is called late.
         await asyncio.sleep(0)
-        now = context.monotonic()
-        context.callers.sweep(now)
-        context.pool.expire(now)
+        await asyncio.sleep(0)
+        context.callers.sweep(context.monotonic())
 
 
 async def _enforce_startup_deadline(parts: Parts, seconds: float) -> None:

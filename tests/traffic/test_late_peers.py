@@ -2,18 +2,17 @@
 
 import asyncio
 import contextlib
-import signal
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.support.messages import Message, assert_problem, reply, request
-from tests.support.peers import ByteServer, Channel
-from tests.support.proxy_process import ProxyProcess, proxy_process
-from tests.support.running_proxy import RunningProxy, environment, metric_in, proxied
+from tests.support.peers import Channel
+from tests.support.running_proxy import RunningProxy, proxied
 from tests.support.token_server import TokenServer
 from tests.support.waiting import eventually, within
 
@@ -21,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 
 KIB = 1024
 MIB = 1 << 20
+REST_SECONDS = 31  # UPSTREAM_IDLE_SECONDS are 30
 
 
 @contextlib.asynccontextmanager
@@ -82,54 +82,86 @@ async def test_the_upstream_has_its_time_from_the_end_of_the_body_on(tokens: Tok
         assert loop.time() - ended >= limit
 
 
-@contextlib.asynccontextmanager
-async def standing_still(process: ProxyProcess) -> AsyncIterator[None]:
-    """Stop a process for the block, and then until its limits of four seconds have passed."""
-    loop = asyncio.get_running_loop()
-    process.send(signal.SIGSTOP)
-    end = loop.time() + 5
-    yield
-    await eventually(lambda: loop.time() > end, "the end of its patience")
-    process.send(signal.SIGCONT)
+class StandStill(asyncio.Protocol):
+    """Stops the whole process amid a look at the sockets, until the next sweep is due.
+
+    So the loop has its timers before it looks again, as after a stop by a signal.
+    """
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+        self.is_over = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        """Be the look."""
+        del data
+        self._meanwhile()
+        time.sleep(1)
+        self.is_over.set()
 
 
-async def both_run(operator: Channel) -> None:
-    """Wait until the proxy has read the heads of two requests."""
+async def stand_still(meanwhile: Callable[[], None]) -> None:
+    """Give nobody in this process a turn for a while, in which `meanwhile` happens."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_connection(lambda: StandStill(meanwhile), sock=ours)
+        theirs.send(b"x")
+        await within(protocol.is_over.wait(), "the end of it")
+        transport.close()
 
-    async def look() -> None:
-        page = ""
-        while metric_in(page, "requests_in_flight") != 2:
-            page = (await operator.ask(request("GET /metrics"))).body.decode()
 
-    await within(look(), "both requests")
+async def test_what_came_while_the_process_stood_still_came_in_time(tokens: TokenServer) -> None:
+    """What lies in the sockets is read before anybody is called late (G6, F8)."""
+    async with proxied(tokens, None, max_upstream_connections=1) as (proxy, upstream):
+        waiting, queued, speaking = [await proxy.connect() for _ in range(3)]
+        await waiting.send(request("GET /waiting"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await queued.send(request("GET /queued"))
+        await proxy.metric_becomes(1, "upstream_connections", state="waiting")
+        await speaking.send(request("POST /", "Content-Length: 4", body=b"bod"))
+        await proxy.metric_becomes(3, "requests_in_flight")
 
+        def meanwhile() -> None:
+            server.send_at_once(reply(body=b"in time"))
+            speaking.send_at_once(b"y")
+            proxy.put_forward(100)
 
-async def test_what_came_while_the_process_stood_still_came_in_time(
-    tokens: TokenServer, tmp_path: Path
-) -> None:
-    """What lies in the sockets is read before anybody is called late (G6)."""
-    limits = {"read_timeout_seconds": 4, "head_timeout_seconds": 4}
-    async with ByteServer() as upstream:
-        environ = environment(upstream=upstream.url, token_url=tokens.token_url, **limits)
-        async with proxy_process(environ, "run", directory=tmp_path) as process:
-            port, admin = await process.ports()
-            waiting = await Channel.connect("127.0.0.1", port)
-            speaking = await Channel.connect("127.0.0.1", port)
-            operator = await Channel.connect("127.0.0.1", admin)
-            await waiting.send(request("GET /"))
-            server = await upstream.accepted()
-            await server.read_request()
-            await speaking.send(request("POST /", "Content-Length: 4", body=b"bod"))
-            await both_run(operator)
-            async with standing_still(process):
-                await server.send(reply(body=b"in time"))
-                await speaking.send(b"y")
-            assert (await waiting.read_answer()).body == b"in time"
-            assert (await server.read_request()).body == b"body"
+        await stand_still(meanwhile)
+        assert (await waiting.read_answer()).body == b"in time"
+        for caller, body in ((queued, b""), (speaking, b"body")):
+            assert (await server.read_request()).body == body
             await server.send(reply())
-            assert (await speaking.read_answer()).status == 200
-            for caller in (waiting, speaking, operator):
-                caller.reset()
+            assert (await caller.read_answer()).status == 200
+
+
+@pytest.mark.parametrize("is_stop", [True, False])
+async def test_no_request_meets_a_connection_that_has_rested_too_long(
+    tokens: TokenServer, *, is_stop: bool
+) -> None:
+    """Whichever comes first, the request or the look at what rests (F8)."""
+    async with proxied(tokens) as (proxy, upstream):
+        caller = await proxy.connect()
+        await caller.send(request("GET /"))
+        server = await upstream.accepted()
+        await server.read_request()
+        await server.send(reply())
+        assert (await caller.read_answer()).status == 200
+
+        def meanwhile() -> None:
+            caller.send_at_once(request("POST /", "Content-Length: 1", body=b"x"))
+            proxy.put_forward(REST_SECONDS)
+
+        if is_stop:
+            await stand_still(meanwhile)
+        else:
+            meanwhile()
+        fresh = await upstream.accepted()
+        assert (await fresh.read_request()).body == b"x"
+        await fresh.send(reply())
+        assert (await caller.read_answer()).status == 200
+        assert b"POST" not in await server.read_whatever()
 
 
 async def sized(message: Message) -> bytes:
