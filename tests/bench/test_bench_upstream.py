@@ -18,7 +18,7 @@ from bench.load.wrk import Request, put_under_load
 from bench.peers.lineup import lineup
 from bench.peers.token_endpoint import new_token
 from bench.peers.upstream import Upstream, started_upstream
-from bench.processes import EPHEMERAL, free_port
+from bench.processes import EPHEMERAL, LEAST_PORT, free_port
 from tests.support.source_tree import ROOT
 
 pytestmark = [
@@ -51,7 +51,7 @@ def test_a_free_port_is_nobody_elses() -> None:
     first = int(EPHEMERAL.read_text("ascii").split()[0])
     ports = [free_port() for _ in range(20)]
     assert len({*ports}) == len(ports)
-    assert max(ports) < first
+    assert max(ports) < first or first <= LEAST_PORT + len(ports)
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -47,7 +47,7 @@ def main() -> None:
     """Print `busy` once every caller reads its second answer; in the end, how often what came."""
     host, _, port = sys.argv[1].rpartition(":")
     outcomes: list[str] = []  # which threads may share
-    everybody = threading.Barrier(CALLERS, action=lambda: say("busy"))
+    everybody = threading.Barrier(CALLERS, action=lambda: say("busy"), timeout=60)
 
     def keep_asking() -> None:
         outcomes.append(outcome_of(host, int(port)))

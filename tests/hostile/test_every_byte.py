@@ -80,6 +80,7 @@ async def test_an_answer_may_end_after_any_byte(
                 heads = len(raw) - body_begins
                 await eventually(lambda: len(sent) == len(raw), "the last word of each")
                 await eventually(lambda: heads_heard(proxy) == heads, "what they have said")
+                await proxy.metric("requests_in_flight")  # by then it has read all of it
                 proxy.put_forward(61)
         seen: Counter[str] = Counter()
         for end, task in enumerate(asked):

@@ -32,10 +32,13 @@ def refusing_port() -> Iterator[int]:
 
 
 def port_for_later() -> int:
-    """Return a port that is free on both loopbacks, and that the kernel gives to nobody."""
-    first_given = int(_GIVEN.read_text("ascii").split()[0])
-    candidates = random.sample(range(_LOWEST, first_given), 100)
-    return next(port for port in candidates if not _is_taken(port))
+    """Return a port that is free on both loopbacks, and that the kernel gives to nobody.
+
+    Where its range leaves none below, it is one of those that it gives.
+    """
+    first, last = map(int, _GIVEN.read_text("ascii").split())
+    ports = range(_LOWEST, first) if first > 2 * _LOWEST else range(_LOWEST, last)
+    return next(port for port in random.sample(ports, 100) if not _is_taken(port))
 
 
 def _is_taken(port: int) -> bool:

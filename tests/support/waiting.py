@@ -83,7 +83,8 @@ def stopwatch() -> Iterator[Callable[[], float]]:
     """Measure how long something takes; yields what says the seconds so far.
 
     Where the machine stood still they stand still, but for a tenth of one: a stop is nothing that
-    was measured. What blocks the event loop counts, since a thread looks at the clock.
+    was measured. A thread looks at the clock, so what blocks the event loop counts, but for C code
+    that lets no other thread run: measure that by `time.process_time`.
     """
     spent, before, is_over = 0.0, time.monotonic(), threading.Event()
 

@@ -1,13 +1,13 @@
 """Who gets which upstream connection, when, and what becomes of those who wait (F8, G6)."""
 
 import asyncio
-import socket
 
 import pytest
 
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.messages import assert_problem, reply, request
 from tests.support.peers import ByteServer, Channel
+from tests.support.ports import refusing_port
 from tests.support.running_proxy import RunningProxy, proxied, running_proxy
 from tests.support.token_server import TokenServer
 
@@ -120,10 +120,9 @@ async def test_a_connection_that_ends_makes_room_for_who_waits(tokens: TokenServ
 
 async def test_an_unreachable_upstream_is_told_to_all_who_wait(tokens: TokenServer) -> None:
     """One after the other or at once, but never only when their time is over (F8, E)."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
+    with refusing_port() as port:
         async with running_proxy(
-            upstream=f"http://127.0.0.1:{closed.getsockname()[1]}",
+            upstream=f"http://127.0.0.1:{port}",
             token_url=tokens.token_url,
             max_upstream_connections=1,
             connect_timeout_seconds=FAR_AWAY,

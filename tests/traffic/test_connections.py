@@ -233,7 +233,10 @@ async def test_a_resting_caller_is_closed_after_a_while(tokens: TokenServer) -> 
     async with proxied(tokens, reply(), caller_idle_seconds=20) as (proxy, _):
         silent, resting = await proxy.connect(), await proxy.connect()
         await resting.ask(request("GET /"))
-        proxy.put_forward(20)
+        proxy.put_forward(11)
+        assert await silent.stays_silent(1.2)  # the sweep looks twice a second
+        assert await resting.stays_silent()
+        proxy.put_forward(9)
         assert await silent.read_to_end() == b""
         assert await resting.read_to_end() == b""
 

@@ -145,7 +145,7 @@ async def test_a_slow_but_steady_upstream_gets_all(tokens: TokenServer) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(caller.send(bytes(size)))
             for _ in range(30):
-                taken += len(await server.read(256 * KIB))
+                taken += len(await server.read(128 * KIB))
                 await asyncio.sleep(0.1)
             assert await proxy.metric("requests_in_flight") == 1
             while taken < size:
@@ -217,11 +217,12 @@ async def test_a_reader_in_the_way_of_others_has_no_time_to_digest(tokens: Token
 async def test_a_reader_that_took_a_burst_may_digest_it(tokens: TokenServer) -> None:
     """While nobody waits for what it holds, three times as long as others have (G9, G12)."""
     period, size = 10.0, 12 * MIB
-    async with proxied(tokens, reply(body=bytes(size)), read_timeout_seconds=period) as (proxy, _):
+    settings = {"read_timeout_seconds": period, "upstream_idle_seconds": 0.2}
+    async with proxied(tokens, reply(body=bytes(size)), **settings) as (proxy, _):
         caller = await proxy.connect()
         await caller.send(request("GET /"))
         await caller.read_head()
-        for _ in range(2):
-            proxy.put_forward(1.3 * period)
-            await asyncio.sleep(0.6)  # the sweep looks twice a second
+        for _ in range(13):
+            proxy.put_forward(0.2 * period)
+            await asyncio.sleep(0.15)  # the sweep looks ten times a second, so it sees each step
         assert len(await caller.read(size)) == size

@@ -249,10 +249,10 @@ async def test_a_slow_handshake_disturbs_nobody_and_ends(
             for byte in hello:
                 await slow.send(bytes([byte]))
                 assert (await other.ask(GET)).status == 200
-                proxy.put_forward(1)
+                proxy.put_forward(1.6)
                 await asyncio.sleep(0.05)
-            proxy.put_forward(HEAD_SECONDS - len(hello))
-            await slow.read_whatever()
+            proxy.put_forward(HEAD_SECONDS - 1.6 * len(hello))
+            await slow.read_whatever(seconds=5)
 
         await within(drip(), "the end of a slow handshake")
         assert refusals(proxy) == ["the handshake was not complete within 10 seconds"]
