@@ -100,7 +100,9 @@ class Exchange(EndingExchange):
         """Send with token and connection at hand, else get them; what has ended starts nothing."""
         if self._phase != WAITING:
             return
-        token = self._tokens.current()
+        tokens = self._tokens
+        # Those who waited for it come first, who have had no turn since it came (F8).
+        token = None if tokens.is_being_given else tokens.current()
         connection = None if token is None else self._context.pool.take()
         if token is None or connection is None:
             self._acquisition = Acquisition(self._context, self._tokens, self)

@@ -80,10 +80,13 @@ class TokenCache:
         """Return a token as soon as there is one; its holder may use it even inside the margin.
 
         Where an attempt fails, or after TOKEN_WAIT_SECONDS, that is the doubted one (T10);
-        without one it raises `TokenUnavailableError`. A waiter that is cancelled cancels
-        nothing (T4).
+        without one it raises `TokenUnavailableError`. Those who wait get it in the order in
+        which they came (F8). One that is cancelled cancels nothing (T4).
         """
         token = self.current()
+        if token is not None and self.is_being_given:
+            await asyncio.sleep(0)  # behind those who wait: their turn is the next
+            token = self.current()
         if token is not None:
             return token
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
@@ -169,6 +172,11 @@ class TokenCache:
     def waiters(self) -> int:
         """How many requests wait."""
         return len(self._waiters)
+
+    @property
+    def is_being_given(self) -> bool:
+        """Do some still wait for the token, although it may be there: it is theirs first (F8)."""
+        return bool(self._waiters)
 
     def has_usable_token(self) -> bool:
         """Say whether requests get a token, if need be a doubted one; wakes nobody."""

@@ -10,6 +10,7 @@ from tests.support.peers import ByteServer, Channel
 from tests.support.ports import refusing_port
 from tests.support.running_proxy import RunningProxy, proxied, running_proxy
 from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -52,6 +53,29 @@ async def test_who_waited_for_the_first_token_queues_in_order(tokens: TokenServe
             served.append((await server.read_request()).target)
             await server.send(reply())
             await caller.read_answer()
+    assert served == targets
+
+
+async def test_who_comes_as_the_token_does_queues_behind_those_who_wait(
+    tokens: TokenServer,
+) -> None:
+    """In whichever turn of the loop they come, one in each: the first is the first (F8)."""
+    tokens.gate.clear()
+    targets = [f"/{number}" for number in range(100)]
+    settings = {"connect_timeout_seconds": FAR_AWAY, "token_wait_seconds": FAR_AWAY}
+    async with proxied(tokens, None, max_upstream_connections=1, **settings) as (proxy, upstream):
+        callers = [await proxy.connect() for _ in targets]
+        await eventually(lambda: bool(tokens.requests), "the token request")
+        tokens.gate.set()
+        for target, caller in zip(targets, callers, strict=True):
+            caller.send_at_once(request(f"GET {target}"))
+            await asyncio.sleep(0)
+        server = await upstream.accepted()
+        served = []
+        for _ in targets:
+            served.append((await server.read_request()).target)
+            await server.send(reply())
+            await callers[targets.index(served[-1])].read_answer()
     assert served == targets
 
 
