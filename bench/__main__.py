@@ -108,9 +108,10 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         started_upstream(Path(folder), core=load_core) as upstream,
     ):
         results = measure_all(plan, upstream)
-    print(f"{facts}\n\n{tables(results, scenarios)}")
+    figures = f"{facts}\n\n{tables(results, scenarios)}"
+    print(figures)
     if is_written:
-        publish(PAGE, facts, results, scenarios, budgets(interpreter))
+        publish(PAGE, figures, results, scenarios, budgets(interpreter))
 
 
 def budgets(interpreter: Interpreter) -> str:

@@ -239,7 +239,8 @@ def test_a_disturbed_machine_publishes_the_budget_alone(tmp_path: Path) -> None:
         publish(page, "facts", rounds(100.0, 112.0), GET_16, "the new budget")
     assert page.read_text(encoding="utf-8") == page_with(before, "budget", "the new budget")
     assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
-    publish(page, "facts", rounds(100.0, 105.0), GET_16, "a newer budget")
+    calm = rounds(100.0, 105.0)
+    publish(page, f"facts\n\n{tables(calm, GET_16)}", calm, GET_16, "a newer budget")
     after = page.read_text(encoding="utf-8")
     assert "figures before" not in after
     assert all(text in after for text in ("facts", "a newer budget", GET_16[0].title))
