@@ -190,7 +190,8 @@ class RequestReader:
         end = head.find(CRLF)
         if request.names_target or len(head) - end > _MAX_KNOWN_BLOCK:
             return
-        self._known = request
+        # Its target, which may be long and name a person, goes with the request (G11).
+        self._known = request.with_target(b"/")
         self._known_begin = request.method + b" "
         self._known_end = b" " + request.version + head[end:]
 

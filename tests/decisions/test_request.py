@@ -1,6 +1,7 @@
 """The heads of one connection: a header block that comes again is not read again."""
 
 import asyncio
+import tracemalloc
 
 import pytest
 
@@ -32,6 +33,22 @@ def facts(request: Request) -> tuple[object, ...]:
         headers.length,
         headers.options,
     )
+
+
+async def test_what_a_request_was_for_is_forgotten_with_it() -> None:
+    """An idle connection holds its block of headers, not a long target (G11)."""
+    parser = RequestHeadParser(asyncio.get_running_loop())
+    readers = [RequestReader(parser) for _ in range(20)]
+    head = b"GET /%s?nin=1 HTTP/1.1\r\n" % (b"a" * 30_000) + BLOCK
+    tracemalloc.start()
+    try:
+        for reader in readers:
+            reader.read(head)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 20 * 4096
+    assert readers[0].read(b"GET /b HTTP/1.1\r\n" + BLOCK).target == b"/b"
 
 
 SECOND_LINES = [
