@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from hmac import compare_digest
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from proxy.errors import CALLER_UNKNOWN, ProxyError
 from proxy.guard.identity import NOBODY, CallerStatus, Identity, Peer
@@ -151,6 +152,11 @@ class KnownCallers:
             name, _, key = base64.b64decode(match[2], validate=True).partition(b":")
         except binascii.Error:
             return None
+        owner = self._owner_named(name, key)
+        # OAuth libraries encode both before they join them (RFC 6749 §2.3.1), curl neither.
+        return owner or self._owner_named(_form_decoded(name), _form_decoded(key))
+
+    def _owner_named(self, name: bytes, key: bytes) -> Identity | None:
         owner = self._owner_of_key(key)
         return owner if owner is not None and owner.name.encode() == name else None
 
@@ -162,6 +168,11 @@ class KnownCallers:
             if compare_digest(known, digest):
                 owner = caller
         return owner
+
+
+def _form_decoded(encoded: bytes) -> bytes:
+    """Return what application/x-www-form-urlencoded stands for."""
+    return unquote_to_bytes(encoded.replace(b"+", b" "))
 
 
 def _unknown(*, has_sent: bool) -> ProxyError:

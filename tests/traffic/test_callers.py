@@ -72,10 +72,16 @@ class Case:
     caller: str | None
 
 
+def encoded(text: str) -> str:
+    """Return each character as application/x-www-form-urlencoded may write it."""
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
 CASES = [
     Case("bearer", (bearer(SHOP_KEY),), "shop"),
     Case("bearer in any case, with spaces", (f"authorization: bEARER   {SHOP_KEY}",), "shop"),
     Case("basic", (basic("shop", SHOP_KEY),), "shop"),
+    Case("basic, as OAuth libraries encode it", (basic("%73hop", encoded(SHOP_KEY)),), "shop"),
     Case("proxy-authorization", (bearer(SHOP_KEY, PROXY),), "shop"),
     Case("proxy-authorization, basic", (basic("shop", SHOP_KEY, PROXY),), "shop"),
     Case("digest in the settings", (bearer(BILLING_KEY),), "billing"),
@@ -90,6 +96,9 @@ CASES = [
     Case("the digest of a key", (bearer("0" * 64),), None),
     Case("the name of another", (basic("billing", SHOP_KEY),), None),
     Case("no name", (basic("", SHOP_KEY),), None),
+    Case("the name of another, encoded", (basic("b%69lling", encoded(SHOP_KEY)),), None),
+    Case("encoded twice", (basic("shop", encoded(encoded(SHOP_KEY))),), None),
+    Case("bearer, encoded", (bearer(encoded(SHOP_KEY)),), None),
     Case("a name in another case", (basic("Shop", SHOP_KEY),), None),
     Case("a key with a colon", (basic("shop", f"{SHOP_KEY}:"),), None),
     Case("basic that is no base64", ("Authorization: Basic %%%%",), None),
