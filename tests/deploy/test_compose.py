@@ -288,6 +288,14 @@ def test_the_override_is_about_signicat_alone(compose: Composition, tmp_path: Pa
     assert merged["secrets"]["signicat"]["file"] == str(tmp_path / "secret")
 
 
+def test_names_of_the_proxy_can_be_added(compose: Composition) -> None:
+    """By `.env` or the environment, as every setting that is not about the mock."""
+    names = "localhost,proxy,signicat"
+    merged = compose.run("config", "--format=json", environ={"SIGNICAT_PROXY_ALLOWED_HOSTS": names})
+    environment = json.loads(merged)["services"]["proxy"]["environment"]
+    assert environment["SIGNICAT_PROXY_ALLOWED_HOSTS"] == names
+
+
 def test_a_secret_that_the_user_cannot_read_is_named(compose: Composition, tmp_path: Path) -> None:
     """A file of somebody else's, closed to the container's user: one line names the setting."""
     done = compose.call(*SIGNICAT, "run", "--rm", "proxy", environ=credentials(secret(tmp_path)))
