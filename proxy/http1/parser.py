@@ -45,6 +45,9 @@ _PARSER_LIMIT: Final = 1 << 20
 # name of one that it knows, since nothing but the head is asked of it.
 _KNOWN_METHODS: Final = frozenset(METHODS)
 _LINE_ENDS_WITH: Final = tuple(b" " + version for version in VERSIONS)
+# yarl, which the C parser calls for each target, remembers the last 128: so it gets none (G11).
+_ORIGIN_FORM: Final = re.compile(rb"/[!-~]*")
+_ABSOLUTE_FORM: Final = re.compile(rb"(https?://[^/?#]*)(?:[/?][!-~]*)?", re.IGNORECASE)
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -116,7 +119,7 @@ _SINK: Final = _BodySink()
 class RequestHeadParser:
     """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process.
 
-    It holds nothing between two of them.
+    Of the last one it may hold the headers until the next, never path and query.
     """
 
     __slots__ = ("_loop", "_parser")
@@ -148,16 +151,21 @@ class RequestHeadParser:
         parts = lines[0].split(b" ")
         if len(parts) != 3 or parts[2] not in VERSIONS:  # noqa: PLR2004 (method, target, version)
             raise MalformedMessageError(request_fault(head))
-        if parts[0] not in _KNOWN_METHODS:
-            if not TOKEN.fullmatch(parts[0]):
+        method, target, version = parts
+        if method not in _KNOWN_METHODS:
+            if not TOKEN.fullmatch(method):
                 raise MalformedMessageError(request_fault(head))
-            head = b"GET" + head[len(parts[0]) :]
-        return parts, lines, self._headers(head, lines)
+            method = b"GET"
+        first = b"%b %b %b" % (method, _without_path(target), version)
+        return parts, lines, self._headers(head, first + head[len(lines[0]) :], lines)
 
-    def _headers(self, head: bytes, lines: list[bytes]) -> RawHeaders:
-        """Return one header for each line but the first; raise `MalformedMessageError`."""
+    def _headers(self, head: bytes, read: bytes, lines: list[bytes]) -> RawHeaders:
+        """Return one header for each line but the first; raise `MalformedMessageError`.
+
+        `read` is what the parser gets of `head`.
+        """
         try:
-            messages = self._parser.feed_data(head)[0]
+            messages = self._parser.feed_data(read)[0]
             message = messages[0][0]
         except Exception as error:
             # Whatever it was, nothing of the refused head may stay in the parser.
@@ -169,3 +177,11 @@ class RequestHeadParser:
         if len(messages) != 1 or len(headers) != len(lines) - 1:
             raise MalformedMessageError(request_fault(head))
         return headers
+
+
+def _without_path(target: bytes) -> bytes:
+    """Return what is left for the parser to judge: one that is neither form is all its own."""
+    if _ORIGIN_FORM.fullmatch(target):
+        return b"/"
+    absolute = _ABSOLUTE_FORM.fullmatch(target)
+    return target if absolute is None else absolute[1] + b"/"

@@ -28,19 +28,20 @@ class KnownHead:
     """What has been found out about a header block, for every request that repeats it.
 
     One stands for exactly the bytes of one block on one connection: the guard remembers by it
-    whose block it admitted. `upstream_parts` are the serializer's: what goes out before the
-    token and behind it. `id_line` carries the caller's id, None where ours is needed. `parent` and
-    `tracestate` are the caller's trace, once `Request.parent` was asked for. What changes with
-    each request is no part of it.
+    whose block it admitted. `upstream_parts` are the serializer's, where the block `is_kept` for
+    the next request: what goes out before the token and behind it. `id_line` carries the caller's
+    id, None where ours is needed. `parent` and `tracestate` are the caller's trace, once
+    `Request.parent` was asked for. What changes with each request is no part of it.
     """
 
-    __slots__ = ("_is_trace_read", "id_line", "parent", "tracestate", "upstream_parts")
+    __slots__ = ("_is_trace_read", "id_line", "is_kept", "parent", "tracestate", "upstream_parts")
 
     def __init__(self, id_line: bytes | None = None) -> None:
         self.id_line = id_line
         self.parent: TraceParent | None = None
         self.tracestate: bytes | None = None
         self._is_trace_read = False
+        self.is_kept = False
         self.upstream_parts: tuple[bytes, bytes] | None = None
 
     def read_trace(self, headers: MessageHeaders) -> None:
@@ -192,6 +193,7 @@ class RequestReader:
             return
         # Its target, which may be long and name a person, goes with the request (G11).
         self._known = request.with_target(b"/")
+        request.known.is_kept = True
         self._known_begin = request.method + b" "
         self._known_end = b" " + request.version + head[end:]
 

@@ -76,7 +76,9 @@ def request_head(
     known = request.known
     parts = known.upstream_parts
     if parts is None:
-        parts = known.upstream_parts = _around_authorization(request, names)
+        parts = _around_authorization(request, names)
+        if known.is_kept:  # else an idle connection would hold a block of any size (G11)
+            known.upstream_parts = parts
     before, after = parts
     return b"%b %b%b%b%b%b%b%b" % (
         request.method,

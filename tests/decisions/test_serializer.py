@@ -294,3 +294,12 @@ def test_interim_head() -> None:
     """A 103 passes with its headers."""
     head = ResponseReader().read(b"GET", b"HTTP/1.1 103 Early Hints\r\nLink: </a>")
     assert interim_head(head) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(100, True), (30_000, False)])
+async def test_only_a_small_block_is_kept_as_it_goes_out(*, size: int, is_kept: bool) -> None:
+    """An idle connection holds at most 2 KiB of headers (G11); what goes out is the same."""
+    request = await request_of(b"GET / HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n\r\n" % (b"a" * size))
+    sent = {request_head(request, SIGNICAT, TOKEN) for _ in range(2)}
+    assert len(sent) == 1
+    assert (request.known.upstream_parts is not None) == is_kept
