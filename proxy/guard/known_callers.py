@@ -24,6 +24,7 @@ from proxy.guard.keys import digest_of
 __all__ = ["KeyClashError", "KnownCallers"]
 
 _CREDENTIALS: Final = re.compile(rb"(?i)(bearer|basic) +([A-Za-z0-9._~+/-]+=*)")
+_MOST_ENCODED: Final = 3072  # bytes of name and key, each character of which may be three
 _CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="signicat-proxy"'),)
 
 
@@ -149,12 +150,15 @@ class KnownCallers:
         if match[1].lower() == b"bearer":
             return self._owner_of_key(match[2])
         try:
-            name, _, key = base64.b64decode(match[2], validate=True).partition(b":")
+            pair = base64.b64decode(match[2], validate=True)
         except binascii.Error:
             return None
+        name, _, key = pair.partition(b":")
         owner = self._owner_named(name, key)
+        if owner is not None or b"%" not in pair or len(pair) > _MOST_ENCODED:
+            return owner
         # OAuth libraries encode both before they join them (RFC 6749 §2.3.1), curl neither.
-        return owner or self._owner_named(_form_decoded(name), _form_decoded(key))
+        return self._owner_named(unquote_to_bytes(name), unquote_to_bytes(key))
 
     def _owner_named(self, name: bytes, key: bytes) -> Identity | None:
         owner = self._owner_of_key(key)
@@ -168,11 +172,6 @@ class KnownCallers:
             if compare_digest(known, digest):
                 owner = caller
         return owner
-
-
-def _form_decoded(encoded: bytes) -> bytes:
-    """Return what application/x-www-form-urlencoded stands for."""
-    return unquote_to_bytes(encoded.replace(b"+", b" "))
 
 
 def _unknown(*, has_sent: bool) -> ProxyError:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import pytest
 
@@ -33,7 +33,6 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 KEYS = (SHOP_KEY, OTHER_SHOP_KEY, BILLING_KEY, STRANGE_KEY)
-SEARCHED = (*KEYS, *(basic(name, key)[-40:] for name in ("shop", "billing") for key in KEYS))
 OK = reply()
 PROXY = "Proxy-Authorization"
 PLACEHOLDER = "Authorization: Bearer the-placeholder-of-an-sdk"
@@ -77,11 +76,18 @@ def encoded(text: str) -> str:
     return "".join(f"%{byte:02x}" for byte in text.encode())
 
 
+SPELLINGS = [spelling for key in KEYS for spelling in (key, quote_plus(key), encoded(key))]
+SEARCHED = (
+    *SPELLINGS,
+    *(basic(name, key)[-40:] for name in ("shop", "billing") for key in SPELLINGS),
+)
+
 CASES = [
     Case("bearer", (bearer(SHOP_KEY),), "shop"),
     Case("bearer in any case, with spaces", (f"authorization: bEARER   {SHOP_KEY}",), "shop"),
     Case("basic", (basic("shop", SHOP_KEY),), "shop"),
     Case("basic, as OAuth libraries encode it", (basic("%73hop", encoded(SHOP_KEY)),), "shop"),
+    Case("basic, encoded by a form's rules", (basic("shop", quote_plus(SHOP_KEY)),), "shop"),
     Case("proxy-authorization", (bearer(SHOP_KEY, PROXY),), "shop"),
     Case("proxy-authorization, basic", (basic("shop", SHOP_KEY, PROXY),), "shop"),
     Case("digest in the settings", (bearer(BILLING_KEY),), "billing"),
@@ -97,6 +103,7 @@ CASES = [
     Case("the name of another", (basic("billing", SHOP_KEY),), None),
     Case("no name", (basic("", SHOP_KEY),), None),
     Case("the name of another, encoded", (basic("b%69lling", encoded(SHOP_KEY)),), None),
+    Case("encoded, with much behind it", (basic("shop", encoded(SHOP_KEY) + "%41" * 999),), None),
     Case("encoded twice", (basic("shop", encoded(encoded(SHOP_KEY))),), None),
     Case("bearer, encoded", (bearer(encoded(SHOP_KEY)),), None),
     Case("a name in another case", (basic("Shop", SHOP_KEY),), None),
