@@ -288,12 +288,13 @@ def test_the_override_is_about_signicat_alone(compose: Composition, tmp_path: Pa
     assert merged["secrets"]["signicat"]["file"] == str(tmp_path / "secret")
 
 
-def test_names_of_the_proxy_can_be_added(compose: Composition) -> None:
-    """By `.env` or the environment, as every setting that is not about the mock."""
-    names = "localhost,proxy,signicat"
+@pytest.mark.parametrize("names", ["signicat", "localhost,127.0.0.1,[::1]", "*"])
+def test_names_of_the_proxy_can_be_added(compose: Composition, names: str) -> None:
+    """The proxy's own services reach it by `proxy`, whatever is given."""
     merged = compose.run("config", "--format=json", environ={"SIGNICAT_PROXY_ALLOWED_HOSTS": names})
     environment = json.loads(merged)["services"]["proxy"]["environment"]
-    assert environment["SIGNICAT_PROXY_ALLOWED_HOSTS"] == names
+    own = "localhost,127.0.0.1,[::1],proxy"
+    assert environment["SIGNICAT_PROXY_ALLOWED_HOSTS"] == f"{own},{names}"
 
 
 def test_a_secret_that_the_user_cannot_read_is_named(compose: Composition, tmp_path: Path) -> None:
