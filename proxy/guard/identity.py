@@ -117,8 +117,8 @@ class Peer:
         self.sender = self.own
 
     def note(self, head: KnownHead, generation: int, sender: Identity) -> None:
-        """Note who sent a header block that may pass."""
-        self._head = head
+        """Note who sent a header block that may pass; one that is not kept does not come again."""
+        self._head = head if head.is_kept else None
         self._generation = generation
         self.sender = sender
 

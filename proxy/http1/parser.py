@@ -46,8 +46,9 @@ _PARSER_LIMIT: Final = 1 << 20
 _KNOWN_METHODS: Final = frozenset(METHODS)
 _LINE_ENDS_WITH: Final = tuple(b" " + version for version in VERSIONS)
 # yarl, which the C parser calls for each target, remembers the last 128: so it gets none (G11).
-_ORIGIN_FORM: Final = re.compile(rb"/[!-~]*")
-_ABSOLUTE_FORM: Final = re.compile(rb"(https?://[^/?#]*)(?:[/?][!-~]*)?", re.IGNORECASE)
+# Of which form one is, and what may stand in it, is looked at by `proxy.http1.request`.
+_TARGET: Final = re.compile(rb"[!-~]+")
+_EMPTY_HEAD: Final = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -119,14 +120,15 @@ _SINK: Final = _BodySink()
 class RequestHeadParser:
     """Reads request heads, strictly (RFC 9112 §3, §5); one serves all callers of a process.
 
-    Of the last one it may hold the headers until the next, never path and query.
+    Of the last one it holds the headers until it is told to `forget` them; never path and query.
     """
 
-    __slots__ = ("_loop", "_parser")
+    __slots__ = ("_holds_headers", "_loop", "_parser")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._parser = self._new_parser()
+        self._holds_headers = False
 
     def _new_parser(self) -> Any:  # what it says of its results is true of the Python parsers only
         return http_parser.HttpRequestParser(
@@ -151,13 +153,21 @@ class RequestHeadParser:
         parts = lines[0].split(b" ")
         if len(parts) != 3 or parts[2] not in VERSIONS:  # noqa: PLR2004 (method, target, version)
             raise MalformedMessageError(request_fault(head))
+        self._holds_headers = True
         method, target, version = parts
         if method not in _KNOWN_METHODS:
             if not TOKEN.fullmatch(method):
                 raise MalformedMessageError(request_fault(head))
             method = b"GET"
-        first = b"%b %b %b" % (method, _without_path(target), version)
+        read = b"/" if _TARGET.fullmatch(target) else target
+        first = b"%b %b %b" % (method, read, version)
         return parts, lines, self._headers(head, first + head[len(lines[0]) :], lines)
+
+    def forget(self) -> None:
+        """Let go of the last head: called now and then, whether there was one or not."""
+        if self._holds_headers:
+            self._parser.feed_data(_EMPTY_HEAD)
+            self._holds_headers = False
 
     def _headers(self, head: bytes, read: bytes, lines: list[bytes]) -> RawHeaders:
         """Return one header for each line but the first; raise `MalformedMessageError`.
@@ -177,11 +187,3 @@ class RequestHeadParser:
         if len(messages) != 1 or len(headers) != len(lines) - 1:
             raise MalformedMessageError(request_fault(head))
         return headers
-
-
-def _without_path(target: bytes) -> bytes:
-    """Return what is left for the parser to judge: one that is neither form is all its own."""
-    if _ORIGIN_FORM.fullmatch(target):
-        return b"/"
-    absolute = _ABSOLUTE_FORM.fullmatch(target)
-    return target if absolute is None else absolute[1] + b"/"

@@ -98,7 +98,10 @@ class ReceiveBuffer:
                 raise failures.ambiguous_message(str(error)) from error
             if decoder.rest:
                 self._buffer = decoder.rest + self._buffer
-            return data, decoder.is_complete
+            is_complete = decoder.is_complete
+            if is_complete:  # nothing of what came behind the body stays with it
+                self._decoder, self._remaining = None, 0
+            return data, is_complete
         data, self._buffer = self._buffer, b""
         if len(data) > self._remaining:
             self._buffer = data[self._remaining :]

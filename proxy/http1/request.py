@@ -19,9 +19,14 @@ _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 # Targets of the ordinary kind: a path of visible ASCII without '#', and so short that no head
 # with it is too large, since nobody counts the bytes of one that is known (G6).
 _PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]{0,8191}")
-_MAX_KNOWN_BLOCK: Final = 2048  # bytes that an idle connection may hold for it
+_MAX_KNOWN_BLOCK: Final = 2048  # bytes that an idle connection may hold for it,
+_MAX_KNOWN_LINES: Final = 100  # each of which is an object of its own
 _CONNECT: Final = b"CONNECT "
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_AUTHORITY: Final = re.compile(
+    rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(?::([0-9]{1,5}))?"
+)
+_MAX_PORT: Final = 65_535
 
 
 class KnownHead:
@@ -134,12 +139,13 @@ class Request:
 def _split_absolute(target: bytes) -> tuple[bytes, bytes]:
     """Return authority and origin form of an absolute target (RFC 9112 §3.2.2)."""
     match = _ABSOLUTE.fullmatch(target)
-    if match is None or not match[1] or b"@" in match[1]:
+    authority = None if match is None else _AUTHORITY.fullmatch(match[1])
+    if match is None or authority is None or int(authority[1] or 0) > _MAX_PORT:
         raise ProxyError(
             BAD_REQUEST, "The request target must be a path that begins with '/' or an http:// URL."
         )
-    authority, rest = match[1], match[2]
-    return authority, rest if rest.startswith(b"/") else b"/" + rest
+    rest = match[2]
+    return match[1], rest if rest.startswith(b"/") else b"/" + rest
 
 
 class RequestReader:
@@ -190,6 +196,8 @@ class RequestReader:
     def _remember(self, request: Request, head: bytes) -> None:
         end = head.find(CRLF)
         if request.names_target or len(head) - end > _MAX_KNOWN_BLOCK:
+            return
+        if len(request.headers.lines) > _MAX_KNOWN_LINES:
             return
         # Its target, which may be long and name a person, goes with the request (G11).
         self._known = request.with_target(b"/")

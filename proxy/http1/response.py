@@ -278,7 +278,8 @@ class ResponseReader:
         if not colon or value.translate(_CONTROLS_TO_BLANKS) != value:
             raise _malformed(head)
         field = name.field(value)
-        if name.is_steady:
+        # `name` and `filename` are parameters that tell what a document is called.
+        if name.is_steady and b"name" not in value.lower():
             _remember(self._fields, line, field)
         return field
 

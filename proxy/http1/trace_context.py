@@ -12,6 +12,7 @@ __all__ = ["TraceParent", "is_valid_tracestate", "read_traceparent"]
 SAMPLED: Final = 0x01
 _KNOWN_FLAGS: Final = 0x03  # sampled; and, since level 2, that the trace's id is random
 _BEGIN: Final = b"00-"
+_MAX_BYTES: Final = 2048  # four times what must be passed on (Trace Context §3.3.1.5)
 # Each digit becomes a 0, a dash stays, and whatever else becomes what is in no shape.
 _SHAPE_OF: Final = bytes(
     ord("0") if byte in b"0123456789abcdef" else byte if byte in b"-" else ord("?")
@@ -83,8 +84,9 @@ def is_valid_tracestate(value: bytes) -> bool:
     """Say whether all readers of a `tracestate` would read it alike; any other is dropped whole.
 
     `value` is that of all its lines, joined by commas. A member may be empty, a key stands once.
+    One of more than 2 KiB is dropped too: spans that wait for the collector hold it (G11).
     """
-    if value.count(b",") >= _MAX_PIECES:
+    if len(value) > _MAX_BYTES or value.count(b",") >= _MAX_PIECES:
         return False
     members = [member.strip(_OPTIONAL_SPACE) for member in value.split(b",")]
     members = [member for member in members if member]

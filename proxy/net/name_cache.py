@@ -139,8 +139,12 @@ class _Name:
             outcome = waiter.result()
         finally:
             self._waiters.discard(waiter)
+            del waiter
         if isinstance(outcome, BaseException):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome  # whose traceback holds this frame
         return outcome
 
     async def _until(

@@ -32,6 +32,46 @@ _PLAIN: Final = 3
 _ENDED: Final = 4
 
 
+class _Nobody:
+    """Stands above a stream that is lost."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Do nothing."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Do nothing."""
+
+    def data_received(self, data: bytes) -> None:
+        """Do nothing."""
+
+    def eof_received(self) -> bool | None:
+        """Do nothing."""
+        return None
+
+    def pause_writing(self) -> None:
+        """Do nothing."""
+
+    def resume_writing(self) -> None:
+        """Do nothing."""
+
+    def on_handshake(self) -> None:
+        """Do nothing."""
+
+    def on_secured(self) -> None:
+        """Do nothing."""
+
+    def on_handshake_failed(self, error: ssl.SSLError) -> None:
+        """Do nothing."""
+
+    def on_plain(self, data: bytes) -> None:
+        """Do nothing."""
+
+
+_NOBODY: Final = _Nobody()
+
+
 class TlsStream:
     """A protocol of the TCP transport below, and a transport to the protocol above.
 
@@ -80,9 +120,10 @@ class TlsStream:
         self._protocol.connection_made(cast("asyncio.BaseTransport", self))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the protocol."""
+        """Tell the protocol, and let go of it: in a cycle, what it holds would stay for long."""
         self._end()
-        self._protocol.connection_lost(exc)
+        protocol, self._protocol = self._protocol, _NOBODY
+        protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what the caller sends, whatever the connection is at."""

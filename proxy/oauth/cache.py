@@ -103,6 +103,8 @@ class TokenCache:
             return token
         finally:
             self._waiters.pop(waiter, None)
+            # It holds the error, whose traceback holds this frame, and that the whole request.
+            del waiter
 
     def _patience_seconds(self) -> float:
         """Return how long to wait; a doubt ends at the same moment for all who wait (T10)."""

@@ -205,7 +205,10 @@ async def _drain(callers: Callers, hurry: asyncio.Event, seconds: float) -> None
 
 
 async def _sweep(context: Context, settings: Settings) -> None:
-    """Enforce the deadlines of callers and idle upstream connections, about twice a second."""
+    """Enforce the deadlines of callers and idle upstream connections, about twice a second.
+
+    As often, the parser forgets the headers of the last request (G11).
+    """
     shortest = min(
         settings.head_timeout_seconds,
         settings.read_timeout_seconds,
@@ -221,6 +224,7 @@ async def _sweep(context: Context, settings: Settings) -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         context.callers.sweep(context.monotonic())
+        context.parser.forget()
 
 
 async def _enforce_startup_deadline(parts: Parts, seconds: float) -> None:

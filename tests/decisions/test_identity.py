@@ -95,6 +95,7 @@ def test_each_change_of_a_key_is_a_new_generation() -> None:
     """What was remembered with the one before it counts no longer (I2)."""
     known = callers()
     peer, head = known.peer(None), KnownHead()
+    head.is_kept = True
     peer.note(head, known.generation, known.callers["shop"])
     assert peer.has_verdict(head, known.generation)
     assert not peer.has_verdict(KnownHead(), known.generation)

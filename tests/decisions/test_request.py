@@ -52,6 +52,33 @@ async def test_what_a_request_was_for_is_forgotten_with_it(origin: bytes) -> Non
     assert readers[0].read(b"GET /b HTTP/1.1\r\n" + BLOCK).target == b"/b"
 
 
+async def test_the_parser_forgets_the_last_head() -> None:
+    """It serves all callers, and would keep the key of one that left long ago (G11)."""
+    parser = RequestHeadParser(asyncio.get_running_loop())
+    reader = RequestReader(parser)
+    parser.forget()  # there is nothing yet
+    tracemalloc.start()
+    try:
+        reader.read(b"GET /a HTTP/1.1\r\nHost: a\r\nCookie: %b\r\n\r\n" % (b"a" * 15_000))
+        parser.forget()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 10_000
+    assert reader.read(b"GET /b HTTP/1.1\r\n" + BLOCK).target == b"/b"
+
+
+@pytest.mark.parametrize(("lines", "is_known"), [(90, True), (110, False)])
+async def test_a_block_of_many_lines_is_not_kept(
+    reader: RequestReader, *, lines: int, is_known: bool
+) -> None:
+    """Each line is an object, however short, and an idle connection would hold them (G11)."""
+    head = b"GET /%d HTTP/1.1\r\nHost: a\r\n" + b"a:\r\n" * lines + b"\r\n"
+    assert reader.read(head % 1).target == b"/1"
+    assert reader.read(head % 2).target == b"/2"
+    assert (reader.read_known(head % 3) is not None) == is_known
+
+
 SECOND_LINES = [
     b"GET /b?c=d HTTP/1.1",
     b"GET /%2f//;x?a?b HTTP/1.1",

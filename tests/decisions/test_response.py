@@ -240,6 +240,8 @@ def test_only_what_is_the_same_for_everybody_is_remembered(responses: ResponseRe
     head = responses.read(b"GET", b"\r\n".join(lines))
     assert head.lines[0] == lines[1]
     assert head.trace_id == b"secret"
+    named = (lines[0], b'Content-Type: application/pdf; Name="secret.pdf"')
+    assert responses.read(b"GET", b"\r\n".join(named)).lines == [named[1]]
     held = remembered(responses)
     assert b"Content-Type: text/plain" in held
     assert not [each for each in held if b"secret" in each]

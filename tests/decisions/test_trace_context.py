@@ -101,6 +101,8 @@ def test_whatever_comes_is_read_as_it_stands_or_not_at_all(value: bytes) -> None
         (b"k=" + b"v" * 257, False),
         (b"k" * 257 + b"=v", False),
         (b",".join(b"k%d=v" % number for number in range(33)), False),
+        (b",".join(b"k%d=" % number + b"v" * 200 for number in range(9)), True),
+        (b",".join(b"k%d=" % number + b"v" * 200 for number in range(11)), False),
     ],
 )
 def test_tracestate(value: bytes, is_valid: bool) -> None:  # noqa: FBT001 - a table's column
