@@ -119,7 +119,7 @@ soak: $(DEV) ## long run against a faulty mock (REQUESTS=200000 ROLL_OVERS=100)
 fuzz: $(DEV) ## search for exchanges that break a promise (SECONDS=600)
 	@FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest --quiet --timeout 0 --capture no tests/hostile/test_fuzz.py
 
-bench: $(DEV) ## compare with other proxies (17 min on an idle machine; BENCH_ARGS=...)
+bench: $(DEV) ## compare with other proxies (20 min on an idle machine; BENCH_ARGS=...)
 	@$(BIN)/python -m bench --python auto $(BENCH_ARGS)
 
 bench-instructions: $(DEV) ## instructions of one exchange, however busy the machine is (BENCH_ARGS=...)

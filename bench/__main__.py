@@ -18,12 +18,14 @@ from pathlib import Path
 from bench.failures import BenchError, Refused
 from bench.install import ROOT, WORK, output_of
 from bench.interpreter import AUTO, Interpreter, chosen, prepared
+from bench.load.calm import MOST_SPREAD
 from bench.load.rounds import Plan, measure_all
 from bench.load.scenarios import SCENARIOS, Scenario
 from bench.machine import cores, describe_machine, describe_versions, require_programs
 from bench.peers.lineup import PEERS, lineup, versions
 from bench.peers.upstream import started_upstream
 from bench.report.page import PAGE, page_with, publish
+from bench.report.published import LEAST_ROUNDS
 from bench.report.tables import tables
 
 OPEN_FILES = 16384
@@ -46,10 +48,33 @@ def main(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; ends the process on wrong ones."""
+    parser = options_parser()
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.more_rounds, options.seconds = 1, 0, 1
+    if options.rounds < 1 or options.seconds < 1 or options.more_rounds < 0:
+        parser.error("--rounds and --seconds must be at least 1, --more-rounds at least 0")
+    if options.write and options.rounds < LEAST_ROUNDS:
+        parser.error(f"--write needs at least {LEAST_ROUNDS} rounds")
+    if not chosen_scenarios(options.scenario):
+        names = ", ".join(scenario.name for scenario in SCENARIOS)
+        parser.error(f"no such scenario; there are: {names}")
+    return options
+
+
+def options_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     names = ", ".join(scenario.name for scenario in SCENARIOS)
     add("--rounds", type=int, default=3, help="measurements of each cell (default 3)")
+    add(
+        "--more-rounds",
+        type=int,
+        default=9,
+        help="how many more a scenario may take where rounds of the same proxy lie more than "
+        f"{MOST_SPREAD:.0%}% apart; those in a row that lie closest count (default 9)",
+    )
     add("--seconds", type=int, default=2, help="length of one load run (default 2)")
     add("--scenario", nargs="+", metavar="NAME", help=f"only these, * allowed: {names}")
     add("--peer", nargs="+", choices=PEERS, help="only these")
@@ -64,17 +89,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add(
         "--write",
         action="store_true",
-        help="write the page even after a part of the bench; a disturbed machine writes only "
-        "what one exchange costs inside the proxy",
+        help="write the page even after a part of the bench; rounds that stay apart are left out, "
+        "and a disturbed machine writes only what one exchange costs inside the proxy",
     )
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.rounds, options.seconds = 1, 1
-    if options.rounds < 1 or options.seconds < 1:
-        parser.error("--rounds and --seconds must be at least 1")
-    if not chosen_scenarios(options.scenario):
-        parser.error(f"no such scenario; there are: {names}")
-    return options
+    return parser
 
 
 def chosen_scenarios(patterns: Sequence[str] | None) -> list[Scenario]:
@@ -87,10 +105,10 @@ def chosen_scenarios(patterns: Sequence[str] | None) -> list[Scenario]:
 
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
-    """Measure and print; write the page if this was the whole bench."""
+    """Measure and print; write the page if this was the whole bench, with rounds enough."""
     names = options.peer or PEERS
     require_programs(names)
-    is_whole = not (options.quick or options.scenario or options.peer)
+    is_whole = not (options.scenario or options.peer) and options.rounds >= LEAST_ROUNDS
     is_written = is_whole or options.write
     if is_written:  # a page without markers shows now, not after the long run
         page_with(PAGE.read_text(encoding="utf-8"), "bench", "")
@@ -102,16 +120,15 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     facts = describe(interpreter, [*versions(names, WORK)], arguments)
     os.sched_setaffinity(0, {load_core})
     scenarios = chosen_scenarios(options.scenario)
-    plan = Plan(scenarios, peers, options.rounds, options.seconds, proxy_core)
+    plan = Plan(scenarios, peers, options.rounds, options.more_rounds, options.seconds, proxy_core)
     with (
         tempfile.TemporaryDirectory(dir=WORK, prefix="run-") as folder,
         started_upstream(Path(folder), core=load_core) as upstream,
     ):
         results = measure_all(plan, upstream)
-    figures = f"{facts}\n\n{tables(results, scenarios)}"
-    print(figures)
+    print(f"{facts}\n\n{tables(results, scenarios)}")
     if is_written:
-        publish(PAGE, figures, results, scenarios, budgets(interpreter))
+        publish(PAGE, facts, results, scenarios, budgets(interpreter))
 
 
 def budgets(interpreter: Interpreter) -> str:

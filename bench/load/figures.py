@@ -1,7 +1,7 @@
 """Arithmetic on samples: medians, spreads, ratios."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 __all__ = ["Cell", "Results", "Sample", "ratio", "spread"]
@@ -23,16 +23,21 @@ def ratio(value: float | None, base: float | None) -> float | None:
 
 @dataclass(slots=True)
 class Cell:
-    """The samples of one peer in one scenario, one per round; one failure refuses them all."""
+    """The samples of one peer in one scenario, one per round; one failure refuses them all.
+
+    Of these rounds, those from the first to before the last of `window` count: all, until some
+    are chosen.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     refusal: str | None = None
+    window: tuple[int, int | None] = (0, None)
 
     def values(self, metric: str) -> list[float]:
-        """Return the metric's values, without any if the cell is refused."""
+        """Return the metric's values in the rounds that count; none if the cell is refused."""
         if self.refusal:
             return []
-        return [sample[metric] for sample in self.samples if metric in sample]
+        return [sample[metric] for sample in self.samples[slice(*self.window)] if metric in sample]
 
     def median(self, metric: str) -> float | None:
         """Return the median over the rounds; None if there is no valid sample."""
@@ -45,7 +50,7 @@ class Cell:
 
 
 class Results:
-    """All cells by scenario and peer; filled by the rounds, read by the report."""
+    """All cells by scenario and peer; filled by the rounds, only read by the report."""
 
     def __init__(self) -> None:
         self._cells: dict[tuple[str, str], Cell] = {}
@@ -64,10 +69,16 @@ class Results:
         return cell.median(metric) if cell else None
 
     def largest(self, peer: str, metric: str) -> float | None:
-        """Return the largest value of a peer over all scenarios; None if there is none."""
-        return max(self._values(peer, metric), default=None)
+        """Return the largest value of a peer, in whatever round and scenario; None for none."""
+        samples = (sample for cell in self._of(peer) for sample in cell.samples)
+        return max((sample[metric] for sample in samples if metric in sample), default=None)
 
-    def _values(self, peer: str, metric: str) -> Iterator[float]:
-        for (_, name), cell in self._cells.items():
-            if name == peer:
-                yield from cell.values(metric)
+    def refusing(self, reasons: Mapping[tuple[str, str], str]) -> "Results":
+        """Return a copy in which these cells, by scenario and peer, are refused as well."""
+        copy = Results()
+        for key, cell in self._cells.items():
+            copy._cells[key] = replace(cell, refusal=cell.refusal or reasons.get(key))
+        return copy
+
+    def _of(self, peer: str) -> Iterator[Cell]:
+        return (cell for (_, name), cell in self._cells.items() if name == peer)

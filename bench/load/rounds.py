@@ -1,12 +1,13 @@
-"""Interleaved rounds: each scenario, each round, each peer in turn."""
+"""Interleaved rounds: each scenario, each round, each peer in turn; more where some lie apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bench.failures import Refused
-from bench.load.figures import Results
-from bench.load.progress import WARM_UP_SECONDS, Progress, expected_seconds
+from bench.load.calm import is_calm, keep_calmest
+from bench.load.figures import Cell, Results
+from bench.load.progress import WARM_UP_SECONDS, Progress, expected_seconds, round_seconds
 from bench.load.samples import Subject
 from bench.load.scenarios import Scenario
 from bench.peers.peer import Peer
@@ -17,17 +18,22 @@ __all__ = ["Plan", "in_turn", "measure_all"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is run: scenarios, peers, and how often and how long."""
+    """What is run: scenarios, peers, how long, and how often: more often where rounds lie apart."""
 
     scenarios: Sequence[Scenario]
     peers: Sequence[Peer]
     rounds: int
+    more_rounds: int
     seconds: int
     proxy_core: int
 
     def expected(self, scenario: Scenario) -> float:
-        """Return about how many seconds a scenario takes."""
+        """Return about how many seconds a scenario takes on a calm machine."""
         return expected_seconds(scenario, self.peers, rounds=self.rounds, seconds=self.seconds)
+
+    def of_one_round(self, scenario: Scenario) -> float:
+        """Return about how many seconds one more round takes."""
+        return round_seconds(scenario, self.peers, seconds=self.seconds)
 
 
 def in_turn(names: Sequence[str], number: int) -> list[str]:
@@ -68,7 +74,6 @@ def _measure_mode(
                 subjects[peer.name] = Subject(peer, running, upstream, core, seconds)
         for scenario in scenarios:
             _measure_scenario(plan, scenario, subjects, results, progress)
-            progress.done(plan.expected(scenario))
 
 
 def _measure_scenario(
@@ -78,32 +83,42 @@ def _measure_scenario(
     results: Results,
     progress: Progress,
 ) -> None:
+    """Take all rounds; while they lie apart, take more, and let those in a row count that are calm.
+
+    A disturbance of the machine is over some time, and then costs time, not the figure. A failure
+    costs the figure in any round.
+    """
     taking_part = [name for name in subjects if scenario.concerns(name)]
-    if scenario.is_repeated and scenario.has_warm_up:
+    if scenario.has_warm_up:
         for name in taking_part:
             _warm_up(scenario, subjects[name])
-    for number, name in _schedule(plan, scenario, taking_part):
-        cell = results.cell(scenario.name, name)
-        if cell.refusal:
-            continue
-        try:
-            seconds = max(plan.seconds, scenario.least_seconds)
-            sample = scenario.measure(replace(subjects[name], seconds=seconds))
-        except Refused as refusal:
-            cell.refusal = str(refusal)
-            progress.say(f"{scenario.name}: round {number + 1}: {name}: refused: {refusal}")
-        else:
-            cell.samples.append(sample)
-            figure = sample[scenario.main]
-            progress.say(
-                f"{scenario.name}: round {number + 1}: {name}: {scenario.main} {figure:,.1f}"
-            )
+    expected, why = plan.expected(scenario), ""
+    for number in range(plan.rounds + plan.more_rounds):
+        if number >= plan.rounds:
+            if is_calm(results, scenario, plan.rounds):
+                break
+            progress.done(expected)
+            expected, why = plan.of_one_round(scenario), ", since rounds lie apart"
+            progress.more(expected)
+        for name in in_turn(taking_part, number):
+            cell = results.cell(scenario.name, name)
+            if not cell.refusal:
+                taken = _take(plan, scenario, subjects[name], cell)
+                progress.say(f"{scenario.name}: round {number + 1}{why}: {name}: {taken}")
+    progress.done(expected)
+    keep_calmest(results, scenario, plan.rounds)
 
 
-def _schedule(plan: Plan, scenario: Scenario, names: list[str]) -> Iterator[tuple[int, str]]:
-    for number in range(plan.rounds if scenario.is_repeated else 1):
-        for name in in_turn(names, number):
-            yield number, name
+def _take(plan: Plan, scenario: Scenario, subject: Subject, cell: Cell) -> str:
+    """Add one sample to the cell, or refuse it; return what to say of it."""
+    seconds = max(plan.seconds, scenario.least_seconds)
+    try:
+        sample = scenario.measure(replace(subject, seconds=seconds))
+    except Refused as refusal:
+        cell.refusal = str(refusal)
+        return f"refused: {refusal}"
+    cell.samples.append(sample)
+    return f"{scenario.main} {sample[scenario.main]:,.1f}"
 
 
 def _warm_up(scenario: Scenario, subject: Subject) -> None:

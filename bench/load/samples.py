@@ -89,14 +89,15 @@ def measure_transfer(subject: Subject, *, transfer: Callable[[Endpoint], float])
 
 
 def measure_memory(subject: Subject) -> Sample:
-    """Take the resident memory before any load, then with 1,000 idle connections."""
-    process = subject.running.process
-    if process is None:
-        raise Refused("there is no process")
-    idle = process.rss_mib()
-    with idle_connections(subject.running.endpoint, IDLE_CONNECTIONS):
-        connected = process.rss_mib()
-    return {"idle": idle, "connected": connected, "peak": process.peak_mib()}
+    """Start the peer once more; take its resident memory, then that with 1,000 idle connections."""
+    with subject.peer.started(subject.upstream, tls=False, core=subject.core) as running:
+        process = running.process
+        if process is None:
+            raise Refused("there is no process")
+        idle = process.rss_mib()
+        with idle_connections(running.endpoint, IDLE_CONNECTIONS):
+            connected = process.rss_mib()
+        return {"idle": idle, "connected": connected, "peak": process.peak_mib()}
 
 
 def measure_start(subject: Subject) -> Sample:

@@ -52,7 +52,6 @@ class Scenario:
     main: str
     measure: Callable[[Subject], Sample]
     tls: bool = False
-    is_repeated: bool = True
     has_warm_up: bool = True
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = (LOGGED, *TRACED)
@@ -219,7 +218,7 @@ def of_process() -> tuple[Scenario, ...]:
             "memory",
             "connected",
             measure_memory,
-            is_repeated=False,
+            has_warm_up=False,
             without=without,
             with_slow=True,
             effort="memory",
@@ -238,8 +237,7 @@ def of_process() -> tuple[Scenario, ...]:
     )
 
 
-# Memory first, while the processes are fresh; growth last of the plain ones, since
-# 4,000 connections leave their mark on a process.
+# Growth last of the plain ones, since 4,000 connections leave their mark on a process.
 SCENARIOS = (
     *of_process(),
     *of_mode(tls=False),

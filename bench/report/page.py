@@ -7,8 +7,9 @@ from bench.failures import BenchError
 from bench.install import ROOT
 from bench.load.figures import Results
 from bench.load.scenarios import Scenario
-from bench.report.calm import require_calm
 from bench.report.chart import chart
+from bench.report.published import published
+from bench.report.tables import tables
 
 __all__ = ["PAGE", "page_with", "publish", "write_page"]
 
@@ -32,14 +33,14 @@ def write_page(path: Path, block: str, generated: str) -> None:
 
 
 def publish(
-    path: Path, figures: str, results: Results, scenarios: Sequence[Scenario], budget: str
+    path: Path, facts: str, results: Results, scenarios: Sequence[Scenario], budget: str
 ) -> None:
-    """Put the figures into the page, and draw the picture of these results beside it.
+    """Put facts and tables into the page, and draw the picture of these results beside it.
 
-    Of a disturbed machine only the budget is taken, since each of its figures is the least of
-    many; the rest raises `BenchError`.
+    Figures whose rounds lie apart are left out. Of a disturbed machine only the budget is taken,
+    since each of its figures is the least of many; the rest raises `BenchError`.
     """
     write_page(path, "budget", budget)
-    require_calm(results, scenarios)
-    write_page(path, "bench", figures)
-    path.with_suffix(".svg").write_text(chart(results), encoding="utf-8")
+    kept = published(results, scenarios)
+    write_page(path, "bench", f"{facts}\n\n{tables(kept, scenarios)}")
+    path.with_suffix(".svg").write_text(chart(kept), encoding="utf-8")

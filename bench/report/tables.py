@@ -125,19 +125,20 @@ def _shown(results: Results, scenarios: Sequence[Scenario], kind: str) -> list[S
 
 
 def _table(results: Results, scenarios: Sequence[Scenario], columns: Sequence[Column]) -> str:
-    headings = ["", "proxy", *[column.heading for column in columns], "spread"]
+    headings = ["", "proxy", *[column.heading for column in columns], "spread", "rounds"]
     rows: list[list[str]] = []
     for scenario in scenarios:
         for number, peer in enumerate(results.peers(scenario.name)):
             figures = [column.text(results, scenario, peer) for column in columns]
-            spread = percent(results.cell(scenario.name, peer).spread(scenario.main))
-            rows.append(["" if number else scenario.title, peer, *figures, spread])
+            cell = results.cell(scenario.name, peer)
+            spread, taken = percent(cell.spread(scenario.main)), str(len(cell.samples))
+            rows.append(["" if number else scenario.title, peer, *figures, spread, taken])
     return render(headings, rows, names=2)
 
 
 def _refusals(results: Results, scenarios: Sequence[Scenario]) -> list[str]:
     return [
-        f"- {scenario.title}, {peer}: {refusal}"
+        f"- {COLUMNS[scenario.kind][0]}: {scenario.title}, {peer}: {refusal}"
         for scenario in scenarios
         for peer in results.peers(scenario.name)
         if (refusal := results.cell(scenario.name, peer).refusal)
@@ -148,10 +149,10 @@ def _targets(aims: Sequence[Target]) -> str:
     rows = [
         [
             aim.title,
-            *(f"{'≤' if aim.is_lower_better else '≥'} {bound:g}" for bound in aim.bounds),
-            times(aim.measured) if aim.bounds[0] < 10 else fixed(aim.measured),
+            f"{'≤' if aim.is_lower_better else '≥'} {aim.wanted:g}",
+            times(aim.measured) if aim.wanted < 10 else fixed(aim.measured),
             aim.verdict,
         ]
         for aim in aims
     ]
-    return render(["", "target", "moonshot", "measured", "reached"], rows, names=1)
+    return render(["", "wanted", "measured", "reached"], rows, names=1)

@@ -156,7 +156,7 @@ def test_the_share_of_sampled_requests_is_the_standard_variable(tmp_path: Path) 
         assert warnings == ()
 
 
-def test_the_whole_bench_takes_twenty_minutes_at_most() -> None:
+def test_the_whole_bench_takes_twenty_minutes_at_most_on_a_calm_machine() -> None:
     """With its default rounds and seconds, by what samples are expected to take."""
     options = parse_arguments([])
     peers = [Program(name, launch=lambda _: Launch(())) for name in PEERS]
@@ -177,6 +177,21 @@ def test_progress_is_told_at_the_pace_so_far(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.splitlines() == [
         "[  0%, 4 min left] begin",
         "[ 25%, 6 min left] next",
+    ]
+
+
+def test_progress_knows_of_rounds_that_came_on_top(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are neither done before they are taken, nor do they make the others look slow."""
+    now = iter([0.0, 60.0, 120.0])
+    progress = Progress([60.0, 60.0], clock=lambda: next(now))
+    progress.done(60.0)
+    progress.more(60.0)
+    progress.say("one more")
+    progress.done(60.0)
+    progress.say("next")
+    assert capsys.readouterr().err.splitlines() == [
+        "[ 33%, 2 min left] one more",
+        "[ 67%, 1 min left] next",
     ]
 
 
