@@ -15,6 +15,7 @@ from typing import Final, Protocol, cast
 
 __all__ = [
     "FULL",
+    "NOBODY",
     "NO_TURN",
     "PEER_IS_SLOW",
     "Connection",
@@ -76,6 +77,47 @@ class SecuredProtocol(StreamProtocol, Protocol):
 
     def on_plain(self, data: bytes) -> None:
         """Get the first bytes of a caller that speaks no TLS; what is written goes out plain."""
+
+
+class _Nobody:
+    """Stands above a stream that is lost."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Do nothing."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Do nothing."""
+
+    def data_received(self, data: bytes) -> None:
+        """Do nothing."""
+
+    def eof_received(self) -> bool | None:
+        """Do nothing."""
+        return None
+
+    def pause_writing(self) -> None:
+        """Do nothing."""
+
+    def resume_writing(self) -> None:
+        """Do nothing."""
+
+    def on_handshake(self) -> None:
+        """Do nothing."""
+
+    def on_secured(self) -> None:
+        """Do nothing."""
+
+    def on_handshake_failed(self, error: ssl.SSLError) -> None:
+        """Do nothing."""
+
+    def on_plain(self, data: bytes) -> None:
+        """Do nothing."""
+
+
+NOBODY: Final = _Nobody()
+"""For a stream that no protocol is above any more."""
 
 
 def _descriptor(transport: asyncio.BaseTransport) -> int:

@@ -15,7 +15,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
-from proxy.net.stream import SecuredProtocol
+from proxy.net.stream import NOBODY, SecuredProtocol
 from proxy.net.tls_records import MOST_WITHOUT_DATA, Records
 
 __all__ = ["TlsStream"]
@@ -30,46 +30,6 @@ _SHAKING: Final = 1
 _OPEN: Final = 2
 _PLAIN: Final = 3
 _ENDED: Final = 4
-
-
-class _Nobody:
-    """Stands above a stream that is lost."""
-
-    __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Do nothing."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Do nothing."""
-
-    def data_received(self, data: bytes) -> None:
-        """Do nothing."""
-
-    def eof_received(self) -> bool | None:
-        """Do nothing."""
-        return None
-
-    def pause_writing(self) -> None:
-        """Do nothing."""
-
-    def resume_writing(self) -> None:
-        """Do nothing."""
-
-    def on_handshake(self) -> None:
-        """Do nothing."""
-
-    def on_secured(self) -> None:
-        """Do nothing."""
-
-    def on_handshake_failed(self, error: ssl.SSLError) -> None:
-        """Do nothing."""
-
-    def on_plain(self, data: bytes) -> None:
-        """Do nothing."""
-
-
-_NOBODY: Final = _Nobody()
 
 
 class TlsStream:
@@ -122,7 +82,7 @@ class TlsStream:
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the protocol, and let go of it: in a cycle, what it holds would stay for long."""
         self._end()
-        protocol, self._protocol = self._protocol, _NOBODY
+        protocol, self._protocol = self._protocol, NOBODY
         protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
