@@ -20,11 +20,11 @@ _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 # with it is too large, since nobody counts the bytes of one that is known (G6).
 _PLAIN_TARGET: Final = re.compile(rb"/[!-\"$-~]{0,8191}")
 _MAX_KNOWN_BLOCK: Final = 2048  # bytes that an idle connection may hold for it,
-_MAX_KNOWN_LINES: Final = 100  # each of which is an object of its own
+_MAX_KNOWN_LINES: Final = 100  # and options of Connection: each is an object of its own
 _CONNECT: Final = b"CONNECT "
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _AUTHORITY: Final = re.compile(
-    rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(?::([0-9]{1,5}))?"
+    rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])(?::([0-9]{0,5}))?"
 )
 _MAX_PORT: Final = 65_535
 
@@ -197,7 +197,8 @@ class RequestReader:
         end = head.find(CRLF)
         if request.names_target or len(head) - end > _MAX_KNOWN_BLOCK:
             return
-        if len(request.headers.lines) > _MAX_KNOWN_LINES:
+        headers = request.headers
+        if len(headers.lines) + len(headers.options) > _MAX_KNOWN_LINES:
             return
         # Its target, which may be long and name a person, goes with the request (G11).
         self._known = request.with_target(b"/")

@@ -112,6 +112,7 @@ async def _forwarded_to(tokens: TokenServer, url: str, target: str) -> int:
     [
         ("http://localhost/x?y=%2F", "/x?y=%2F"),
         ("http://localhost:8080/x", "/x"),
+        ("http://localhost:/x", "/x"),
         ("http://LOCALHOST/x", "/x"),
         ("HTTP://localhost//x//", "//x//"),
         ("http://127.0.0.1:1", "/"),
